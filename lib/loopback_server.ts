@@ -1,0 +1,40 @@
+// A small web server that only this machine can reach.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { messageOf, Stop } from "./command_line.ts";
+
+// A slow or silent visitor is dropped, so that many of them cannot keep the right one out.
+const LIMITS = { maxHeaderSize: 8192, headersTimeout: 3000, requestTimeout: 3000, connectionsCheckingInterval: 500 };
+
+/** Listens on `port` of the loopback addresses (127.0.0.1, ::1; one that this machine lacks is left out) and
+ * hands every request to `visit`. Returns the function that closes it. Throws Stop 1 when the port is in use. */
+export async function listenOnLoopback(
+  addresses: string[],
+  port: number,
+  visit: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<() => void> {
+  const servers: Server[] = [];
+  for (const host of addresses) {
+    const server = createServer(LIMITS, visit);
+    try {
+      await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
+      servers.push(server);
+    } catch (error) {
+      const lacking = /EADDRNOTAVAIL|EAFNOSUPPORT/.test(messageOf(error)) && servers.length > 0;
+      if (!lacking) throw new Stop(1, `cannot listen on ${host}, port ${port}: ${messageOf(error)}; end the other `
+        + "program that uses this port, or choose another one");
+    }
+  }
+  return () => {
+    for (const server of servers) server.close(() => {}).closeIdleConnections();
+    setTimeout(() => servers.forEach((server) => server.closeAllConnections()), 500).unref();
+  };
+}
+
+/** Answers with a short page (plain text, kept by no cache, nothing of the request in it) and waits until it
+ * is on its way. */
+export async function answerPage(response: ServerResponse, status: number, text: string): Promise<void> {
+  const headers = { "cache-control": "no-store", "referrer-policy": "no-referrer", connection: "close" };
+  response.writeHead(status, { ...headers, "content-type": "text/plain; charset=utf-8" });
+  if (response.destroyed) return; // the visitor has gone
+  await new Promise<void>((resolve) => response.once("close", resolve).end(`${text}\n`, () => resolve()));
+}

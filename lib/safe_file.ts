@@ -1,0 +1,95 @@
+// Files that must never be lost: changed by one run at a time, and never left half written.
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync,
+  writeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf, Stop } from "./command_line.ts";
+
+const WAIT_SECONDS = 45; // longer than one request may take
+const STALE_SECONDS = 300; // longer than any run holds a lock, should its process number have been given anew
+const RESERVED_BYTES = 16_384; // more than any of our files has
+
+// A lock holds the number of the process that made it. Gone: that process, or (killed at birth) the number.
+function isStale(lock: string): boolean {
+  try {
+    const pid = Number(readFileSync(lock, "utf8"));
+    const seconds = (Date.now() - statSync(lock).mtimeMs) / 1000;
+    if (seconds > (pid > 0 ? STALE_SECONDS : 5) || pid === process.pid) return true;
+    if (pid > 0) process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
+    return false;
+  } catch (error) {
+    return messageOf(error).includes("ESRCH"); // no such process; where asking is forbidden, age decides
+  }
+}
+
+function isOurs(lock: string): boolean {
+  try {
+    return Number(readFileSync(lock, "utf8")) === process.pid;
+  } catch {
+    return false;
+  }
+}
+
+/** Waits for its turn, then holds the lock beside `file` until the returned function is called. Throws Stop 1
+ * when another run keeps the lock, or when the folder cannot be written. */
+export async function takeLock(file: string): Promise<() => void> {
+  const lock = `${file}.lock`;
+  const end = Date.now() + WAIT_SECONDS * 1000;
+  while (Date.now() < end) {
+    const stale = isStale(lock);
+    try {
+      if (stale) rmSync(lock, { force: true });
+      const handle = openSync(lock, "wx", 0o600); // fails when the file is there already
+      writeSync(handle, String(process.pid));
+      closeSync(handle);
+      if (stale) await sleep(300); // another run may have seen the same stale lock, and removed ours with it
+      if (isOurs(lock)) return () => (isOurs(lock) ? rmSync(lock) : undefined);
+    } catch (error) {
+      const words = messageOf(error);
+      if (!words.startsWith("EEXIST")) throw new Stop(1, `cannot write ${lock}: ${words}; nothing was sent`);
+    }
+    await sleep(100);
+  }
+  throw new Stop(1, `another run is using ${file}: ${lock} is there; nothing was sent; try again when it is gone`);
+}
+
+// Asks the disk to keep what was written. Refused under `node --permission`, where O_SYNC below has done it,
+// and for a folder on Windows, which keeps its entries by itself.
+function flush(path: string, flags: string): void {
+  try {
+    const handle = openSync(path, flags);
+    fsyncSync(handle);
+    closeSync(handle);
+  } catch {}
+}
+
+/** Replaces `file`, whose lock the caller holds, by the text that `produce` gives. The new file is opened, and
+ * its room on the disk taken, before `produce` runs: a full or read-only disk is found before a token is
+ * spent. The old file stays as it is until the new one is complete and on the disk. Throws Stop 1. */
+export async function replaceFile(file: string, produce: () => Promise<string>): Promise<void> {
+  const beside = `${file}.new`;
+  const { O_CREAT, O_EXCL, O_SYNC = 0, O_WRONLY } = constants; // O_SYNC: a write returns when the disk has it
+  let ready = false;
+  try {
+    rmSync(beside, { force: true }); // what a killed run left
+    const handle = openSync(beside, O_WRONLY | O_CREAT | O_EXCL | O_SYNC, 0o600);
+    try {
+      writeSync(handle, " ".repeat(RESERVED_BYTES));
+      ready = true;
+      const text = await produce();
+      const written = writeSync(handle, text, 0);
+      if (written !== Buffer.byteLength(text)) throw new Error("the disk took only a part of it");
+      ftruncateSync(handle, written);
+    } finally {
+      closeSync(handle);
+    }
+    flush(beside, "r+");
+    if (!isOurs(`${file}.lock`)) throw new Error("another run has taken the lock");
+    renameSync(beside, file);
+    flush(".", "r");
+  } catch (error) {
+    if (isOurs(`${file}.lock`)) rmSync(beside, { force: true });
+    if (error instanceof Stop) throw error;
+    const state = ready ? `${file} is as it was` : `nothing was sent and ${file} is as it was`;
+    throw new Stop(1, `cannot write ${beside}: ${messageOf(error)}; ${state}; mend that and run it again`);
+  }
+}

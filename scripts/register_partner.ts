@@ -1,0 +1,59 @@
+// Registers your domain and public key with Tesla, once per region, and shows how to pair the car.
+//
+//   reads     .env, public-key.pem
+//   writes    nothing
+//   contacts  TESLA_DOMAIN, token host, Fleet API
+//   costs     nothing
+//   run       npx tsx scripts/register_partner.ts [--skip-check]
+import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
+import { FLEET_API, PAIRING_PAGE } from "../lib/hosts.ts";
+import { partnerToken, registeredPoint } from "../lib/partner.ts";
+import { publishedPoint, readPublicKey } from "../lib/public_key.ts";
+import { readSettings } from "../lib/settings.ts";
+import { teslaJson } from "../lib/tesla_fetch.ts";
+
+// Step 1: the settings and your public key.
+const { options } = readArguments(import.meta.filename, { "skip-check": { type: "boolean" } });
+const settings = readSettings(
+  ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REGION", "TESLA_DOMAIN", "TESLA_SCOPES"]);
+const { point } = readPublicKey();
+const domain = settings.TESLA_DOMAIN;
+
+// Step 2: what Tesla will find on your domain. It must be this very key.
+if (options["skip-check"] !== true && (await publishedPoint(domain)) !== point) {
+  throw new Stop(5, `${domain} publishes another key than public-key.pem; publish public-key.pem (a cache may need `
+    + "some minutes), then run it again");
+}
+
+// Step 3: a token for your app.
+const bearer = await partnerToken(settings);
+
+// Step 4: registration. Tesla downloads the key now. "Already taken" may mean: by this very registration.
+// https://developer.tesla.com/docs/fleet-api/endpoints/partner-endpoints#register
+let taken: unknown;
+try {
+  await teslaJson({ url: `${FLEET_API[settings.TESLA_REGION]}/api/1/partner_accounts`, bearer, json: { domain } });
+} catch (error) {
+  if (!(error instanceof Stop && error.status === 422 && error.message.includes("taken"))) throw error;
+  say(`Tesla says: ${messageOf(error)}`);
+  say("that may be an earlier registration of this same key: looking");
+  taken = error;
+}
+
+// Step 5: what Tesla has on file now.
+let registered = "";
+try {
+  registered = await registeredPoint(settings, bearer);
+} catch (error) {
+  throw taken ?? error;
+}
+if (registered !== point) {
+  throw taken ?? new Stop(5, "Tesla has another key on file than public-key.pem; run it again in some minutes");
+}
+
+// Step 6: the virtual key. The car's owner approves it in the Tesla app.
+say(`registered: Tesla has your key on file for ${domain} in region ${settings.TESLA_REGION}
+next      npx tsx scripts/get_token.ts
+then      open the address below on the phone that has the Tesla app (the car must be online, and the phone a key
+          of it), and approve the virtual key. Cars before 2021 (Model S and X) need none.`);
+process.stdout.write(`${PAIRING_PAGE}${domain}\n`);

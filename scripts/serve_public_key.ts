@@ -1,0 +1,36 @@
+// Serves your public key, and nothing else, on this machine: a tunnel or web server in front makes it public.
+//
+//   reads     public-key.pem
+//   writes    nothing
+//   contacts  nobody; listens on 127.0.0.1
+//   costs     nothing
+//   run       npx tsx scripts/serve_public_key.ts [--port 8080]
+import { clean, readArguments, say, Stop } from "../lib/command_line.ts";
+import { KEY_PATH } from "../lib/hosts.ts";
+import { answerPage, listenOnLoopback } from "../lib/loopback_server.ts";
+import { readPublicKey } from "../lib/public_key.ts";
+
+// Step 1: the port, and the key. It is read once, and refused if it is anything but a P-256 public key.
+const { options } = readArguments(import.meta.filename, { port: { type: "string", default: "8080" } });
+const port = Number(options.port);
+if (!/^\d{1,5}$/.test(String(options.port)) || port < 1 || port > 65535) {
+  throw new Stop(2, `wrong usage: --port is a number from 1 to 65535; found "${options.port}"`);
+}
+const { pem } = readPublicKey();
+
+// Step 2: answer GET and HEAD of the one address that Tesla asks for; everything else does not exist.
+await listenOnLoopback(["127.0.0.1"], port, (request, response) => {
+  const asked = request.url === KEY_PATH && ["GET", "HEAD"].includes(request.method ?? "");
+  const status = asked ? 200 : 404;
+  if (asked) {
+    response.writeHead(200, { "content-type": "application/x-pem-file", "content-length": Buffer.byteLength(pem) });
+    response.end(pem);
+  } else {
+    void answerPage(response, 404, "There is nothing here.");
+  }
+  const visitor = clean(request.headers["user-agent"] ?? "unknown program").slice(0, 80);
+  say(`${new Date().toLocaleTimeString()} ${request.method} ${clean(request.url ?? "").slice(0, 80)} ${status} (${visitor})`);
+});
+say(`serving public-key.pem at http://127.0.0.1:${port}${KEY_PATH}
+it must be seen from the whole world at https://TESLA_DOMAIN${KEY_PATH}
+next      npx tsx scripts/register_partner.ts (in another terminal); Ctrl-C ends`);

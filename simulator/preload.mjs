@@ -1,0 +1,51 @@
+// Loaded before a script with NODE_OPTIONS="--import=.../simulator/preload.mjs": the script runs unchanged,
+// but what it sends to Tesla's host names reaches the simulator on this computer, over real TLS (servername
+// is the real host name, the certificate is checked against the simulator's own CA). Every other host is
+// refused.
+//
+// It does not change a request or an answer, and it does not watch other ways out than undici.
+//
+// Plain JavaScript, since NODE_OPTIONS also reaches a Node that has no TypeScript loader yet.
+
+import { readFileSync } from "node:fs";
+import { Agent, buildConnector, setGlobalDispatcher } from "undici";
+
+const MAPPED_HOSTS = [
+  "auth.tesla.com",
+  "auth.tesla.cn",
+  "fleet-auth.prd.vn.cloud.tesla.com",
+  "fleet-api.prd.na.vn.cloud.tesla.com",
+  "fleet-api.prd.eu.vn.cloud.tesla.com",
+  "fleet-api.prd.cn.vn.cloud.tesla.cn",
+  "tesla.com",
+  "www.tesla.com",
+];
+const LOOPBACK_HOSTS = ["127.0.0.1", "::1", "[::1]", "localhost"];
+
+const address = process.env.TESLA_SIMULATOR ?? "";
+const caFile = process.env.TESLA_SIMULATOR_CA ?? "";
+const domain = process.env.TESLA_SIMULATOR_DOMAIN ?? "";
+const [simulatorHost, simulatorPort] = address.split(":");
+if (!LOOPBACK_HOSTS.includes(simulatorHost) || !/^\d+$/.test(simulatorPort ?? "") || caFile === "") {
+  throw new Error("simulator/preload.mjs needs TESLA_SIMULATOR=127.0.0.1:PORT and TESLA_SIMULATOR_CA=FILE");
+}
+if (domain !== "") MAPPED_HOSTS.push(domain);
+
+const connect = buildConnector({ ca: readFileSync(caFile, "utf8"), timeout: 10_000 });
+
+function connectToSimulator(target, done) {
+  if (LOOPBACK_HOSTS.includes(target.hostname)) return connect(target, done);
+  const usualPort = target.protocol === "https:" ? 443 : 80;
+  const port = Number(target.port || usualPort);
+  const mapped = MAPPED_HOSTS.includes(target.hostname) && target.protocol === "https:" && port === 443;
+  if (!mapped) {
+    const origin = `${target.protocol}//${target.hostname}:${port}`;
+    return done(
+      new Error(`the simulator does not stand for ${origin}: connection refused by simulator/preload.mjs`),
+    );
+  }
+  const servername = target.hostname;
+  return connect({ ...target, hostname: simulatorHost, port: simulatorPort, servername }, done);
+}
+
+setGlobalDispatcher(new Agent({ connect: connectToSimulator }));

@@ -1,0 +1,145 @@
+// `npm run simulator`: a Tesla to practise on, kept up until you type quit or press Ctrl+C. It prints how to
+// point a shell at it, shows each request that arrives, and takes commands on standard input (type help). It
+// changes no file of yours: what to put into .env is printed, for you to copy.
+
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { PRICES } from "./bill.ts";
+import { SimulatedCar } from "./car.ts";
+import { startSimulator } from "./simulator.ts";
+import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REDIRECT_URI, REGION, VIN } from "./world.ts";
+import type { SeenRequest } from "./world.ts";
+
+const HELP = `commands:
+  list                     the failures that can be switched on
+  fail NAME [TIMES]        switch one on, for the next TIMES requests or until clear
+                           also reason:TEXT (the car refuses), fault:N and tamper:NAME (signed commands)
+  clear                    all failures off
+  asleep | awake           let the car fall asleep, or wake it
+  plug | unplug            the charging cable
+  pair HEX_OR_FILE         put a public key on the car (pair alone: the key that the domain serves)
+  unpair                   take all keys off the car
+  reboot                   restart the car's computers (new epoch)
+  host FILE | tunnel PORT  what https://${DOMAIN}/ serves: a key file, or a local serve_public_key
+  register                 register the domain at once, without register_partner (host or tunnel first)
+  state                    what the car does now
+  requests | bill          what has arrived, and what Tesla would charge for it
+  quit`;
+
+const { values } = parseArgs({
+  options: { port: { type: "string" }, "key-port": { type: "string", default: "8080" } },
+});
+const simulator = await startSimulator({ port: Number(values.port ?? 0), onRequest: show });
+// From the start the domain behaves like a tunnel to serve_public_key on its usual port.
+simulator.partner.hosting = { kind: "tunnel", port: Number(values["key-port"]) };
+
+function show(request: SeenRequest): void {
+  const status = request.status === 0 ? "no answer" : request.status;
+  const path = request.path.length > 90 ? `${request.path.slice(0, 87)}...` : request.path;
+  console.log(`${status} ${request.method} ${request.host}${path}`);
+}
+
+function printBill(): void {
+  const bill = simulator.bill();
+  let dollars = 0;
+  for (const [kind, count] of Object.entries(bill)) {
+    dollars += count * PRICES[kind as keyof typeof PRICES];
+    console.log(`  ${kind.padEnd(8)} ${count}`);
+  }
+  console.log(`  together $${dollars.toFixed(3)}`);
+}
+
+function printState(): void {
+  const { car } = simulator;
+  const charge = car.chargeState();
+  console.log(
+    `  ${car.vin} ${!car.online ? "offline" : car.awake ? "online" : "asleep"}, keys: ${car.pairedKeys.size}`,
+  );
+  console.log(
+    `  ${charge.charging_state} at ${charge.charge_amps} A (at most ${charge.charge_current_request_max}), ` +
+      `battery ${charge.battery_level} %, limit ${charge.charge_limit_soc} %`,
+  );
+}
+
+function listFailures(): void {
+  for (const failure of simulator.failures.catalogue) {
+    console.log(`  ${failure.name.padEnd(28)} ${failure.says} [${failure.where.join(" ")}]`);
+  }
+  console.log(`  reason:TEXT, fault:NUMBER, tamper:NAME with ${SimulatedCar.tamperNames().join(" ")}`);
+  for (const active of simulator.failures.active) console.log(`  now on: ${active.name}`);
+}
+
+function pair(what: string): void {
+  const onFile = simulator.partner.registrations[simulator.account.region]?.publicKey ?? "";
+  if (what === "" && onFile === "") throw new Error("no key is registered yet: pair HEX_OR_FILE");
+  const isHex = /^04[0-9a-f]{128}$/i.test(what);
+  simulator.car.pair(what === "" ? onFile : isHex ? what : readFileSync(what, "utf8"));
+}
+
+async function run(line: string): Promise<void> {
+  const [command = "", first = "", second = ""] = line.trim().split(/\s+/);
+  const { car, partner } = simulator;
+  if (command === "") return;
+  if (command === "help") console.log(HELP);
+  else if (command === "list") listFailures();
+  else if (command === "fail") simulator.fail(first, second === "" ? {} : { times: Number(second) });
+  else if (command === "clear") simulator.clear();
+  else if (command === "asleep") car.awake = false;
+  else if (command === "awake") car.awake = true;
+  else if (command === "plug") car.plug();
+  else if (command === "unplug") car.unplug();
+  else if (command === "pair") pair(first);
+  else if (command === "unpair") car.unpair();
+  else if (command === "reboot") car.reboot();
+  else if (command === "host") partner.hosting = { kind: "file", body: readFileSync(first, "utf8") };
+  else if (command === "tunnel") partner.hosting = { kind: "tunnel", port: Number(first) };
+  else if (command === "register") await simulator.register();
+  else if (command === "state") printState();
+  else if (command === "requests") simulator.requests.forEach(show);
+  else if (command === "bill") printBill();
+  else if (command === "quit") return stop();
+  else throw new Error(`unknown command ${command}; type help`);
+  if (!["help", "list", "requests", "bill", "state"].includes(command)) console.log("done");
+}
+
+async function stop(): Promise<void> {
+  await simulator.close();
+  process.exit(0);
+}
+
+console.log(`A simulated Tesla is up on 127.0.0.1. Nothing here reaches the real one.
+
+1. In a folder of its own, put this into .env:
+
+TESLA_CLIENT_ID=${CLIENT_ID}
+TESLA_CLIENT_SECRET=${CLIENT_SECRET}
+TESLA_REDIRECT_URI=${REDIRECT_URI}
+TESLA_DOMAIN=${DOMAIN}
+TESLA_REGION=${REGION}
+TESLA_VIN=${VIN}
+
+2. Point a shell at the simulator. The scripts then run unchanged and reach nothing else.
+
+bash, zsh:`);
+for (const [name, value] of Object.entries(simulator.env)) console.log(`export ${name}='${value}'`);
+console.log("\nPowerShell:");
+for (const [name, value] of Object.entries(simulator.env)) console.log(`$env:${name} = '${value}'`);
+console.log(`
+3. serve_public_key on port ${values["key-port"]} counts as the tunnel behind https://${DOMAIN}.
+   get_token prints a login address: in your browser, replace https://auth.tesla.com by ${simulator.loginUrl}
+   The car is paired once you type: pair
+   A command proxy answers at TESLA_PROXY_URL=${simulator.proxyUrl}
+
+Type help for commands. Requests are shown as they are answered.
+`);
+
+process.on("SIGINT", () => void stop());
+process.on("SIGTERM", () => void stop());
+// At the end of standard input the simulator stays up.
+const lines = createInterface({ input: process.stdin, terminal: false });
+lines.on("line", (line) => {
+  run(line).catch((problem: unknown) =>
+    console.log(problem instanceof Error ? problem.message : String(problem)),
+  );
+});
