@@ -1,15 +1,15 @@
 // How every script begins and ends: its arguments, and one line with an exit code when something is wrong.
 //
-// Exit codes, the same in every script:
-//   0 done   1 unexpected   2 wrong usage or cancelled   3 the car is asleep or offline   4 login needed
-//   5 not set up   6 refused   7 a limit   8 unknown outcome: a command may or may not have been carried out
+//   0 done                3 the car is asleep or offline   6 refused
+//   1 unexpected          4 login needed                   7 a limit
+//   2 usage, cancelled    5 not set up                     8 unknown outcome: nobody knows if the car did it
 import { readFileSync } from "node:fs";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
-/** Thrown wherever a script cannot go on: the exit code (above), and the one line for the owner. */
+/** Thrown wherever a script cannot go on: exit code, the line for the owner, Tesla's HTTP status if any. */
 export class Stop extends Error {
   exitCode: number;
-  status: number; // Tesla's HTTP status, where one was the reason; else 0
+  status: number;
   constructor(exitCode: number, message: string, status = 0) {
     super(message);
     this.exitCode = exitCode;
@@ -17,11 +17,9 @@ export class Stop extends Error {
   }
 }
 
-/** Text from outside made fit for a terminal: without control characters, and without anything that looks
- * like a token of Tesla's (access tokens and authorization codes, refresh tokens, client secrets). */
+/** Text from outside, fit for a terminal: no control characters, nothing like a token of Tesla's. */
 export function clean(text: string): string {
-  return text
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ")
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
     .replace(/eyJ[\w-]{10,}[\w.-]*|\b(NA|EU|CN)_[\w-]{10,}|ta-secret\.\S+/g, "[secret cut out]");
 }
 
@@ -30,35 +28,32 @@ export function messageOf(error: unknown): string {
 }
 
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`); // everything but the answer itself goes to stderr
+  process.stderr.write(`${line}\n`); // stdout is for the answer alone
 }
 
-/** The options and words a script was called with. Prints the script's header for --help. From here on an
- * error that nothing catches ends the script with its one line and its exit code, without a stack trace. */
-export function readArguments(
-  script: string, // the script's own file: import.meta.filename
-  options: ParseArgsConfig["options"] = {},
-  words: string[] = [], // what the words are, for instance ["AMPS"]; "[JSON]" may be left out
-): { options: Record<string, unknown>; words: string[] } {
+/** The options and words of a script; `words` names those it takes, "[SO]" where it may be left out. --help
+ * prints the script's header. From here on, an error ends the script with its one line and exit code. */
+export function readArguments(script: string, options: ParseArgsConfig["options"] = {}, words: string[] = []):
+  { options: Record<string, unknown>; words: string[] } {
   process.on("uncaughtException", (error) => {
     say(`error: ${clean(error.message)}`);
     process.exit(error instanceof Stop ? error.exitCode : 1);
   });
-  const lines = readFileSync(script, "utf8").split("\n");
-  const header = lines.slice(0, lines.findIndex((line) => !line.startsWith("//")));
-  const run = header.find((line) => line.startsWith("//   run")) ?? "";
+  const [header] = readFileSync(script, "utf8").replaceAll("\r", "").split(/\n(?!\/\/)/);
+  let found;
   try {
-    const all = { ...options, help: { type: "boolean" as const } };
-    const found = parseArgs({ options: all, allowPositionals: true });
-    if (found.values.help === true) {
-      process.stdout.write(`${header.map((line) => line.slice(3)).join("\n")}\n`);
-      process.exit(0);
-    }
-    const needed = words.filter((word) => !word.startsWith("[")).length;
-    if (found.positionals.length < needed) throw new Error(`${words[found.positionals.length]} is missing`);
-    if (found.positionals.length > words.length) throw new Error("too many arguments");
-    return { options: found.values, words: found.positionals };
+    const help = { type: "boolean" as const };
+    found = parseArgs({ options: { ...options, help }, allowPositionals: true });
   } catch (error) {
-    throw new Stop(2, `wrong usage: ${messageOf(error).split(".")[0]}; run it as:${run.slice(8)}`);
+    throw new Stop(2, `wrong usage: ${messageOf(error).split(".")[0]}; see --help`);
   }
+  if (found.values.help === true) {
+    process.stdout.write(`${header.replace(/^\/\/ ?/gm, "")}\n`);
+    process.exit(0);
+  }
+  const least = words.filter((word) => !word.startsWith("[")).length;
+  if (found.positionals.length >= least && found.positionals.length <= words.length) {
+    return { options: found.values, words: found.positionals };
+  }
+  throw new Stop(2, `wrong usage: it takes ${words.join(" ") || "no arguments"}; see --help`);
 }

@@ -1,35 +1,31 @@
 // Why a car refuses a signed command (protocol: section 7): fault, exit code, what it means and what to do.
 import { Stop } from "./command_line.ts";
+import { PAIRING_PAGE } from "./hosts.ts";
 
-export const RESYNC_FAULTS = [5, 6, 15, 17, 20]; // our session is out of date; the car sends a new one along
+export const RESYNC_FAULTS = [5, 6, 15, 17, 20]; // our session is out of date, and the car sends the new one
 
 const FAULTS: Record<number, [number, string]> = {
-  1: [6, "the car is busy; try again in some seconds"],
+  1: [6, "the car is busy or still waking up; try again in some seconds"],
   2: [6, "a part of the car did not answer; try again in some seconds"],
-  3: [5, "the virtual key is not on the car; open https://tesla.com/_ak/ and TESLA_DOMAIN on the phone that has the "
+  3: [5, `the virtual key is not on the car; open ${PAIRING_PAGE}TESLA_DOMAIN on the phone that has the `
     + "Tesla app, and approve"],
-  4: [5, "the virtual key is switched off in the car; remove it there (Locks) and pair it again"],
-  5: [6, "the car found the signature wrong; run it again"],
+  4: [5, "the virtual key is switched off; remove it in the car (Locks), then pair it again"],
+  5: [6, "the car finds the signature wrong; run it again"],
   6: [6, "the car has seen this counter before; run it again"],
-  7: [6, "the key's role, or the car's state, does not allow this; drivers' keys may do less than owners'"],
-  8: [6, "the car does not know this part of itself; its software may be too old"],
+  7: [6, "the key's role or the car's state does not allow this; a driver's key may do less than an owner's"],
   9: [6, "the car does not know this command; its software may be too old"],
-  10: [6, "the car cannot read this command; its software may be too old"],
   11: [6, "the car has an internal error, often while it boots; try again in a minute"],
   12: [6, "this is another car; check TESLA_VIN"],
-  13: [6, "the car refuses a parameter"],
   14: [5, "the car has no room for another key; remove one in the car (Locks)"],
   15: [6, "the car has rebooted since; run it again"],
   17: [6, "the command came too late; check this machine's clock, then run it again"],
   20: [6, "the car's clock and ours differ; check this machine's clock, then run it again"],
-  21: [5, "mobile access is off; switch it on in the car: Controls > Safety > Allow Mobile Access"],
-  23: [6, "the car takes this from its owner's account only"],
-  25: [8, "the car has probably done it, but its answer was too long; look with read_charge before you repeat it"],
-  28: [6, "the car insists on encrypted answers"],
+  21: [5, "mobile access is off; allow it in the car: Controls, Safety"],
+  25: [8, "the car has probably done it, but could not say so; look with read_charge before you repeat it"],
 };
 
 /** The error for a fault of the car's. */
 export function stopForFault(fault: number): Stop {
   const [exitCode, words] = FAULTS[fault] ?? [6, "see MessageFault_E in Tesla's vehicle-command repository"];
-  return new Stop(exitCode, `the car refused: fault ${fault}: ${words}`);
+  return new Stop(exitCode, `the car answers with fault ${fault}: ${words}`);
 }

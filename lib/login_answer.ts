@@ -14,7 +14,7 @@ const LOOPBACK: Record<string, string[]> = {
   "[::1]": ["::1"],
 };
 
-/** Waits for the answer that carries `state`, and returns its authorization code and a function that tells the
+/** Waits for the answer that carries `state`: its authorization code, and a function that tells the
  * waiting browser how it ended. What belongs to another login is refused, and the wait goes on; parameters
  * besides code and state are ignored. Throws Stop when Tesla says no, on Ctrl-C, and after five minutes. */
 export async function loginAnswer(
@@ -25,7 +25,7 @@ export async function loginAnswer(
   const addresses = redirect.protocol === "http:" ? LOOPBACK[redirect.hostname] ?? [] : [];
   const answers = new EventEmitter();
   const arriving = on(answers, "answer");
-  const end = (why: string) => (): boolean => answers.emit("error", new Stop(2, `${why}; nothing was saved`));
+  const end = (why: string) => () => answers.emit("error", new Stop(2, `${why}; nothing was saved`));
   const close = await listenOnLoopback(addresses, Number(redirect.port || 80), (request, response) => {
     const [path, query] = (request.url ?? "").split("?");
     const named = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(request.headers.host ?? "");
@@ -49,7 +49,7 @@ export async function loginAnswer(
       const refusal = `${query.get("error") ?? ""} ${query.get("error_description") ?? ""}`.trim();
       if (refusal !== "" && (ours || !query.has("state"))) {
         await tellBrowser(400, "Tesla did not log you in. The terminal says why.");
-        const [, , , exit, means, todo] = explain("login page", 0, refusal);
+        const { exit, means, todo } = explain("login page", 0, refusal);
         throw new Stop(exit, `${means}: Tesla's page says "${refusal}"; ${todo}`);
       }
       const code = ours ? query.get("code") ?? "" : "";

@@ -1,17 +1,15 @@
 // A small web server that only this machine can reach.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { messageOf, Stop } from "./command_line.ts";
 
 // A slow or silent visitor is dropped, so that many of them cannot keep the right one out.
-const LIMITS = { maxHeaderSize: 8192, headersTimeout: 3000, requestTimeout: 3000, connectionsCheckingInterval: 500 };
+const LIMITS = { headersTimeout: 3000, requestTimeout: 3000, connectionsCheckingInterval: 500 };
 
-/** Listens on `port` of the loopback addresses (127.0.0.1, ::1; one that this machine lacks is left out) and
- * hands every request to `visit`. Returns the function that closes it. Throws Stop 1 when the port is in use. */
-export async function listenOnLoopback(
-  addresses: string[],
-  port: number,
-  visit: (request: IncomingMessage, response: ServerResponse) => void,
-): Promise<() => void> {
+/** Listens on `port` of the loopback addresses (127.0.0.1, ::1; one that this machine lacks is left out)
+ * and hands every request to `visit`. Returns the function that closes it. Throws Stop 1 when the port is
+ * in use. */
+export async function listenOnLoopback(addresses: string[], port: number, visit: RequestListener):
+  Promise<() => void> {
   const servers: Server[] = [];
   for (const host of addresses) {
     const server = createServer(LIMITS, visit);
@@ -19,9 +17,9 @@ export async function listenOnLoopback(
       await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
       servers.push(server);
     } catch (error) {
-      const lacking = /EADDRNOTAVAIL|EAFNOSUPPORT/.test(messageOf(error)) && servers.length > 0;
-      if (!lacking) throw new Stop(1, `cannot listen on ${host}, port ${port}: ${messageOf(error)}; end the other `
-        + "program that uses this port, or choose another one");
+      if (/EADDRNOTAVAIL|EAFNOSUPPORT/.test(messageOf(error)) && servers.length > 0) continue;
+      throw new Stop(1, `cannot listen on ${host}: ${messageOf(error)}; end what uses port ${port}, or take `
+        + "another one (--port; or TESLA_REDIRECT_URI, also on developer.tesla.com)");
     }
   }
   return () => {

@@ -1,10 +1,22 @@
-// The partner token: your app's own, not the owner's. Only registration and its check need it.
-import { Stop } from "./command_line.ts";
-import { FLEET_API, TOKEN_HOST } from "./hosts.ts";
-import { pointIn } from "./public_key.ts";
-import { teslaJson } from "./tesla_fetch.ts";
+// Your app before Tesla: its own token, and the public key as your domain shows it and as Tesla has it on
+// file.
+import { messageOf, Stop } from "./command_line.ts";
+import { FLEET_API, KEY_PATH, TOKEN_HOST } from "./hosts.ts";
+import { pointIn, PUBLIC_KEY_FILE } from "./key_files.ts";
+import { teslaFetch, teslaJson } from "./tesla_fetch.ts";
 
-/** A new partner token, kept in memory only. Throws Stop.
+/** The key on your domain, fetched as Tesla fetches it, without any secret. Throws Stop 5. */
+export async function publishedPoint(domain: string): Promise<string> {
+  const address = `https://${domain}${KEY_PATH}`;
+  const text = await teslaFetch({ url: address, ownHost: `https://${domain}` });
+  try {
+    return pointIn(text);
+  } catch (error) {
+    throw new Stop(5, `no key at ${address}: ${messageOf(error)}; put ${PUBLIC_KEY_FILE} there`);
+  }
+}
+
+/** A new partner token: your app's, not the owner's. Kept in memory only. Throws Stop.
  * https://developer.tesla.com/docs/fleet-api/authentication/partner-tokens */
 export async function partnerToken(settings: Record<string, string>): Promise<string> {
   const answer = await teslaJson({
@@ -22,13 +34,13 @@ export async function partnerToken(settings: Record<string, string>): Promise<st
   return token;
 }
 
-/** The public key that Tesla has on file for the domain, in the region of the settings. Throws Stop.
+/** The key that Tesla has on file for the domain in the region of the settings. Throws Stop.
  * https://developer.tesla.com/docs/fleet-api/endpoints/partner-endpoints#public-key */
 export async function registeredPoint(settings: Record<string, string>, bearer: string): Promise<string> {
-  const url = `${FLEET_API[settings.TESLA_REGION]}/api/1/partner_accounts/public_key?domain=${settings.TESLA_DOMAIN}`;
-  const answer = await teslaJson({ url, bearer });
+  const path = `/api/1/partner_accounts/public_key?domain=${settings.TESLA_DOMAIN}`;
+  const { response } = await teslaJson({ url: `${FLEET_API[settings.TESLA_REGION]}${path}`, bearer });
   try {
-    return pointIn(String((answer.response as { public_key?: unknown } | null)?.public_key));
+    return pointIn(String(Object(response).public_key));
   } catch {
     throw new Stop(1, "Tesla's answer has no public key that can be read; try again later");
   }

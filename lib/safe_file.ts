@@ -1,14 +1,14 @@
 // Files that must never be lost: changed by one run at a time, and never left half written.
 import { closeSync, constants, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync,
-  writeSync } from "node:fs";
+  writeFileSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, Stop } from "./command_line.ts";
 
 const WAIT_SECONDS = 45; // longer than one request may take
-const STALE_SECONDS = 300; // longer than any run holds a lock, should its process number have been given anew
+const STALE_SECONDS = 300; // longer than a run holds a lock; a process number may be given anew
 const RESERVED_BYTES = 16_384; // more than any of our files has
 
-// A lock holds the number of the process that made it. Gone: that process, or (killed at birth) the number.
+// A lock holds the number of the process that made it. Stale: that process is gone, or (killed) wrote none.
 function isStale(lock: string): boolean {
   try {
     const pid = Number(readFileSync(lock, "utf8"));
@@ -38,9 +38,7 @@ export async function takeLock(file: string): Promise<() => void> {
     const stale = isStale(lock);
     try {
       if (stale) rmSync(lock, { force: true });
-      const handle = openSync(lock, "wx", 0o600); // fails when the file is there already
-      writeSync(handle, String(process.pid));
-      closeSync(handle);
+      writeFileSync(lock, String(process.pid), { flag: "wx", mode: 0o600 }); // fails when it is there already
       if (stale) await sleep(300); // another run may have seen the same stale lock, and removed ours with it
       if (isOurs(lock)) return () => (isOurs(lock) ? rmSync(lock) : undefined);
     } catch (error) {
@@ -49,7 +47,7 @@ export async function takeLock(file: string): Promise<() => void> {
     }
     await sleep(100);
   }
-  throw new Stop(1, `another run is using ${file}: ${lock} is there; nothing was sent; try again when it is gone`);
+  throw new Stop(1, `another run is using ${file}: it holds ${lock}; nothing was sent; try again later`);
 }
 
 // Asks the disk to keep what was written. Refused under `node --permission`, where O_SYNC below has done it,
@@ -62,9 +60,9 @@ function flush(path: string, flags: string): void {
   } catch {}
 }
 
-/** Replaces `file`, whose lock the caller holds, by the text that `produce` gives. The new file is opened, and
- * its room on the disk taken, before `produce` runs: a full or read-only disk is found before a token is
- * spent. The old file stays as it is until the new one is complete and on the disk. Throws Stop 1. */
+/** Replaces `file`, whose lock the caller holds, by the text that `produce` gives. The new file is opened
+ * and its room on the disk taken before `produce` runs: a full or read-only disk is found before a token
+ * is spent. The old file stays as it is until the new one is complete and on the disk. Throws Stop 1. */
 export async function replaceFile(file: string, produce: () => Promise<string>): Promise<void> {
   const beside = `${file}.new`;
   const { O_CREAT, O_EXCL, O_SYNC = 0, O_WRONLY } = constants; // O_SYNC: a write returns when the disk has it
@@ -73,7 +71,7 @@ export async function replaceFile(file: string, produce: () => Promise<string>):
     rmSync(beside, { force: true }); // what a killed run left
     const handle = openSync(beside, O_WRONLY | O_CREAT | O_EXCL | O_SYNC, 0o600);
     try {
-      writeSync(handle, " ".repeat(RESERVED_BYTES));
+      if (writeSync(handle, " ".repeat(RESERVED_BYTES)) < RESERVED_BYTES) throw new Error("the disk is full");
       ready = true;
       const text = await produce();
       const written = writeSync(handle, text, 0);

@@ -1,7 +1,7 @@
-// The settings: from the file .env in the current directory, or the environment, which wins.
+// The settings: from .env in the current directory, or from the environment, which wins.
 import { readFileSync } from "node:fs";
 import { parse } from "dotenv";
-import { Stop } from "./command_line.ts";
+import { messageOf, Stop } from "./command_line.ts";
 
 const DEFAULTS: Record<string, string> = {
   TESLA_REDIRECT_URI: "http://localhost:3000/callback",
@@ -9,40 +9,38 @@ const DEFAULTS: Record<string, string> = {
   TESLA_SCOPES: "openid offline_access vehicle_device_data vehicle_charging_cmds", // the least that works
 };
 
-// What each setting must look like, as a pattern and in words.
+// What each setting must look like: as a pattern, and in words.
 const RULES: Record<string, [RegExp, string]> = {
-  TESLA_CLIENT_ID: [/^[\w-]{8,}$/, "the Client ID from your app's page on developer.tesla.com"],
-  TESLA_CLIENT_SECRET: [/^[!-~]{8,}$/, "the Client Secret from your app's page on developer.tesla.com"],
-  TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "one of your app's Allowed Redirect URIs, with a path"],
+  TESLA_CLIENT_ID: [/^[\w-]{8,}$/, "the Client ID of your app on developer.tesla.com"],
+  TESLA_CLIENT_SECRET: [/^[!-~]{8,}$/, "the Client Secret of your app on developer.tesla.com"],
+  TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "an Allowed Redirect URI of your app, with path"],
   TESLA_REGION: [/^(na|eu|cn)$/, "na (North America, Asia, Pacific), eu (Europe, Middle East, Africa) or cn"],
   TESLA_DOMAIN: [/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
     "your domain in small letters, without https:// and without a slash, such as car.example.com"],
-  TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "the car's 17 characters in capitals, without I, O and Q"],
+  TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "the car's 17 characters, in capitals, without I, O and Q"],
   TESLA_COMMANDS: [/^(signed|proxy|rest)$/, "signed (nearly every car), proxy, or rest (cars before 2021)"],
   TESLA_PROXY_URL: [/^(https:\/\/[^\s/?#@]+|http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?)\/?$/,
     "https://HOST:PORT, or http:// on this machine only"],
   TESLA_SCOPES: [/^(?=.*\bopenid\b)(?=.*\boffline_access\b)[a-z_]+( [a-z_]+)*$/,
-    "scopes with a space between them, with openid and offline_access (no refresh token without them)"],
+    "scopes with one space between them, openid and offline_access among them (for a refresh token)"],
 };
 
-/** The named settings, each checked. Throws Stop 5 on the first that is missing or malformed. */
+/** The named settings, checked. Throws Stop 5 on the first that is missing or malformed. */
 export function readSettings(names: string[]): Record<string, string> {
   let file: Record<string, string> = {};
   try {
-    file = parse(readFileSync(".env", "utf8").replace(/^\ufeff/, "")); // Windows editors put a mark in front
+    file = parse(readFileSync(".env", "utf8").replace(/^\ufeff/, "")); // some editors put a mark in front
   } catch (error) {
-    const missing = error instanceof Error && error.message.startsWith("ENOENT");
-    if (!missing) throw new Stop(5, ".env cannot be read: it must be a file that you may read");
+    if (!messageOf(error).startsWith("ENOENT")) throw new Stop(5, `.env cannot be read: ${messageOf(error)}`);
   }
   const settings: Record<string, string> = {};
   for (const name of names) {
     const value = process.env[name] || file[name] || DEFAULTS[name] || "";
     const [pattern, words] = RULES[name];
-    if (value === "") throw new Stop(5, `${name} is not set; put it into .env in this folder: ${words}`);
-    const found = name === "TESLA_CLIENT_SECRET" ? "what was found is not shown" : `found "${value}"`;
-    if (!pattern.test(value)) throw new Stop(5, `${name} is malformed: ${found}; it must be ${words}`);
+    const shown = name === "TESLA_CLIENT_SECRET" ? "what was found is not shown" : `found "${value}"`;
+    if (value === "") throw new Stop(5, `${name} is not set: put it into .env in this folder: ${words}`);
+    if (!pattern.test(value)) throw new Stop(5, `${name} is malformed: ${shown}; it must be ${words}`);
     settings[name] = value;
   }
   return settings;
 }
-

@@ -5,39 +5,45 @@
 // doing it twice does no harm. Nothing else is ever sent a second time.
 import { messageOf, say, Stop } from "./command_line.ts";
 import { RESYNC_FAULTS, stopForFault } from "./faults.ts";
+import { readPrivateKey } from "./key_files.ts";
 import { takeLock } from "./safe_file.ts";
-import { checkSessionInfo, keepSession, readSession, renewSession, SESSION_FILE, type Session, type SessionInfo }
-  from "./session.ts";
-import { handshakeMessage, openAnswer, signedMessage, verdictOf, VCSEC, type Message } from "./signed_message.ts";
+import * as sessions from "./session.ts";
+import type { SessionInfo } from "./session.ts";
+import { handshakeMessage, openAnswer, signedMessage, VCSEC, verdictOf, type Message }
+  from "./signed_message.ts";
 import { lostAnswer, teslaJson } from "./tesla_fetch.ts";
-import { readPrivateKey, sharedKey } from "./vehicle_key.ts";
+import { sharedKey } from "./vehicle_key.ts";
 import { decodeFields, type Fields } from "./wire.ts";
 
 const LIFETIME_SECONDS = 15; // how long after signing the car may still take the command
 
-/** Sends one command to the car `vin`, whose Fleet API is `fleetApi`; `repeatable`: doing it twice does no harm.
- * Returns the car's verdict and the requests that it took: 1, or 2 with a handshake. Throws Stop; 8 means that
- * nobody knows whether the car has done it. */
-export async function sendSigned(fleetApi: string, bearer: string, vin: string,
-  command: { domain: number; payload: Buffer; repeatable: boolean },
-): Promise<{ result: boolean; reason: string; requests: number }> {
+export interface Command {
+  domain: number;
+  payload: Buffer;
+  repeatable: boolean; // doing it twice does no harm
+}
+
+/** Sends one command to the car and returns its verdict, and the requests it took: 1, or 2 with a handshake.
+ * Throws Stop; exit code 8 means that nobody knows whether the car has done it. */
+export async function sendSigned(fleetApi: string, bearer: string, vin: string, command: Command):
+  Promise<{ result: boolean; reason: string; requests: number }> {
   const { domain, payload, repeatable } = command;
   const key = readPrivateKey();
   const name = `${vin} ${domain === VCSEC ? "vcsec" : "infotainment"}`;
   let requests = 0;
 
-  // One request: https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
+  // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
   async function exchange(message: Message, moves: boolean): Promise<Fields> {
     requests += 1;
     const url = `${fleetApi}/api/1/vehicles/${vin}/signed_command`;
-    const answer = await teslaJson({ url, bearer, json: { routable_message: message.bytes.toString("base64") }, moves });
+    const json = { routable_message: message.bytes.toString("base64") };
+    const { response } = await teslaJson({ url, bearer, json, moves });
     try {
-      const text = String(answer.response ?? "");
-      if (!/^[A-Za-z0-9+/]{4,}={0,2}$/.test(text)) throw new Error("there is no message of the car's in it");
-      return decodeFields(Buffer.from(text, "base64"));
+      if (!/^[A-Za-z0-9+/]{4,}={0,2}$/.test(String(response))) throw new Error("there is no message in it");
+      return decodeFields(Buffer.from(String(response), "base64"));
     } catch (error) {
-      if (moves) throw lostAnswer(messageOf(error));
-      throw new Stop(1, `the car's answer to the handshake cannot be read: ${messageOf(error)}; run it again`);
+      if (moves) throw lostAnswer(`the car's answer cannot be read: ${messageOf(error)}`);
+      throw new Stop(1, `the car's answer cannot be read: ${messageOf(error)}; try again later`);
     }
   }
 
@@ -47,71 +53,77 @@ export async function sendSigned(fleetApi: string, bearer: string, vin: string,
     try {
       const { fault } = openAnswer(answer, message, vin, domain, Buffer.alloc(16));
       if (fault !== 0) throw stopForFault(fault);
-      return checkSessionInfo(answer, key, vin, message.uuid);
+      return sessions.checkSessionInfo(answer, key, vin, message.uuid);
     } catch (error) {
       if (error instanceof Stop) throw error;
-      throw new Stop(1, `the car's session info is not believed: ${messageOf(error)}; run it again`);
+      throw new Stop(1, `the car's session info is not believed: ${messageOf(error)}; try again later`);
     }
   }
 
-  // A car keeps its key for life, unless its computer is replaced. Another one must be shown twice.
-  async function confirmKey(known: string | undefined, info: SessionInfo): Promise<SessionInfo> {
-    if (known === undefined || known === info.vehicleKey) return info;
-    say("warning: the car shows another key than before (a new computer, or somebody in between); asking again");
+  // A car keeps its key until its computer is replaced: another one is told, and must be shown twice.
+  async function confirmKey(info: SessionInfo, old?: sessions.Session): Promise<SessionInfo> {
+    if (!old || old.vehicleKey === info.vehicleKey) return info;
+    say("warning: the car shows another key than before (a new computer, or a go-between); asking again");
     const again = await shakeHands();
     if (again.vehicleKey === info.vehicleKey) return again;
-    throw new Stop(5, `the car's key is not confirmed: two answers differ; if its computer was replaced, delete `
-      + `${SESSION_FILE} and run it again`);
+    throw new Stop(5, "the car's changed key is not confirmed: two answers differ; if the car has a new "
+      + "computer, "
+      + `delete ${sessions.SESSION_FILE} and run it again`);
   }
 
-  // What the car proves about itself when it refuses; without proof, the next run shakes hands anew.
-  async function resync(session: Session, answer: Fields, uuid: Buffer): Promise<Session> {
+  // The session as the car proves it when it refuses. Without proof, the next run shakes hands anew.
+  async function resync(old: sessions.Session, answer: Fields, uuid: Buffer): Promise<sessions.Session> {
     try {
-      const info = checkSessionInfo(answer, key, vin, uuid);
-      return renewSession(session, await confirmKey(session.vehicleKey, info), key);
+      const info = sessions.checkSessionInfo(answer, key, vin, uuid);
+      return sessions.renewSession(old, await confirmKey(info, old), key);
     } catch (error) {
       if (error instanceof Stop) throw error;
-      return { ...session, stale: true };
+      return { ...old, stale: true };
     }
   }
 
-  const release = await takeLock(SESSION_FILE);
+  const release = await takeLock(sessions.SESSION_FILE);
   try {
-    let session = readSession(name, key);
+    let session = sessions.readSession(name, key);
     if (!session || session.stale) {
-      session = renewSession(session, await confirmKey(session?.vehicleKey, await shakeHands()), key);
+      const info = await confirmKey(await shakeHands(), session);
+      session = { ...sessions.renewSession(session, info, key), stale: false };
     }
     for (let attempt = 1; ; attempt += 1) {
       session = { ...session, counter: session.counter + 1 };
-      await keepSession(name, session); // before sending: a killed run must not leave this counter to the next
+      await sessions.keepSession(name, session); // before sending: no other run may use this counter again
       const clock = Math.max(Math.floor(Date.now() / 1000 - session.zero), session.clock);
-      const sent = signedMessage(vin, domain, payload, key, session, Math.min(clock, 2 ** 30) + LIFETIME_SECONDS);
+      const expiresAt = Math.min(clock, 2 ** 30) + LIFETIME_SECONDS;
+      const sent = signedMessage(vin, domain, payload, key, session, expiresAt);
       const answer = await exchange(sent, true);
       let opened;
-      let verdict;
+      let verdict = { result: false, reason: "" };
       try {
-        opened = openAnswer(answer, sent, vin, domain, sharedKey(key, Buffer.from(session.vehicleKey, "hex")));
-        if (opened.fault === 0 && answer.has(15)) throw new Error("session info came instead of an answer");
-        verdict = opened.fault === 0 ? verdictOf(opened.payload, domain) : { result: false, reason: "" };
+        const k = sharedKey(key, Buffer.from(session.vehicleKey, "hex"));
+        opened = openAnswer(answer, sent, vin, domain, k);
+        if (opened.fault === 0 && answer.has(15)) throw new Error("it is session info");
+        if (opened.fault === 0) verdict = verdictOf(opened.payload, domain);
       } catch (error) {
         throw lostAnswer(`the car's answer is not believed: ${messageOf(error)}`);
       }
       if (RESYNC_FAULTS.includes(opened.fault)) {
         const newer = await resync(session, answer, sent.uuid);
-        await keepSession(name, newer);
-        const worthIt = newer !== session && !newer.stale && repeatable && attempt === 1;
-        if (!worthIt) throw stopForFault(opened.fault);
-        say(`the car refused with fault ${opened.fault} and proved that our session was out of date: signing anew, once`);
+        await sessions.keepSession(name, newer);
+        const helps = newer !== session && !newer.stale;
+        if (!helps || !repeatable || attempt > 1) throw stopForFault(opened.fault);
+        say(`the car proves that our session is out of date (fault ${opened.fault}): signing anew, once`);
         session = newer;
         continue;
       }
       if (opened.fault !== 0) throw stopForFault(opened.fault);
-      if (opened.status === 1) throw stopForFault(1); // WAIT: busy
-      if (opened.status !== 0 && opened.payload.length === 0) throw new Stop(6, "the car reports an error, no reason");
+      if (opened.status === 1) throw stopForFault(1); // WAIT
+      if (opened.status !== 0 && opened.payload.length === 0) throw stopForFault(11);
       if (verdict.result && session.encrypted && !opened.encrypted) {
-        throw lostAnswer("the car says done, but not encrypted, as this car has answered before");
+        throw lostAnswer("the car says done, but not encrypted as it has answered before");
       }
-      if (opened.encrypted && !session.encrypted) await keepSession(name, { ...session, encrypted: true });
+      if (opened.encrypted && !session.encrypted) {
+        await sessions.keepSession(name, { ...session, encrypted: true });
+      }
       return { ...verdict, requests };
     }
   } finally {

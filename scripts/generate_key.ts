@@ -12,19 +12,24 @@ import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
 // Step 1: a pair that is already here is kept. Another private key would mean: register and pair anew.
 readArguments(import.meta.filename);
 for (const file of ["private-key.pem", "public-key.pem"]) {
-  if (existsSync(file)) throw new Stop(2, `${file} is here already and is kept; to replace it, move it away first`);
+  if (existsSync(file)) throw new Stop(2, `${file} is here already, and kept; move it away first`);
 }
 
 // Step 2: a pair on the curve P-256, as Tesla wants it.
 // https://developer.tesla.com/docs/fleet-api/virtual-keys/developer-guide
-const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+const { privateKey, publicKey } = generateKeyPairSync("ec", {
+  namedCurve: "prime256v1",
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  publicKeyEncoding: { type: "spki", format: "pem" },
+});
 
-// Step 3: two files. Only you can read the private one; the public one is for everybody. "wx" never overwrites.
+// Step 3: two files. Only you can read the private one; the public one is for everybody. "wx" never
+// overwrites.
 try {
-  writeFileSync("private-key.pem", privateKey.export({ type: "pkcs8", format: "pem" }), { flag: "wx", mode: 0o600 });
-  writeFileSync("public-key.pem", publicKey.export({ type: "spki", format: "pem" }), { flag: "wx", mode: 0o644 });
+  writeFileSync("private-key.pem", privateKey, { flag: "wx", mode: 0o600 });
+  writeFileSync("public-key.pem", publicKey, { flag: "wx", mode: 0o644 });
 } catch (error) {
-  throw new Stop(1, `cannot write the key pair: ${messageOf(error)}; remove what is incomplete and run it again`);
+  throw new Stop(1, `cannot write the keys: ${messageOf(error)}; remove what is incomplete, run it again`);
 }
 say(`made private-key.pem (only you can read it; it never leaves this machine) and public-key.pem
 next      put public-key.pem on your domain, or run npx tsx scripts/serve_public_key.ts behind a tunnel`);

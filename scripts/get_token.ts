@@ -8,7 +8,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readArguments, say, Stop } from "../lib/command_line.ts";
 import { explain } from "../lib/explanations.ts";
-import { FLEET_API, LOGIN_PAGE, TOKEN_HOST } from "../lib/hosts.ts";
+import { CONSENT_PAGE, FLEET_API, LOGIN_PAGE, TOKEN_HOST } from "../lib/hosts.ts";
 import { loginAnswer } from "../lib/login_answer.ts";
 import { replaceFile, takeLock } from "../lib/safe_file.ts";
 import { readSettings } from "../lib/settings.ts";
@@ -20,11 +20,9 @@ const { options } = readArguments(import.meta.filename, { force: { type: "boolea
 const settings = readSettings(
   ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REDIRECT_URI", "TESLA_REGION", "TESLA_SCOPES"]);
 let expiry: Date | undefined;
-try {
-  expiry = expiryOf(readToken());
-} catch {} // no login yet
+try { expiry = expiryOf(readToken()); } catch {} // no login yet
 if (expiry && expiry > new Date() && options.force !== true) {
-  say(`${TOKEN_FILE} is valid until ${expiry.toLocaleString()}: nothing to do (--force logs in all the same)`);
+  say(`${TOKEN_FILE} is valid until ${expiry.toLocaleString()}; to log in all the same: --force`);
   process.exit(0);
 }
 
@@ -44,20 +42,18 @@ const question = new URLSearchParams({
   require_requested_scopes: "true", // no half consent
 });
 say(`Tesla will ask you to grant: ${settings.TESLA_SCOPES}
-(vehicle_device_data: see the car's data; vehicle_charging_cmds: charging, nothing else; offline_access: stay
-logged in; vehicle_cmds, if you added it: everything, doors included)
-Open this address in a browser, log in, tick every box:
+(vehicle_device_data: see the car; vehicle_charging_cmds: its charging only; offline_access: stay logged in)
+Open this address, log in, and tick every box:
 
 ${LOGIN_PAGE[settings.TESLA_REGION]}?${String(question).replaceAll("+", "%20")}
 
-Then wait. If the browser ends at a page that cannot be shown, paste that page's whole address here and press
-Enter. If Tesla's page says "No policy rules", run register_partner first. Ctrl-C cancels.`);
+Then wait; or, if the browser ends at a page that cannot be shown, paste that page's whole address here and
+press Enter. If Tesla's page says "No policy rules", run register_partner first. Ctrl-C cancels.`);
 
 // Step 3: Tesla's answer, from the browser or pasted.
 const { code, tellBrowser } = await loginAnswer(settings.TESLA_REDIRECT_URI, state);
 
 // Step 4: the code is swapped for the tokens. The file is opened first: a code works only once.
-// https://developer.tesla.com/docs/fleet-api/authentication/third-party-tokens#step-3-code-exchange
 const release = await takeLock(TOKEN_FILE);
 try {
   await replaceFile(TOKEN_FILE, async () => tokenFileText(await teslaJson({
@@ -82,16 +78,13 @@ await tellBrowser(200, "Your tokens are saved. You can close this page and go ba
 
 // Step 5: what Tesla granted. Tesla drops scopes silently, so they are compared.
 const token = readToken();
-const { scp, ou_code } = claimsOf(token);
+const { scopes, region } = claimsOf(token);
 const asked = settings.TESLA_SCOPES.split(" ");
-const region = ou_code.toLowerCase();
+const missing = asked.filter((scope) => scopes.length > 0 && !scopes.includes(scope));
 say(`saved in ${TOKEN_FILE}; the access token expires ${expiryOf(token)?.toLocaleString() ?? "in some hours"}
-asked    ${asked.join(" ")}
-granted  ${scp.join(" ")}
-region   ${region}${region === settings.TESLA_REGION ? "" : ` but .env says TESLA_REGION=${settings.TESLA_REGION}`}
+granted  ${scopes.join(" ")} (asked: ${settings.TESLA_SCOPES})
+region   ${region}${region === settings.TESLA_REGION ? "" : `: .env must say TESLA_REGION=${region}`}
+change   ${CONSENT_PAGE}?revoke_client_id=${settings.TESLA_CLIENT_ID}
 next     npx tsx scripts/list_vehicles.ts`);
-const missing = asked.filter((scope) => !scp.includes(scope));
-if (missing.length > 0) {
-  const [, , , exit, means, todo] = explain("login page", 0, "scopes not granted");
-  throw new Stop(exit, `${means}: missing ${missing.join(" ")}; the token is saved all the same; ${todo}`);
-}
+const { exit, means, todo } = explain("login page", 0, "scopes not granted");
+if (missing.length > 0) throw new Stop(exit, `${means}: ${missing.join(" ")}; the token is saved; ${todo}`);

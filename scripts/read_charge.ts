@@ -32,15 +32,16 @@ function show(field: string, unit: string, factor = 1): string {
   const value = charge?.[field];
   return typeof value === "number" ? `${Math.round(value * factor * 10) / 10} ${unit}` : "unknown";
 }
-const onPhases = { 1: "1 phase", 2: "3 phases", 3: "3 phases" }[Number(charge.charger_phases)] ?? "no phase"; // 2 is 3
+const several = charge.charger_phases ? "3 phases" : "no phase"; // Tesla reports three phases as 2
+const phases = charge.charger_phases === 1 ? "1 phase" : several;
 const minutes = charge.minutes_to_full_charge;
-const timeLeft = typeof minutes === "number" ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : "unknown";
+const left = typeof minutes === "number" ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : "unknown";
 const text = `battery    ${show("battery_level", "%")}, range ${show("battery_range", "km", 1.609344)}
 limit      ${show("charge_limit_soc", "%")}
 state      ${clean(String(charge.charging_state ?? "unknown"))}
 set        ${show("charge_current_request", "A")} of at most ${show("charge_current_request_max", "A")}
-drawn      ${show("charger_actual_current", "A")} at ${show("charger_voltage", "V")}, ${onPhases}
+drawn      ${show("charger_actual_current", "A")} at ${show("charger_voltage", "V")}, ${phases}
 power      ${show("charger_power", "kW")}
 added      ${show("charge_energy_added", "kWh")}
-time left  ${timeLeft}`;
+time left  ${left}`;
 process.stdout.write(`${options.json === true ? JSON.stringify(charge, null, 2) : text}\n`);

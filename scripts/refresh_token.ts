@@ -16,7 +16,7 @@ import { expiryOf, readToken, TOKEN_FILE, tokenFileText } from "../lib/token_fil
 const { options } = readArguments(import.meta.filename, { "if-expiring-within": { type: "string" } });
 const within = String(options["if-expiring-within"] ?? "");
 const [, number, unit] = /^(\d{1,5})([mhd])$/.exec(within) ?? [];
-if (within !== "" && !number) throw new Stop(2, `wrong usage: found "${within}"; a duration is 90m, 3h or 2d`);
+if (within !== "" && !number) throw new Stop(2, `wrong usage: "${within}" is no duration like 90m, 3h or 2d`);
 const settings = readSettings(["TESLA_CLIENT_ID", "TESLA_REGION"]);
 const before = readToken();
 const expiry = expiryOf(before);
@@ -39,7 +39,7 @@ try {
     form: { grant_type: "refresh_token", client_id: settings.TESLA_CLIENT_ID, refresh_token },
   })));
   const until = expiryOf(readToken())?.toLocaleString() ?? "some hours from now";
-  say(`${done ? "another run has just refreshed" : "saved in"} ${TOKEN_FILE}; the access token is good until ${until}`);
+  say(`${done ? "another run has done it" : `saved in ${TOKEN_FILE}`}; the access token expires ${until}`);
 } finally {
   release();
 }

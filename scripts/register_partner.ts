@@ -7,8 +7,8 @@
 //   run       npx tsx scripts/register_partner.ts [--skip-check]
 import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
 import { FLEET_API, PAIRING_PAGE } from "../lib/hosts.ts";
-import { partnerToken, registeredPoint } from "../lib/partner.ts";
-import { publishedPoint, readPublicKey } from "../lib/public_key.ts";
+import { readPublicKey } from "../lib/key_files.ts";
+import { partnerToken, publishedPoint, registeredPoint } from "../lib/partner.ts";
 import { readSettings } from "../lib/settings.ts";
 import { teslaJson } from "../lib/tesla_fetch.ts";
 
@@ -21,7 +21,7 @@ const domain = settings.TESLA_DOMAIN;
 
 // Step 2: what Tesla will find on your domain. It must be this very key.
 if (options["skip-check"] !== true && (await publishedPoint(domain)) !== point) {
-  throw new Stop(5, `${domain} publishes another key than public-key.pem; publish public-key.pem (a cache may need `
+  throw new Stop(5, `${domain} shows another key than public-key.pem; put public-key.pem there (caches take `
     + "some minutes), then run it again");
 }
 
@@ -32,7 +32,8 @@ const bearer = await partnerToken(settings);
 // https://developer.tesla.com/docs/fleet-api/endpoints/partner-endpoints#register
 let taken: unknown;
 try {
-  await teslaJson({ url: `${FLEET_API[settings.TESLA_REGION]}/api/1/partner_accounts`, bearer, json: { domain } });
+  const url = `${FLEET_API[settings.TESLA_REGION]}/api/1/partner_accounts`;
+  await teslaJson({ url, bearer, json: { domain } });
 } catch (error) {
   if (!(error instanceof Stop && error.status === 422 && error.message.includes("taken"))) throw error;
   say(`Tesla says: ${messageOf(error)}`);
@@ -48,12 +49,12 @@ try {
   throw taken ?? error;
 }
 if (registered !== point) {
-  throw taken ?? new Stop(5, "Tesla has another key on file than public-key.pem; run it again in some minutes");
+  throw taken ?? new Stop(5, "Tesla has another key on file than public-key.pem; try again in some minutes");
 }
 
 // Step 6: the virtual key. The car's owner approves it in the Tesla app.
 say(`registered: Tesla has your key on file for ${domain} in region ${settings.TESLA_REGION}
 next      npx tsx scripts/get_token.ts
-then      open the address below on the phone that has the Tesla app (the car must be online, and the phone a key
-          of it), and approve the virtual key. Cars before 2021 (Model S and X) need none.`);
+then      open the address below on the phone that has the Tesla app, and approve the virtual key; the car
+          must be online, and the phone one of its keys (a Model S or X before 2021 needs none of this)`);
 process.stdout.write(`${PAIRING_PAGE}${domain}\n`);

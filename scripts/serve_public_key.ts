@@ -8,7 +8,7 @@
 import { clean, readArguments, say, Stop } from "../lib/command_line.ts";
 import { KEY_PATH } from "../lib/hosts.ts";
 import { answerPage, listenOnLoopback } from "../lib/loopback_server.ts";
-import { readPublicKey } from "../lib/public_key.ts";
+import { readPublicKey } from "../lib/key_files.ts";
 
 // Step 1: the port, and the key. It is read once, and refused if it is anything but a P-256 public key.
 const { options } = readArguments(import.meta.filename, { port: { type: "string", default: "8080" } });
@@ -20,16 +20,12 @@ const { pem } = readPublicKey();
 
 // Step 2: answer GET and HEAD of the one address that Tesla asks for; everything else does not exist.
 await listenOnLoopback(["127.0.0.1"], port, (request, response) => {
-  const asked = request.url === KEY_PATH && ["GET", "HEAD"].includes(request.method ?? "");
-  const status = asked ? 200 : 404;
-  if (asked) {
-    response.writeHead(200, { "content-type": "application/x-pem-file", "content-length": Buffer.byteLength(pem) });
-    response.end(pem);
-  } else {
-    void answerPage(response, 404, "There is nothing here.");
-  }
-  const visitor = clean(request.headers["user-agent"] ?? "unknown program").slice(0, 80);
-  say(`${new Date().toLocaleTimeString()} ${request.method} ${clean(request.url ?? "").slice(0, 80)} ${status} (${visitor})`);
+  const found = request.url === KEY_PATH && ["GET", "HEAD"].includes(request.method ?? "");
+  const headers = { "content-type": "application/x-pem-file", "content-length": Buffer.byteLength(pem) };
+  if (found) response.writeHead(200, headers).end(pem);
+  else void answerPage(response, 404, "There is nothing here.");
+  const visit = `${request.method} ${request.url} by ${request.headers["user-agent"] ?? "no name"}`;
+  say(`${new Date().toLocaleTimeString()} ${found ? "200" : "404"} ${clean(visit).slice(0, 200)}`);
 });
 say(`serving public-key.pem at http://127.0.0.1:${port}${KEY_PATH}
 it must be seen from the whole world at https://TESLA_DOMAIN${KEY_PATH}

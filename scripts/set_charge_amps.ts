@@ -26,60 +26,62 @@ if (!/^\d{1,2}$/.test(words[0]) || amps > 80) {
 }
 const twice = amps >= 1 && amps <= 4;
 if (twice && options["below-5"] !== true) {
-  throw new Stop(2, `${amps} A needs --below-5: cars take 1 to 4 A only at the second of two calls, only while `
-    + "charging, and forget it when they are plugged in anew (the car's screen shows 5); some never do");
+  throw new Stop(2, `${amps} A needs --below-5: a car takes 1 to 4 A only at the second of two calls, only `
+    + "while charging, and forgets it when it is plugged in anew (its screen shows 5); some never do");
 }
 
-// Step 2: what is sent: a signed message for nearly every car; plain JSON to your own proxy, or to a car before
-// 2021. https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands#set-charging-amps
-const { TESLA_REGION, TESLA_VIN, TESLA_COMMANDS } = readSettings(["TESLA_REGION", "TESLA_VIN", "TESLA_COMMANDS"]);
-const proxy = TESLA_COMMANDS === "proxy" ? readSettings(["TESLA_PROXY_URL"]).TESLA_PROXY_URL : undefined;
-const host = proxy ? new URL(proxy).origin : FLEET_API[TESLA_REGION];
-const car = `${host}/api/1/vehicles/${TESLA_VIN}`;
+// Step 2: what is sent: a signed message to nearly every car; plain JSON to your proxy, or a car before 2021.
+// https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands#set-charging-amps
+const settings = readSettings(["TESLA_REGION", "TESLA_VIN", "TESLA_COMMANDS"]);
+const [signed, proxied] = ["signed", "proxy"].map((way) => settings.TESLA_COMMANDS === way);
+const proxy = proxied ? readSettings(["TESLA_PROXY_URL"]).TESLA_PROXY_URL : undefined;
+const fleetApi = FLEET_API[settings.TESLA_REGION];
+const car = `/api/1/vehicles/${settings.TESLA_VIN}`;
+const url = `${proxy ? new URL(proxy).origin : fleetApi}${car}/command/set_charging_amps`;
 const json = { charging_amps: amps };
 // Action.vehicleAction.setChargingAmpsAction.charging_amps (section 9); protobuf leaves out a zero.
 const payload = encodeFields([[2, [[43, amps === 0 ? [] : [[1, amps]]]]]]);
 
 // Step 3: --dry-run shows the request and sends nothing.
 if (options["dry-run"] === true) {
-  const signed = TESLA_COMMANDS === "signed";
-  const body = signed ? '{"routable_message":"\'$SIGNED_MESSAGE\'"}' : JSON.stringify(json);
-  if (signed) say(`SIGNED_MESSAGE: setChargingAmpsAction ${amps}, payload ${payload.toString("hex")}, for the infotainment `
-    + "computer, with the next counter and a signature by private-key.pem, in base64");
-  process.stdout.write(`curl -X POST '${car}/${signed ? "signed_command" : "command/set_charging_amps"}' `
-    + `-H "Authorization: Bearer $TESLA_ACCESS_TOKEN" -H 'Content-Type: application/json' -d '${body}'\n`);
+  const address = signed ? `${fleetApi}${car}/signed_command` : url;
+  const body = signed ? '"{\\"routable_message\\":\\"$SIGNED_MESSAGE\\"}"' : `'${JSON.stringify(json)}'`;
+  if (signed) say(`SIGNED_MESSAGE: setChargingAmpsAction charging_amps ${amps} (${payload.toString("hex")}), `
+    + "for the infotainment computer, with the next counter and private-key.pem's signature, in base64");
+  process.stdout.write(`curl -X POST '${address}' -H "Authorization: Bearer $TESLA_ACCESS_TOKEN" \\
+  -H "Content-Type: application/json" -d ${body}\n`);
   process.exit(0);
 }
 
-// Step 4: one command; its answer says whether the car obeyed.
+// Step 4: one command. The car's own verdict decides.
 const { access_token } = readToken();
-async function send(): Promise<{ result: boolean; reason: string; requests: number }> {
-  if (TESLA_COMMANDS === "signed") {
-    return sendSigned(host, access_token, TESLA_VIN, { domain: INFOTAINMENT, payload, repeatable: true });
+async function send(): Promise<number> {
+  if (signed) {
+    const command = { domain: INFOTAINMENT, payload, repeatable: true };
+    const verdict = await sendSigned(fleetApi, access_token, settings.TESLA_VIN, command);
+    say(acceptVerdict(verdict.result, verdict.reason));
+    return verdict.requests;
   }
-  const url = `${car}/command/set_charging_amps`;
   const { response } = await teslaJson({ url, bearer: access_token, json, ownHost: proxy, moves: true });
   const { result, reason } = Object(response) as { result?: unknown; reason?: unknown };
   if (typeof result !== "boolean") throw lostAnswer("there is no verdict of the car's in the answer");
-  return { result, reason: String(reason ?? ""), requests: 1 };
+  say(acceptVerdict(result, String(reason ?? "")));
+  return 1;
 }
-let verdict = await send();
-let requests = verdict.requests;
-if (twice && verdict.result) {
-  await sleep(5000); // calls in a row need some seconds between them
-  verdict = await send();
-  requests += verdict.requests;
+let requests = await send();
+if (twice) {
+  await sleep(5000); // the car wants some seconds between two calls
+  requests += await send();
 }
-say(`${acceptVerdict(verdict.result, verdict.reason)}; ${requests} request${requests === 1 ? "" : "s"}`);
+say(`${requests} ${requests === 1 ? "request" : "requests"}, $${(requests * 0.001).toFixed(3)}`);
 
-// Step 5: --verify reads back what the car asks of the charging station.
+// Step 5: --verify reads back what the car now asks of the charging station.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#vehicle-data
 if (options.verify === true) {
   await sleep(3000); // the car needs a moment
-  const url = `${FLEET_API[TESLA_REGION]}/api/1/vehicles/${TESLA_VIN}/vehicle_data?endpoints=charge_state`;
-  const { response } = await teslaJson({ url, bearer: access_token });
-  const set = (response as { charge_state?: { charge_current_request?: unknown } } | null)?.charge_state?.charge_current_request;
-  if (set !== amps) throw new Stop(6, `the car now has ${String(set)} A, not ${amps} A: see read_charge for its limit`);
-  say(`read back: ${amps} A`);
+  const state = `${fleetApi}${car}/vehicle_data?endpoints=charge_state`;
+  const { response } = await teslaJson({ url: state, bearer: access_token });
+  const now = Object(Object(response).charge_state).charge_current_request as unknown;
+  if (now !== amps) throw new Stop(6, `the car has ${String(now)} A, not ${amps} A: see read_charge`);
 }
 process.stdout.write(`${amps}\n`);

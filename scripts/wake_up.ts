@@ -25,7 +25,7 @@ let answer = await teslaJson({ url: `${url}/wake_up`, bearer: access_token, json
 // Step 3: ask for its state, which is cheaper, every 5 seconds for a minute. 10 to 60 seconds are normal.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#vehicle
 for (let asked = 0; (answer.response as { state?: unknown } | null)?.state !== "online"; asked += 1) {
-  if (asked === 12) throw new Stop(3, "the car is not awake after a minute; it may have no reception; try later");
+  if (asked === 12) throw new Stop(3, "the car is not online after a minute; try again later");
   await sleep(5000);
   answer = await teslaJson({ url, bearer: access_token });
 }

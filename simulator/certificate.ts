@@ -37,7 +37,7 @@ function newCertificate(publicKey: forge.pki.PublicKey, subject: string, issuer:
   const certificate = forge.pki.createCertificate();
   certificate.publicKey = publicKey;
   // The first digit 0 keeps the serial number positive, which X.509 demands.
-  certificate.serialNumber = "0" + randomBytes(15).toString("hex");
+  certificate.serialNumber = "01" + randomBytes(15).toString("hex");
   certificate.validity.notBefore = new Date(Date.now() - ONE_DAY);
   certificate.validity.notAfter = new Date(Date.now() + 30 * ONE_DAY);
   certificate.setSubject([{ name: "commonName", value: subject }]);

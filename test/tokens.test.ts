@@ -1,0 +1,303 @@
+// refresh_token as cron runs it: what it sends, what it keeps, and that no failure costs the owner the login.
+import assert from "node:assert/strict";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { damages } from "../simulator/failure_kinds.ts";
+import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner, type Result } from "./harness.ts";
+
+const FILE = "tesla_token.json";
+const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";
+const HOUR = 3_600_000;
+
+function assertTidy(owner: Owner): void {
+  if (process.platform !== "win32") assert.equal(owner.mode(FILE), 0o600);
+  assert.equal(owner.has(`${FILE}.new`), false, "nothing is left beside");
+  assert.equal(owner.has(`${FILE}.lock`), false, "the lock is gone");
+}
+
+/** The old file is there to the last byte, one request at most went out. */
+function assertKept(owner: Owner, before: string, result: Result): void {
+  assert.equal(owner.read(FILE), before);
+  assert.ok(result.requests.length <= 1, calls(result.requests).join("\n"));
+  assertTidy(owner);
+}
+
+/** And the next run works. */
+async function assertNothingLost(owner: Owner, before: string, result: Result): Promise<void> {
+  assertKept(owner, before, result);
+  owner.simulator.clear();
+  assertEnd(await owner.run("refresh_token"), 0, "saved");
+  assert.notEqual(owner.read(FILE), before);
+}
+
+describe("refresh_token", { concurrency: 3 }, () => {
+  // First, since it takes longest.
+  ownerTest("an answer that never comes ends after half a minute, nothing lost", {}, async (owner) => {
+    const before = owner.read(FILE);
+    owner.simulator.fail("never_answers");
+    const silent = owner.run("refresh_token", [], { timeoutMs: 45_000 });
+    const result = await silent;
+    assertEnd(result, 1);
+    assert.ok(result.ms > 25_000 && result.ms < 40_000, `${result.ms} ms`);
+    await assertNothingLost(owner, before, result);
+  });
+
+  ownerTest("swaps the pair, and again, and the lost one works once more", {}, async (owner) => {
+    const before = owner.token();
+    const result = await owner.run("refresh_token");
+    assertEnd(result, 0, "saved");
+    assert.equal(result.stdout, "");
+    assert.deepEqual(calls(result.requests), [TOKEN]);
+    const form = Object.fromEntries(new URLSearchParams(result.requests[0]?.body));
+    assert.deepEqual(form, { grant_type: "refresh_token", client_id: CLIENT_ID, refresh_token: before.refresh_token });
+    assert.equal(result.requests[0]?.headers.authorization, undefined);
+    assertTidy(owner);
+    const { obtained_at: obtained, ...after } = owner.token();
+    assert.deepEqual(Object.keys(after), ["access_token", "refresh_token", "id_token", "expires_in", "token_type"]);
+    assert.ok(Math.abs(Date.parse(String(obtained)) - Date.now()) < 60_000);
+    assert.equal(after.refresh_token, owner.simulator.account.chains[0]?.current);
+    assertEnd(await owner.run("read_charge"), 0);
+
+    // The file of before: its token is the one used last, and good for 24 hours.
+    owner.write(FILE, JSON.stringify(before));
+    assertEnd(await owner.run("refresh_token"), 0);
+    // Two generations back it is dead.
+    assertEnd(await owner.run("refresh_token"), 0);
+    const text = JSON.stringify(before);
+    owner.write(FILE, text);
+    assertEnd(await owner.run("refresh_token"), 4, "get_token");
+    assert.equal(owner.read(FILE), text);
+  });
+
+  ownerTest("the grace of a day is over", {}, async (owner) => {
+    const before = owner.read(FILE);
+    assertEnd(await owner.run("refresh_token"), 0);
+    owner.write(FILE, before);
+    owner.simulator.clock.offsetMs = 25 * HOUR;
+    assertEnd(await owner.run("refresh_token"), 4, "get_token");
+    assert.equal(owner.read(FILE), before);
+    owner.simulator.revokeConsent();
+    assertEnd(await owner.run("refresh_token"), 4, "get_token");
+    assert.equal(owner.read(FILE), before);
+    assertTidy(owner);
+  });
+
+  ownerTest("--if-expiring-within", {}, async (owner) => {
+    const expiringIn = (hours: number): void => {
+      owner.logIn({ obtained_at: new Date(Date.now() + (hours - 8) * HOUR).toISOString() });
+    };
+    const cases: [number, string, boolean][] = [
+      [2, "3h", true], [4, "3h", false], [1, "90m", true], [1.6, "90m", false], [47, "2d", true], [49, "2d", false],
+      [-1, "0m", true], [0.5, "0h", false],
+    ];
+    for (const [hours, within, refreshes] of cases) {
+      expiringIn(hours);
+      const before = owner.read(FILE);
+      const result = await owner.run("refresh_token", ["--if-expiring-within", within]);
+      assertEnd(result, 0);
+      assert.deepEqual(calls(result.requests), refreshes ? [TOKEN] : [], `${hours} h left, within ${within}`);
+      assert.equal(owner.read(FILE) === before, !refreshes);
+    }
+  });
+
+  ownerTest("malformed durations and arguments send nothing", {}, async (owner) => {
+    const before = owner.read(FILE);
+    const wrong = ["3", "h", "3 h", "-3h", "3.5h", "3w", "٣h", "", "1e1h", "999999h"];
+    for (const within of wrong) {
+      const result = await owner.run("refresh_token", [`--if-expiring-within=${within}`]);
+      assertEnd(result, 2, /wrong usage/);
+      assert.deepEqual(result.requests, [], within);
+    }
+    for (const words of [["--if-expiring-within"], ["now"], ["--refresh-token=x"]]) {
+      const result = await owner.run("refresh_token", words);
+      assertEnd(result, 2, /wrong usage/);
+      assert.deepEqual(result.requests, []);
+    }
+    assert.equal(owner.read(FILE), before);
+  });
+
+  ownerTest("without obtained_at the token itself tells when it expires", {}, async (owner) => {
+    owner.logIn({ obtained_at: undefined });
+    const still = await owner.run("refresh_token", ["--if-expiring-within", "3h"]);
+    assertEnd(still, 0, "nothing to do");
+    assert.deepEqual(still.requests, []);
+    // Where nobody tells, it is refreshed: too early costs nothing, too late costs the login.
+    owner.logIn({ obtained_at: "yesterday", access_token: "opaque-access-token" });
+    const unknown = await owner.run("refresh_token", ["--if-expiring-within", "3h"]);
+    assertEnd(unknown, 0, "saved");
+    assert.equal(unknown.requests.length, 1);
+  });
+
+  ownerTest("a file with more in it, written by another program, is taken", {}, async (owner) => {
+    const token = owner.logIn({ note: "mine", nested: { a: [1] }, expires_in: "28800", created_at: 5 });
+    owner.write(FILE, `\ufeff${token.replaceAll("\n", "\r\n")}`, 0o644);
+    assertEnd(await owner.run("refresh_token"), 0);
+    assertTidy(owner);
+    assertEnd(await owner.run("read_charge"), 0);
+  });
+
+  ownerTest("a token file that cannot be used: exit 4, names the next command, sends nothing", {}, async (owner) => {
+    const good = owner.token();
+    const files = ["", "{", "null", "[]", "{}", JSON.stringify({ access_token: good.access_token }),
+      JSON.stringify({ ...good, refresh_token: "" }), JSON.stringify({ ...good, access_token: "a b" }),
+      JSON.stringify({ ...good, access_token: 12_345_678 }), JSON.stringify({ ...good, refresh_token: ["a"] }),
+      JSON.stringify({ ...good, access_token: `${good.access_token}\r\nx-evil: 1` }),
+      JSON.stringify({ error: "login_required" }), `${JSON.stringify(good).slice(0, -30)}`];
+    for (const text of files) {
+      owner.write(FILE, text);
+      const result = await owner.run(text.length % 2 === 0 ? "refresh_token" : "read_charge");
+      assertEnd(result, 4, "get_token");
+      assert.deepEqual(result.requests, [], text);
+      assert.equal(owner.read(FILE), text);
+    }
+    rmSync(owner.path(FILE));
+    assertEnd(await owner.run("refresh_token"), 4, "get_token");
+    mkdirSync(owner.path(FILE));
+    assertEnd(await owner.run("refresh_token"), 4, "get_token");
+  });
+
+  ownerTest("two at once: one request, both succeed", {}, async (owner) => {
+    const results = await Promise.all([1, 2, 3].map(() => owner.run("refresh_token")));
+    for (const result of results) assertEnd(result, 0);
+    const sent = owner.simulator.requests.filter(({ path }) => path.endsWith("/token"));
+    // Whoever comes when the first has ended reads the new token, and may swap it again: never the same one twice.
+    const tokens = sent.map(({ body }) => new URLSearchParams(body).get("refresh_token"));
+    assert.equal(new Set(tokens).size, tokens.length);
+    assert.equal(owner.token().refresh_token, owner.simulator.account.chains[0]?.current);
+    assertTidy(owner);
+  });
+
+  ownerTest("a lock of a run that is gone is taken over, one of a living run is waited for", {}, async (owner) => {
+    owner.write(`${FILE}.lock`, "99999999");
+    owner.write(`${FILE}.new`, "half of a fi");
+    assertEnd(await owner.run("refresh_token"), 0);
+    assertTidy(owner);
+    owner.write(`${FILE}.lock`, String(process.pid));
+    const running = owner.start("refresh_token");
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    assert.equal(running.child.exitCode, null);
+    const other = owner.logIn(); // what the living run has brought meanwhile
+    rmSync(owner.path(`${FILE}.lock`));
+    const result = await running.ended;
+    assertEnd(result, 0, "another run");
+    assert.deepEqual(result.requests, []);
+    assert.equal(owner.read(FILE), other);
+  });
+
+  // What each answer means: Tesla's errors first (1.7), then what the network does.
+  const failures: [string, number, ...(string | RegExp)[]][] = [
+    ["login_required", 4, "run get_token"],
+    ["invalid_grant", 4, "run get_token"],
+    ["unauthorized_client", 5, "TESLA_CLIENT_"],
+    ["unauthorized_client_401", 5, "TESLA_CLIENT_"],
+    ["invalid_client", 5, "TESLA_CLIENT_ID"],
+    ["client_not_found", 5],
+    ["invalid_request", 5],
+    ["token_server_error", 1],
+    ["rate_limited", 7, "37"],
+    ["server_error", 1],
+    ["server_error_plain", 1, "Internal Server Error"],
+    ["bad_gateway", 1],
+    ["service_unavailable", 1],
+    ["gateway", 1],
+    ["html_access_denied", 1, "web page"],
+    ["html_firewall", 1],
+    ["empty_body", 1],
+    ["truncated_json", 1],
+    ["not_json", 1],
+    ["wrong_shape", 1, "access_token"],
+    ["wrong_shape_null", 1],
+    ["wrong_shape_list", 1],
+    ["token_without_refresh_token", 1, "refresh_token"],
+    ["token_without_access_token", 1, "access_token"],
+    ["oversized", 1, "1 MiB"],
+    ["hang_up_before", 1],
+    ["hang_up_after", 1],
+    ["redirect_301", 1, "redirect"],
+    ["redirect_307", 1, "redirect"],
+    ["echoes_secret", 5],
+    ["escape_sequences", 5],
+  ];
+  for (const [failure, code, ...words] of failures) {
+    ownerTest(`${failure}: exit ${code}, nothing lost`, {}, async (owner) => {
+      const before = owner.read(FILE);
+      owner.simulator.fail(failure);
+      const result = await owner.run("refresh_token");
+      assertEnd(result, code, ...words);
+      assert.equal(result.requests.length, 1);
+      // Carried out, and only the answer spoilt: the token is spent, and works once more.
+      if (owner.simulator.account.chains[0]?.lastUsed) await assertNothingLost(owner, before, result);
+      else assertKept(owner, before, result);
+    });
+  }
+
+  ownerTest("tokens of odd shapes in the answer are not saved", {}, async (owner) => {
+    const before = owner.read(FILE);
+    const odd: Record<string, unknown>[] = [{ access_token: null }, { access_token: 5 }, { refresh_token: ["x"] },
+      { access_token: "a b" }, { refresh_token: "a\nb" }, { access_token: "" }, { refresh_token: { a: 1 } }];
+    for (const [index, change] of odd.entries()) {
+      const name = `odd_${index}`;
+      owner.simulator.failures.catalogue.push(damages(name, ["token"], "", (reply) => {
+        return { ...reply, body: JSON.stringify({ ...JSON.parse(reply.body), ...change }) };
+      }));
+      owner.simulator.fail(name, 1);
+      const result = await owner.run("refresh_token");
+      assertEnd(result, 1, /access_token|refresh_token/);
+      assert.equal(owner.read(FILE), before, JSON.stringify(change));
+      owner.simulator.account.chains[0]!.lastUsedAt = Date.now();
+    }
+    assertTidy(owner);
+  });
+
+  ownerTest("the folder cannot be written: found before the token is spent", {}, async (owner) => {
+    const before = owner.read(FILE);
+    if (process.getuid?.() === 0 || process.platform === "win32") {
+      // Modes do not bind root: a folder where the new file belongs stops root as well.
+      mkdirSync(owner.path(`${FILE}.new`));
+      writeFileSync(owner.path(`${FILE}.new/x`), "");
+    } else chmodSync(owner.folder, 0o500);
+    const result = await owner.run("refresh_token");
+    assertEnd(result, 1);
+    chmodSync(owner.folder, 0o700);
+    assert.deepEqual(result.requests, []);
+    assert.equal(owner.read(FILE), before);
+    assert.equal(owner.has(`${FILE}.lock`), false);
+  });
+
+  if (process.platform !== "win32") ownerTest("a full disk is found before the token is spent", {}, async (owner) => {
+    const before = owner.read(FILE);
+    assertEnd(await owner.run("refresh_token", ["--help"]), 0); // warms the loader's cache, which has files too
+    const result = await owner.run("refresh_token", [], { fileLimit: 8 });
+    assertEnd(result, 1, "nothing was sent");
+    assert.deepEqual(result.requests, []);
+    assertKept(owner, before, result);
+  });
+
+  ownerTest("the settings are checked first", {}, async (owner) => {
+    const before = owner.read(FILE);
+    for (const [name, value] of [["TESLA_CLIENT_ID", ""], ["TESLA_REGION", "usa"], ["TESLA_REGION", ""]] as const) {
+      owner.setSettings({ [name]: value });
+      const result = await owner.run("refresh_token");
+      assertEnd(result, 5, name);
+      assert.deepEqual(result.requests, []);
+    }
+    // Neither the client secret nor the other settings are needed for a refresh.
+    owner.setSettings({ TESLA_CLIENT_SECRET: "", TESLA_DOMAIN: "", TESLA_VIN: "" });
+    assertEnd(await owner.run("refresh_token"), 0);
+    assert.notEqual(owner.read(FILE), before);
+  });
+
+  ownerTest("killed at any moment, the next run works", {}, async (owner) => {
+    for (let delay = 150; delay < 750; delay += 75) {
+      const running = owner.start("refresh_token");
+      setTimeout(() => running.child.kill("SIGKILL"), delay);
+      await running.ended;
+      assert.ok(owner.token().refresh_token, "the file is whole");
+    }
+    assertEnd(await owner.run("refresh_token"), 0, "saved");
+    assert.equal(owner.token().refresh_token, owner.simulator.account.chains[0]?.current);
+    assertTidy(owner);
+  });
+});
+
+test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 90, String(outputsSearched())));
