@@ -22,10 +22,7 @@ export async function listenOnLoopback(addresses: string[], port: number, visit:
         + "another one (--port; or TESLA_REDIRECT_URI, also on developer.tesla.com)");
     }
   }
-  return () => {
-    for (const server of servers) server.close(() => {}).closeIdleConnections();
-    setTimeout(() => servers.forEach((server) => server.closeAllConnections()), 500).unref();
-  };
+  return () => servers.forEach((server) => server.close().closeIdleConnections());
 }
 
 /** Answers with a short page (plain text, kept by no cache, nothing of the request in it) and waits until it

@@ -1,6 +1,6 @@
 // The owner's tokens: tesla_token.json in the current directory, Tesla's answer as it came and `obtained_at`.
 import { readFileSync } from "node:fs";
-import { messageOf, Stop } from "./command_line.ts";
+import { clean, messageOf, Stop } from "./command_line.ts";
 
 export const TOKEN_FILE = "tesla_token.json";
 
@@ -13,9 +13,11 @@ export interface Token {
 
 // Says what is wrong without quoting anything: all of it is secret.
 function checkToken(token: Partial<Token> | null): Token {
-  const { access_token, refresh_token } = Object(token) as Token;
-  if (!/^[!-~]+$/.test(access_token ?? "")) throw new Error("there is no usable access_token in it");
-  if (!/^[!-~]+$/.test(refresh_token ?? "")) throw new Error("there is no usable refresh_token in it");
+  for (const name of ["access_token", "refresh_token"] as const) {
+    const value: unknown = token?.[name];
+    const usable = typeof value === "string" && /^[!-~]+$/.test(value);
+    if (!usable) throw new Error(`there is no usable ${name} in it`);
+  }
   return token as Token;
 }
 
@@ -45,8 +47,8 @@ export function claimsOf(token: Token): { scopes: string[]; region: string; expi
   try {
     claims = Object(JSON.parse(Buffer.from(token.access_token.split(".")[1] ?? "", "base64url").toString()));
   } catch {} // no JWT
-  const scopes = Array.isArray(claims.scp) ? claims.scp.map(String) : [];
-  return { scopes, region: String(claims.ou_code ?? "").toLowerCase(), expires: Number(claims.exp ?? 0) };
+  const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(String(scope))) : [];
+  return { scopes, region: clean(String(claims.ou_code ?? "")).toLowerCase(), expires: Number(claims.exp ?? 0) };
 }
 
 /** When the access token expires; undefined where neither the file nor the token says it. */

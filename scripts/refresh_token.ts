@@ -14,14 +14,14 @@ import { expiryOf, readToken, TOKEN_FILE, tokenFileText } from "../lib/token_fil
 
 // Step 1: is it time? A duration is a whole number with m, h or d.
 const { options } = readArguments(import.meta.filename, { "if-expiring-within": { type: "string" } });
-const within = String(options["if-expiring-within"] ?? "");
-const [, number, unit] = /^(\d{1,5})([mhd])$/.exec(within) ?? [];
-if (within !== "" && !number) throw new Stop(2, `wrong usage: "${within}" is no duration like 90m, 3h or 2d`);
+const within = options["if-expiring-within"];
+const [, number, unit] = /^(\d{1,5})([mhd])$/.exec(String(within)) ?? [];
+if (within !== undefined && !number) throw new Stop(2, `wrong usage: "${within}" is not like 90m, 3h or 2d`);
 const settings = readSettings(["TESLA_CLIENT_ID", "TESLA_REGION"]);
 const before = readToken();
 const expiry = expiryOf(before);
 const minutes = Number(number) * ({ m: 1, h: 60, d: 1440 }[unit] ?? 1);
-if (within !== "" && expiry && expiry.getTime() > Date.now() + minutes * 60_000) {
+if (number && expiry && expiry.getTime() > Date.now() + minutes * 60_000) {
   say(`the access token is good until ${expiry.toLocaleString()}: nothing to do`);
   process.exit(0);
 }
