@@ -17,16 +17,12 @@ import { decodeFields, type Fields } from "./wire.ts";
 
 const LIFETIME_SECONDS = 15; // how long after signing the car may still take the command
 
-export interface Command {
-  domain: number;
-  payload: Buffer;
-  repeatable: boolean; // doing it twice does no harm
-}
-
-/** Sends one command to the car and returns its verdict, and the requests it took: 1, or 2 with a handshake.
- * Throws Stop; exit code 8 means that nobody knows whether the car has done it. */
-export async function sendSigned(fleetApi: string, bearer: string, vin: string, command: Command):
-  Promise<{ result: boolean; reason: string; requests: number }> {
+/** Sends one command to the car's signed_command address and returns the car's verdict, and the requests
+ * it took: 1, or 2 with a handshake. `repeatable`: doing it twice does no harm. Throws Stop; 8: nobody
+ * knows if it is done. */
+export async function sendSigned(url: string, bearer: string, vin: string,
+  command: { domain: number; payload: Buffer; repeatable: boolean },
+): Promise<{ result: boolean; reason: string; requests: number }> {
   const { domain, payload, repeatable } = command;
   const key = readPrivateKey();
   const name = `${vin} ${domain === VCSEC ? "vcsec" : "infotainment"}`;
@@ -35,7 +31,6 @@ export async function sendSigned(fleetApi: string, bearer: string, vin: string, 
   // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
   async function exchange(message: Message, moves: boolean): Promise<Fields> {
     requests += 1;
-    const url = `${fleetApi}/api/1/vehicles/${vin}/signed_command`;
     const json = { routable_message: message.bytes.toString("base64") };
     const { response } = await teslaJson({ url, bearer, json, moves });
     try {

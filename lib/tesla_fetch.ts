@@ -21,7 +21,8 @@ export interface Ask {
   url: string;
   bearer?: string; // access token or partner token
   form?: Record<string, string>; // sent by POST, as a form
-  json?: object; // sent by POST, as JSON
+  json?: object; // sent as JSON, by POST
+  method?: string; // for what is neither GET nor POST
   ownHost?: string; // an address of the owner's own: TESLA_PROXY_URL, or https://TESLA_DOMAIN
   moves?: boolean; // makes the car do something: if the answer is lost, nobody knows whether it did
 }
@@ -67,9 +68,10 @@ function wordsOf(body: string, txid: unknown): string {
 /** Sends one request and returns the text of a 2xx answer. Throws Stop, explained, on everything else. */
 export async function teslaFetch(ask: Ask): Promise<string> {
   refuseWrongHost(ask);
-  const method = ask.form || ask.json ? "POST" : "GET";
+  const method = ask.method ?? (ask.form || ask.json ? "POST" : "GET");
   const text = ask.form ? String(new URLSearchParams(ask.form)) : JSON.stringify(ask.json ?? "");
   const content = Buffer.from(text);
+  const hasBody = ask.form !== undefined || ask.json !== undefined;
   let underWay = false;
   async function* bodyOnceConnected(): AsyncGenerator<Buffer> {
     underWay = true; // undici asks for the body when the connection stands: from now on it may have arrived
@@ -87,10 +89,10 @@ export async function teslaFetch(ask: Ask): Promise<string> {
       headers: {
         "user-agent": "tesla-fleet-scripts",
         "content-type": ask.form ? "application/x-www-form-urlencoded" : "application/json", // on GET as well
-        ...(method === "POST" ? { "content-length": String(content.length) } : {}),
+        ...(hasBody ? { "content-length": String(content.length) } : {}),
         ...(ask.bearer ? { authorization: `Bearer ${ask.bearer}` } : {}),
       },
-      body: method === "POST" ? Readable.from(bodyOnceConnected()) : null,
+      body: hasBody ? Readable.from(bodyOnceConnected()) : null,
       signal: AbortSignal.timeout(MAX_SECONDS * 1000),
     });
     status = answer.statusCode;

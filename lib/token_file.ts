@@ -48,7 +48,8 @@ export function claimsOf(token: Token): { scopes: string[]; region: string; expi
     claims = Object(JSON.parse(Buffer.from(token.access_token.split(".")[1] ?? "", "base64url").toString()));
   } catch {} // no JWT
   const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(String(scope))) : [];
-  return { scopes, region: clean(String(claims.ou_code ?? "")).toLowerCase(), expires: Number(claims.exp ?? 0) };
+  const region = clean(String(claims.ou_code ?? "")).toLowerCase();
+  return { scopes, region, expires: Number(claims.exp ?? 0) };
 }
 
 /** When the access token expires; undefined where neither the file nor the token says it. */

@@ -5,7 +5,7 @@
 //   contacts  Fleet API
 //   costs     1 data request ($0.002)
 //   run       npx tsx scripts/list_vehicles.ts [--json]
-import { clean, readArguments, say, Stop } from "../lib/command_line.ts";
+import { clean, jsonText, readArguments, say, Stop } from "../lib/command_line.ts";
 import { FLEET_API } from "../lib/hosts.ts";
 import { readSettings } from "../lib/settings.ts";
 import { teslaJson } from "../lib/tesla_fetch.ts";
@@ -23,8 +23,8 @@ if (!Array.isArray(answer.response)) throw new Stop(1, "Tesla's answer has no li
 const cars = answer.response as ({ vin?: unknown; state?: unknown; display_name?: unknown } | null)[];
 
 // Step 3: the list; as JSON it is as Tesla sent it.
-const lines = cars.map((car) => clean(`${car?.vin}  ${car?.state ?? "unknown"}  ${car?.display_name ?? ""}`));
-const text = options.json === true ? JSON.stringify(cars, null, 2) : lines.join("\n");
+const lines = cars.map((car) => `${car?.vin ?? "?"}  ${car?.state ?? "unknown"}  ${car?.display_name ?? ""}`);
+const text = options.json === true ? jsonText(cars) : lines.map(clean).join("\n");
 if (text !== "") process.stdout.write(`${text}\n`);
 if (cars.length === 0) say("no car in this account: log in with the account that has it");
 else say("next      put the VIN into .env as TESLA_VIN, then: npx tsx scripts/read_charge.ts");

@@ -5,7 +5,7 @@
 //   contacts  Fleet API
 //   costs     1 data request ($0.002)
 //   run       npx tsx scripts/read_charge.ts [--json]
-import { clean, readArguments, Stop } from "../lib/command_line.ts";
+import { clean, jsonText, readArguments, Stop } from "../lib/command_line.ts";
 import { FLEET_API } from "../lib/hosts.ts";
 import { readSettings } from "../lib/settings.ts";
 import { teslaJson } from "../lib/tesla_fetch.ts";
@@ -44,4 +44,4 @@ drawn      ${show("charger_actual_current", "A")} at ${show("charger_voltage", "
 power      ${show("charger_power", "kW")}
 added      ${show("charge_energy_added", "kWh")}
 time left  ${left}`;
-process.stdout.write(`${options.json === true ? JSON.stringify(charge, null, 2) : text}\n`);
+process.stdout.write(`${options.json === true ? jsonText(charge) : text}\n`);

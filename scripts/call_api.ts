@@ -1,0 +1,41 @@
+// Calls anything else of Fleet API with your token, and prints Tesla's answer as JSON.
+//
+//   reads     .env, tesla_token.json
+//   writes    nothing
+//   contacts  Fleet API; with --partner the token host
+//   costs     as Tesla bills the call
+//   run       npx tsx scripts/call_api.ts METHOD PATH ['{"json": "body"}'] [--partner]
+import { jsonText, readArguments, Stop } from "../lib/command_line.ts";
+import { FLEET_API } from "../lib/hosts.ts";
+import { partnerToken } from "../lib/partner.ts";
+import { readSettings } from "../lib/settings.ts";
+import { teslaJson } from "../lib/tesla_fetch.ts";
+import { readToken } from "../lib/token_file.ts";
+
+// Step 1: METHOD, PATH as it stands in Tesla's documentation, and the body.
+// https://developer.tesla.com/docs/fleet-api/endpoints
+const { options, words } = readArguments(
+  import.meta.filename, { partner: { type: "boolean" } }, ["METHOD", "PATH", "[JSON]"]);
+const [method, path, text] = words;
+if (!["GET", "POST", "PUT", "PATCH", "DELETE"].includes(method)) {
+  throw new Stop(2, `wrong usage: METHOD is GET, POST, PUT, PATCH or DELETE; found "${method}"`);
+}
+const url = new URL(path.replace(/^\/*/, "/"), "https://tesla.invalid");
+if (!path.startsWith("/api/1/") || url.pathname + url.search !== path) {
+  throw new Stop(2, `wrong usage: PATH begins with /api/1/ and holds nothing to resolve; found "${path}"`);
+}
+let json: object | undefined = ["GET", "DELETE"].includes(method) ? undefined : {};
+if (text !== undefined) {
+  try { json = JSON.parse(text); } catch { json = undefined; }
+  const isObject = typeof json === "object" && json !== null && !Array.isArray(json);
+  if (!isObject || method === "GET") throw new Stop(2, "wrong usage: the body is a JSON object in single quotes; GET takes none");
+}
+
+// Step 2: one request, with your access token, or your app's own.
+const app = ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_SCOPES"];
+const settings = readSettings(["TESLA_REGION", ...(options.partner === true ? app : [])]);
+const bearer = options.partner === true ? await partnerToken(settings) : readToken().access_token;
+const moves = /\/(command|signed_command)(\/|$)/.test(path);
+const fleetApi = FLEET_API[settings.TESLA_REGION];
+const answer = await teslaJson({ url: fleetApi + path, method, bearer, json, moves });
+process.stdout.write(`${jsonText(answer)}\n`);

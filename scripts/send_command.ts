@@ -1,0 +1,57 @@
+// Sends any command of the table, by its name in Tesla's REST documentation, and tells what the car said.
+//
+//   reads     .env, tesla_token.json, private-key.pem, tesla_session.json, tesla_session.json.lock
+//   writes    tesla_session.json, tesla_session.json.new, tesla_session.json.lock
+//   contacts  Fleet API, TESLA_PROXY_URL
+//   costs     1 command ($0.001); 2 the first time
+//   run       npx tsx scripts/send_command.ts NAME ['{"PARAMETER": VALUE}'] [--dry-run], or --list
+import { sendCommand, showCommand } from "../lib/command.ts";
+import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
+import { COMMANDS, NOT_SIGNED } from "../lib/commands.ts";
+import { encodeCommand } from "../lib/encode_command.ts";
+import { readToken } from "../lib/token_file.ts";
+
+// Step 1: --list shows every command with its parameters (a ? may be left out) and the scope it needs.
+const flag = { type: "boolean" as const };
+const { options, words } = readArguments(
+  import.meta.filename, { list: flag, "dry-run": flag }, ["[NAME]", "[JSON]"]);
+if (options.list === true) {
+  for (const [name, { parameters = {}, scope = "vehicle_cmds" }] of Object.entries(COMMANDS)) {
+    const kinds = Object.entries(parameters).map(([label, rule]) => {
+      if (!Array.isArray(rule)) return `${label}: ${Object.keys(rule).join(" or ")}`;
+      return `${label}: ${rule[1]}${rule.length > 2 ? ` ${rule[2]} to ${rule[3]}` : ""}`;
+    });
+    process.stdout.write(`${name}  {${kinds.join(", ")}}  ${scope}\n`);
+  }
+  const others = Object.entries(NOT_SIGNED).map(([name, reason]) => `${name}  not signed: ${reason}\n`);
+  process.stdout.write(others.join(""));
+  process.exit(0);
+}
+
+// Step 2: the parameters are checked before anything is sent.
+// https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
+const [name = "", text = "{}"] = words;
+let json: unknown;
+try {
+  json = JSON.parse(text);
+} catch {}
+if (name === "" || typeof json !== "object" || json === null || Array.isArray(json)) {
+  throw new Stop(2, `wrong usage: it takes NAME and '{"PARAMETER": VALUE}'; --list shows every command`);
+}
+let message: { domain: number; payload: Buffer };
+try {
+  message = encodeCommand(name, json as Record<string, unknown>);
+} catch (error) {
+  throw new Stop(2, `wrong usage: ${messageOf(error)}; --list shows every command`);
+}
+const { once = false, scope = "vehicle_cmds" } = COMMANDS[name];
+const command = { name, json, ...message, repeatable: !once };
+
+// Step 3: send it, or show it. A command that must not happen twice is never signed a second time.
+say(`${name} needs the scope ${scope}${once ? "; it is never signed a second time" : ""}`);
+if (options["dry-run"] === true) {
+  showCommand(command);
+} else {
+  const requests = await sendCommand(command, readToken().access_token);
+  say(`${requests} ${requests === 1 ? "request" : "requests"}, $${(requests * 0.001).toFixed(3)}`);
+}
