@@ -16,7 +16,7 @@ import { readToken } from "../lib/token_file.ts";
 // https://developer.tesla.com/docs/fleet-api/endpoints
 const { options, words } = readArguments(
   import.meta.filename, { partner: { type: "boolean" } }, ["METHOD", "PATH", "[JSON]"]);
-const [method, path, text] = words;
+const [method, path, body] = words;
 if (!["GET", "POST", "PUT", "PATCH", "DELETE"].includes(method)) {
   throw new Stop(2, `wrong usage: METHOD is GET, POST, PUT, PATCH or DELETE; found "${method}"`);
 }
@@ -25,10 +25,11 @@ if (!path.startsWith("/api/1/") || url.pathname + url.search !== path) {
   throw new Stop(2, `wrong usage: PATH begins with /api/1/ and holds nothing to resolve; found "${path}"`);
 }
 let json: object | undefined = ["GET", "DELETE"].includes(method) ? undefined : {};
-if (text !== undefined) {
-  try { json = JSON.parse(text); } catch { json = undefined; }
+if (body !== undefined) {
+  try { json = JSON.parse(body); } catch { json = undefined; }
   const isObject = typeof json === "object" && json !== null && !Array.isArray(json);
-  if (!isObject || method === "GET") throw new Stop(2, "wrong usage: the body is a JSON object in single quotes; GET takes none");
+  const rule = "the body is a JSON object in single quotes; GET takes none";
+  if (!isObject || method === "GET") throw new Stop(2, `wrong usage: ${rule}`);
 }
 
 // Step 2: one request, with your access token, or your app's own.
