@@ -29,6 +29,13 @@ function isOurs(lock: string): boolean {
   }
 }
 
+// A lock that cannot be removed does no harm: its process is gone soon, and then it is stale.
+function release(lock: string): void {
+  try {
+    if (isOurs(lock)) rmSync(lock);
+  } catch {}
+}
+
 /** Waits for its turn, then holds the lock beside `file` until the returned function is called. Throws Stop 1
  * when another run keeps the lock, or when the folder cannot be written. */
 export async function takeLock(file: string): Promise<() => void> {
@@ -40,7 +47,7 @@ export async function takeLock(file: string): Promise<() => void> {
       if (stale) rmSync(lock, { force: true });
       writeFileSync(lock, String(process.pid), { flag: "wx", mode: 0o600 }); // fails when it is there already
       if (stale) await sleep(300); // another run may have seen the same stale lock, and removed ours with it
-      if (isOurs(lock)) return () => (isOurs(lock) ? rmSync(lock) : undefined);
+      if (isOurs(lock)) return () => release(lock);
     } catch (error) {
       const words = messageOf(error);
       if (!words.startsWith("EEXIST")) throw new Stop(1, `cannot write ${lock}: ${words}; nothing was sent`);

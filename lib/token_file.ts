@@ -52,9 +52,11 @@ export function claimsOf(token: Token): { scopes: string[]; region: string; expi
   return { scopes, region, expires: Number(claims.exp ?? 0) };
 }
 
-/** When the access token expires; undefined where neither the file nor the token says it. */
+/** When the access token expires: as the file says, unless it was written by a clock that was ahead; else
+ * as the token itself says; undefined where neither does. */
 export function expiryOf(token: Token): Date | undefined {
-  const noted = Date.parse(token.obtained_at ?? "") + Number(token.expires_in) * 1000;
+  const obtained = Date.parse(token.obtained_at ?? "");
+  const noted = obtained < Date.now() + 60_000 ? obtained + Number(token.expires_in) * 1000 : 0;
   const milliseconds = noted > 0 ? noted : claimsOf(token).expires * 1000;
   return milliseconds > 0 ? new Date(milliseconds) : undefined;
 }

@@ -1,6 +1,6 @@
 // `npm run demo`: the whole way on the simulated Tesla, with the real scripts, in an empty temporary folder
-// that is removed at the end: key, registration, login, pairing, changed amps. Each command is shown with what it
-// prints. It ends with 1 as soon as a step is not as it should be. Nothing reaches the real Tesla.
+// that is removed at the end: key, registration, login, pairing, changed amps. Each command is shown with what
+// it prints. It ends with 1 as soon as a step is not as it should be. Nothing reaches the real Tesla.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -47,8 +47,11 @@ async function freePort(): Promise<number> {
 function start(command: string) {
   show(`\n$ npx tsx scripts/${command}\n`);
   const [script, ...words] = command.split(" ");
-  const child = spawn(process.execPath, [...loader, join(scripts, script), ...words],
-    { cwd: folder, env: environment, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [...loader, join(scripts, script), ...words], {
+    cwd: folder,
+    env: environment,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   children.push(child);
   const said = { out: "", all: "" };
   for (const stream of [child.stdout, child.stderr]) {
@@ -101,9 +104,18 @@ async function demo(): Promise<void> {
   const keyPort = await freePort();
   const redirect = `http://localhost:${await freePort()}/callback`;
   account.redirectUris.push(redirect);
-  writeFileSync(join(folder, ".env"), [`TESLA_CLIENT_ID=${CLIENT_ID}`, `TESLA_CLIENT_SECRET=${CLIENT_SECRET}`,
-    `TESLA_REDIRECT_URI=${redirect}`, `TESLA_REGION=${REGION}`, `TESLA_DOMAIN=${DOMAIN}`, `TESLA_VIN=${VIN}`,
-  ].join("\n"), { mode: 0o600 });
+  writeFileSync(
+    join(folder, ".env"),
+    [
+      `TESLA_CLIENT_ID=${CLIENT_ID}`,
+      `TESLA_CLIENT_SECRET=${CLIENT_SECRET}`,
+      `TESLA_REDIRECT_URI=${redirect}`,
+      `TESLA_REGION=${REGION}`,
+      `TESLA_DOMAIN=${DOMAIN}`,
+      `TESLA_VIN=${VIN}`,
+    ].join("\n"),
+    { mode: 0o600 },
+  );
   show("\n# 1. An empty folder with your settings in .env. First the key pair.\n");
   await run("generate_key.ts");
   mustBePrivate("private-key.pem");
@@ -153,8 +165,10 @@ async function demo(): Promise<void> {
   must(!secrets.some((secret) => printed.includes(secret)), "no secret was printed");
   const bill = simulator.bill();
   const dollars = bill.data * PRICES.data + bill.command * PRICES.command + bill.wake * PRICES.wake;
-  show(`# What Tesla would charge: ${bill.data} data requests, ${bill.command} commands, ${bill.wake} wakes: `
-    + `$${dollars.toFixed(3)}. Every step was as it should be.\n`);
+  show(
+    `# What Tesla would charge: ${bill.data} data requests, ${bill.command} commands, ${bill.wake} wakes: ` +
+      `$${dollars.toFixed(3)}. Every step was as it should be.\n`,
+  );
 }
 
 function cleanUp(): void {

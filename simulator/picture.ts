@@ -1,6 +1,6 @@
-// `npm run picture`: runs the demo and draws its main part (reading, commands, a reboot of the car) as a terminal in
-// docs/pictures/demo.svg: plain text elements, no script, no font and no picture from elsewhere. Ends with 1, and
-// draws nothing, when the demo fails.
+// `npm run picture`: runs the demo and draws its main part (reading, commands, a reboot of the car) as a
+// terminal in docs/pictures/demo.svg: plain text elements, no script, no font and no picture from elsewhere.
+// Ends with 1, and draws nothing, when the demo fails.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -14,7 +14,10 @@ const BEFORE = "# 10.";
 
 const loader = process.features.typescript ? [] : ["--import", import.meta.resolve("tsx")];
 const demo = fileURLToPath(new URL("demo.ts", import.meta.url));
-const { status, stdout } = spawnSync(process.execPath, [...loader, demo], { encoding: "utf8", timeout: 90_000 });
+const { status, stdout } = spawnSync(process.execPath, [...loader, demo], {
+  encoding: "utf8",
+  timeout: 90_000,
+});
 const from = stdout.indexOf(FROM);
 const before = stdout.indexOf(BEFORE);
 if (status !== 0 || from < 0 || before < from) {
@@ -29,22 +32,32 @@ function wrapped(line: string): string[] {
   return rows;
 }
 
-const rows = stdout.slice(from, before).trimEnd().split("\n").flatMap((line) => {
-  const style = line.startsWith("# ") ? "note" : line.startsWith("$ ") ? "typed" : "said";
-  return wrapped(line).map((text) => ({ style, text }));
-});
+const rows = stdout
+  .slice(from, before)
+  .trimEnd()
+  .split("\n")
+  .flatMap((line) => {
+    const style = line.startsWith("# ") ? "note" : line.startsWith("$ ") ? "typed" : "said";
+    return wrapped(line).map((text) => ({ style, text }));
+  });
 const height = rows.length * LINE + 40;
-const texts = rows.map(({ style, text }, index) => text === "" ? "" :
-  `<text class="${style}" x="20" y="${(index + 1) * LINE + 16}" xml:space="preserve">${escapeHtml(text)}</text>\n`);
+const texts = rows.map(({ style, text }, index) =>
+  text === ""
+    ? ""
+    : `<text class="${style}" x="20" y="${(index + 1) * LINE + 16}">${escapeHtml(text)}</text>\n`,
+);
 mkdirSync(new URL("../docs/pictures/", import.meta.url), { recursive: true });
-writeFileSync(new URL("../docs/pictures/demo.svg", import.meta.url),
-  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 ${height}" width="860" height="${height}" role="img">
+writeFileSync(
+  new URL("../docs/pictures/demo.svg", import.meta.url),
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 ${height}" width="860" role="img">
 <title>Terminal: read_charge, then set_charge_amps three times, against the simulated Tesla</title>
 <style>
-text { font: 13.5px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #d8dee9 }
+text { font: 13.5px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  fill: #d8dee9; white-space: pre }
 .note { fill: #8fbc8f } .typed { fill: #ffffff; font-weight: bold }
 </style>
 <rect width="860" height="${height}" rx="8" fill="#1d2129"/>
 ${texts.join("")}</svg>
-`);
+`,
+);
 process.stdout.write(`docs/pictures/demo.svg: ${rows.length} lines\n`);

@@ -28,7 +28,7 @@ const TIMEOUT_MS = 30_000;
 // The owner's folder is not the project's, so the loader is named by its whole address. A Node that reads
 // TypeScript by itself needs none.
 const hasTypes = Boolean((process.features as { typescript?: unknown }).typescript);
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm")).href;
 export const LOADER: string[] = hasTypes ? [] : ["--import", tsx];
 
 // For what waits on purpose between two requests: node:timers/promises runs a hundred times faster.
@@ -61,6 +61,7 @@ export interface RunOptions {
   timeoutMs?: number;
   node?: string[]; // arguments of Node itself, in place of the loader
   fileLimit?: number; // the most KiB that a file may get: as on a full disk (needs a POSIX shell)
+  uid?: number; // as another user; only root can do that
 }
 
 export interface OwnerOptions {
@@ -263,6 +264,7 @@ export class Owner {
     const child = spawn(command[0] ?? "", command.slice(1), {
       cwd: this.folder,
       env: { ...Object.fromEntries(inherited), ...this.simulator.env, ...options.env },
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
       stdio: [options.stdin === undefined && !options.keepStdin ? "ignore" : "pipe", "pipe", "pipe"],
     });
     let stdout = "";

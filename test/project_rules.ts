@@ -1,6 +1,6 @@
-// The rules that an auditor relies on, as functions over the texts of files: each returns its complaints, none when
-// all is well. They read TypeScript with its own parser, so that a word in a comment or a message is not taken for
-// code. Nothing is run, read or written here.
+// The rules that an auditor relies on, as functions over the texts of files: each returns its complaints, none
+// when all is well. They read TypeScript with its own parser, so that a word in a comment or a message is not
+// taken for code. Nothing is run, read or written here.
 import ts from "typescript";
 
 export type Texts = Map<string, string>; // path in the project, text
@@ -9,10 +9,10 @@ const LONGEST_LINE = 110;
 
 // What lib/ and scripts/ may import, and which file alone may. A module that is not here is refused.
 const MODULES: Record<string, string[] | "anywhere"> = {
-  "undici": ["lib/tesla_fetch.ts"],
+  undici: ["lib/tesla_fetch.ts"],
   "undici/lib/api/api-request.js": ["lib/tesla_fetch.ts"],
   "undici/lib/global.js": ["lib/tesla_fetch.ts"],
-  "dotenv": ["lib/settings.ts"],
+  dotenv: ["lib/settings.ts"],
   "node:http": ["lib/loopback_server.ts", "lib/login_answer.ts"],
   "node:crypto": "anywhere",
   "node:events": "anywhere",
@@ -24,10 +24,10 @@ const MODULES: Record<string, string[] | "anywhere"> = {
 };
 // Of some modules, only these names (types may always be named).
 const NAMES: Record<string, string[]> = {
-  "undici": ["request"],
+  undici: ["request"],
   "undici/lib/api/api-request.js": ["default"],
   "undici/lib/global.js": ["getGlobalDispatcher"],
-  "dotenv": ["parse"],
+  dotenv: ["parse"],
   "node:http": ["createServer"],
 };
 // What changes files, and who may.
@@ -42,8 +42,24 @@ const WRITERS: Record<string, string[]> = {
   closeSync: ["lib/safe_file.ts"],
 };
 const READERS = ["existsSync", "readFileSync", "statSync", "constants"];
-const FORBIDDEN_WORDS = ["eval", "Function", "fetch", "WebSocket", "EventSource", "XMLHttpRequest", "require", "console",
-  "globalThis", "getBuiltinModule", "dlopen", "binding", "Worker", "navigator", "localStorage", "atob"];
+const FORBIDDEN_WORDS = [
+  "eval",
+  "Function",
+  "fetch",
+  "WebSocket",
+  "EventSource",
+  "XMLHttpRequest",
+  "require",
+  "console",
+  "globalThis",
+  "getBuiltinModule",
+  "dlopen",
+  "binding",
+  "Worker",
+  "navigator",
+  "localStorage",
+  "atob",
+];
 
 function parse(path: string, text: string): ts.SourceFile {
   return ts.createSourceFile(path, text, ts.ScriptTarget.ESNext, true, ts.ScriptKind.TS);
@@ -82,8 +98,11 @@ export function checkCode(files: Texts): string[] {
     });
     for (const literal of literalsOf(path, text)) {
       const hosts = literal.match(/[\w.-]*\btesla(motors)?\.(com|cn)\b/gi) ?? [];
-      const own = hosts.filter((host) => !/^developer\.tesla\.(com|cn)$/i.test(host)); // a page in words: advice
-      const address = /https?:\/\/(?!127\.0\.0\.1|localhost|\[::1\])[\w-]+(\.[\w-]+)+/i.exec(literal);
+      // The name of the developer pages, in words, is advice.
+      const own = hosts.filter((host) => !/^developer\.tesla\.(com|cn)$/i.test(host));
+      // Loopback is no host of anybody's, and a name in .invalid never exists (RFC 2606).
+      const address =
+        /https?:\/\/(?!127\.0\.0\.1|localhost|\[::1\]|[a-z]+\.invalid\b)[\w-]+(\.[\w-]+)+/i.exec(literal);
       if (path !== "lib/hosts.ts" && (own.length > 0 || address)) {
         complaints.push(`${path}: a host outside lib/hosts.ts: ${address?.[0] ?? own[0]}`);
       }
@@ -92,9 +111,10 @@ export function checkCode(files: Texts): string[] {
       }
       if (/^location$/i.test(literal)) complaints.push(`${path}: a redirect's target is never looked at`);
     }
-    // undici has types for the whole of it only: an import of a part of it stands unchecked, and nothing else does.
+    // undici has types for the whole of it only: an import of a part of it stands unchecked, nothing else does.
     const checked = text.replace(/\/\/ @ts-expect-error [^\n]*\nimport [^;]+ from "undici\/lib\//g, "");
-    if (/@ts-|eslint-disable|prettier-ignore/.test(checked)) complaints.push(`${path}: a check is switched off`);
+    if (/@ts-|eslint-disable|prettier-ignore/.test(checked))
+      complaints.push(`${path}: a check is switched off`);
   }
   return complaints;
 }
@@ -112,12 +132,13 @@ function checkImport(path: string, node: ts.Node, complain: (node: ts.Node, what
   }
   const allowed = MODULES[from.text];
   if (allowed === undefined) return complain(node, `imports ${from.text}`);
-  if (allowed !== "anywhere" && !allowed.includes(path)) complain(node, `imports ${from.text}, which only `
-    + `${allowed.join(", ")} may`);
+  if (allowed !== "anywhere" && !allowed.includes(path))
+    complain(node, `imports ${from.text}, which only ` + `${allowed.join(", ")} may`);
   const clause = node.importClause;
   const named = clause?.namedBindings;
   if (clause?.name && !named && NAMES[from.text]?.includes("default")) return;
-  if (!clause || clause.name || !named || !ts.isNamedImports(named)) return complain(node, "not an import by name");
+  if (!clause || clause.name || !named || !ts.isNamedImports(named))
+    return complain(node, "not an import by name");
   if (clause.isTypeOnly) return;
   for (const element of named.elements) {
     const name = (element.propertyName ?? element.name).text;
@@ -137,7 +158,8 @@ function checkLanguage(node: ts.Node, complain: (node: ts.Node, what: string) =>
   if (ts.isTypeAssertionExpression(node)) complain(node, "<type> assertion");
   if (ts.isParameter(node) && node.modifiers?.length) complain(node, "parameter property");
   if (ts.isTypeParameterDeclaration(node)) complain(node, "generic");
-  if (ts.isConditionalTypeNode(node) || ts.isMappedTypeNode(node)) complain(node, "conditional or mapped type");
+  if (ts.isConditionalTypeNode(node) || ts.isMappedTypeNode(node))
+    complain(node, "conditional or mapped type");
   if (ts.isExportAssignment(node)) complain(node, "default export");
   if (ts.canHaveModifiers(node) && node.modifiers?.some((one) => one.kind === ts.SyntaxKind.DefaultKeyword)) {
     complain(node, "default export");
@@ -149,17 +171,21 @@ function checkLanguage(node: ts.Node, complain: (node: ts.Node, what: string) =>
 
 function checkWords(path: string, node: ts.Node, complain: (node: ts.Node, what: string) => void): void {
   if (ts.isIdentifier(node) && FORBIDDEN_WORDS.includes(node.text)) complain(node, `uses ${node.text}`);
-  const object = ts.isPropertyAccessExpression(node) || ts.isElementAccessExpression(node) ? node.expression : node;
+  const object =
+    ts.isPropertyAccessExpression(node) || ts.isElementAccessExpression(node) ? node.expression : node;
   if (object === node || !ts.isIdentifier(object) || object.text !== "process") return;
   if (ts.isElementAccessExpression(node)) return complain(node, "process[…]");
   const name = (node as ts.PropertyAccessExpression).name.text;
   const where: Record<string, boolean> = {
     env: path === "lib/settings.ts",
     stderr: path === "lib/command_line.ts",
-    stdout: path === "lib/command_line.ts" || path.startsWith("scripts/"),
+    versions: path === "scripts/check_setup.ts",
+    stdout: ["lib/command_line.ts", "lib/command.ts"].includes(path) || path.startsWith("scripts/"),
     stdin: path === "lib/login_answer.ts",
     kill: path === "lib/safe_file.ts", // signal 0 only, see below
-    ...Object.fromEntries(["on", "once", "off", "exit", "pid", "platform", "exitCode"].map((one) => [one, true])),
+    ...Object.fromEntries(
+      ["on", "once", "off", "exit", "pid", "platform", "exitCode"].map((one) => [one, true]),
+    ),
   };
   if (where[name] !== true) complain(node, `uses process.${name}`);
   const call = node.parent;
@@ -172,7 +198,8 @@ function checkWords(path: string, node: ts.Node, complain: (node: ts.Node, what:
 export function checkLayout(files: Texts): string[] {
   const complaints: string[] = [];
   for (const [path, text] of files) {
-    if (!text.endsWith("\n") || text.endsWith("\n\n")) complaints.push(`${path}: must end with one end of line`);
+    if (!text.endsWith("\n") || text.endsWith("\n\n"))
+      complaints.push(`${path}: must end with one end of line`);
     text.split("\n").forEach((line, index) => {
       const where = `${path}:${index + 1}`;
       if ([...line].length > LONGEST_LINE) complaints.push(`${where}: ${[...line].length} columns`);
@@ -182,6 +209,8 @@ export function checkLayout(files: Texts): string[] {
   }
   return complaints;
 }
+
+const CONTACTS = ["Fleet API", "token host", "TESLA_DOMAIN", "TESLA_PROXY_URL"];
 
 export interface Header {
   purpose: string;
@@ -195,16 +224,21 @@ export interface Header {
 /** A script's header, in its fixed form. Throws an Error where it is in another one. */
 export function headerOf(path: string, text: string): Header {
   const name = path.replace("scripts/", "").replaceAll(".", "\\.");
-  const form = new RegExp("^((?:// [^\\n]+\\n){1,2})//\\n//   reads     ([^\\n]+)\\n//   writes    ([^\\n]+)\\n"
-    + "//   contacts  ([^\\n]+)\\n//   costs     ([^\\n]+)\\n"
-    + `//   run       npx tsx scripts/(${name}(?: [^\\n]+)?)\\nimport `);
+  const form = new RegExp(
+    "^((?:// [^\\n]+\\n){1,2})//\\n//   reads     ([^\\n]+)\\n//   writes    ([^\\n]+)\\n" +
+      "//   contacts  ([^\\n]+)\\n//   costs     ([^\\n]+)\\n" +
+      `//   run       npx tsx scripts/(${name}(?: [^\\n]+)?)\\nimport `,
+  );
   const found = form.exec(text);
   if (!found) throw new Error(`${path}: its header is not in the fixed form`);
   const list = (line: string): string[] => (line === "nothing" || line === "nobody" ? [] : line.split(", "));
-  const purpose = found[1].replace(/^\/\/ /gm, "").trim().replaceAll("\n", " ");
+  const purpose = found[1]
+    .replace(/^\/\/ /gm, "")
+    .trim()
+    .replaceAll("\n", " ");
   if (!purpose.endsWith(".")) throw new Error(`${path}: its header begins with a sentence`);
-  return { purpose, reads: list(found[2]), writes: list(found[3]), contacts: list(found[4].replace(/;.*/, "")),
-    costs: found[5], run: found[6] };
+  const contacts = CONTACTS.filter((one) => found[4].includes(one));
+  return { purpose, reads: list(found[2]), writes: list(found[3]), contacts, costs: found[5], run: found[6] };
 }
 
 /** The files of lib/ that a file imports, and those that they import. */
@@ -221,8 +255,8 @@ export function closureOf(path: string, files: Texts): Set<string> {
   return seen;
 }
 
-// What the functions of lib/ touch, for the headers. A name that is not here touches nothing by itself; that this is
-// so is checked by the file names and hosts that the imported files hold.
+// What the functions of lib/ touch, for the headers. A name that is not here touches nothing by itself; that
+// this is so is checked by the file names that the imported files hold.
 const LOCKED = ["", ".lock"];
 const EFFECTS: Record<string, Partial<Record<"reads" | "writes" | "contacts", string[]>>> = {
   readSettings: { reads: [".env"] },
@@ -234,14 +268,16 @@ const EFFECTS: Record<string, Partial<Record<"reads" | "writes" | "contacts", st
   partnerToken: { contacts: ["token host"] },
   registeredPoint: { contacts: ["Fleet API"] },
   readPrivateKey: { reads: ["private-key.pem"] },
-  sendSigned: {
-    reads: ["private-key.pem", ...LOCKED.map((end) => `tesla_session.json${end}`)],
+  readSession: { reads: ["tesla_session.json"] },
+  readWay: { reads: [".env"] },
+  sendCommand: {
+    reads: [".env", "private-key.pem", ...LOCKED.map((end) => `tesla_session.json${end}`)],
     writes: [...LOCKED, ".new"].map((end) => `tesla_session.json${end}`),
-    contacts: ["Fleet API"],
+    contacts: ["Fleet API", "TESLA_PROXY_URL"],
   },
 };
 
-/** The headers against the code: what a script reads, writes and contacts, as its text and its imports tell. */
+/** The headers against the code: what a script reads, writes and contacts, as its text and imports tell. */
 export function checkHeaders(files: Texts): string[] {
   const complaints: string[] = [];
   for (const [path, text] of files) {
@@ -264,12 +300,11 @@ export function checkHeaders(files: Texts): string[] {
     for (const [, name] of code.matchAll(/writeFileSync\("([^"]+)"/g)) told.writes.add(name);
     if (/\bFLEET_API\[/.test(code.replace(/audience: FLEET_API/g, ""))) told.contacts.add("Fleet API");
     if (/\$\{TOKEN_HOST\b/.test(code)) told.contacts.add("token host");
-    if (/"TESLA_PROXY_URL"/.test(code)) told.contacts.add("TESLA_PROXY_URL");
     for (const kind of ["reads", "writes", "contacts"] as const) {
       const [says, does] = [[...header[kind]].sort().join(", "), [...told[kind]].sort().join(", ")];
       if (says !== does) complaints.push(`${path}: its header says ${kind} "${says}", its code "${does}"`);
     }
-    // The same from the other side: the names of files that the imported files hold, and the door to the network.
+    // The same from the other side: the names of files that the imported files hold.
     const closure = closureOf(path, files);
     closure.delete("lib/key_files.ts"); // it has a function for each of two files, named above
     const all = [...closure].flatMap((file) => literalsOf(file, files.get(file) ?? ""));
@@ -280,10 +315,12 @@ export function checkHeaders(files: Texts): string[] {
       }
     }
     const steps = [...text.matchAll(/^\/\/ Step (\d+): /gm)].map((match) => Number(match[1]));
-    if (steps.length === 0 || steps.some((step, index) => step !== index + 1)) {
+    const isWalk = steps.length === 0 && /^await step\("/m.test(text); // check_setup calls its steps by name
+    if ((steps.length === 0 && !isWalk) || steps.some((step, index) => step !== index + 1)) {
       complaints.push(`${path}: its steps are not numbered 1 to n`);
     }
-    if (/^(async )?function main|^class /m.test(text)) complaints.push(`${path}: a script is a page read downwards`);
+    if (/^(async )?function main|^class /m.test(text))
+      complaints.push(`${path}: a script is a page read downwards`);
   }
   return complaints;
 }

@@ -1,5 +1,5 @@
 // `npm run readme`: writes the parts of README.md that are made from the code, between the markers
-// <!-- NAME --> and <!-- end NAME -->: sizes, the table of scripts, the reading order, costs, troubleshooting.
+// <!-- NAME --> and <!-- /NAME -->: sizes, the table of scripts, the reading order, costs, troubleshooting.
 // With --check it changes nothing and tells what is out of date. test/rules.test.ts checks the same.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -9,20 +9,67 @@ import { PRICES } from "../simulator/bill.ts";
 import { closureOf, headerOf, type Texts } from "./project_rules.ts";
 
 export const PROJECT = new URL("../", import.meta.url);
-export const MISSION = ["get_token", "refresh_token", "register_partner", "read_charge", "set_charge_amps",
-  "serve_public_key"].map((name) => `scripts/${name}.ts`);
-export const SIGNING = ["wire", "vehicle_key", "signed_message", "session", "faults", "signed_command"]
-  .map((name) => `lib/${name}.ts`);
+export const MISSION = [
+  "get_token",
+  "refresh_token",
+  "register_partner",
+  "read_charge",
+  "set_charge_amps",
+  "serve_public_key",
+].map((name) => `scripts/${name}.ts`);
+export const SIGNING = ["wire", "vehicle_key", "signed_message", "session", "faults", "signed_command"].map(
+  (name) => `lib/${name}.ts`,
+);
 
 // From the ground up: a file comes after those that it imports. What is not named comes last.
-const READING_ORDER = ["lib/command_line", "lib/hosts", "lib/settings", "lib/explanations", "lib/tesla_fetch",
-  "lib/token_file", "scripts/read_charge", "scripts/list_vehicles", "scripts/wake_up", "lib/safe_file",
-  "scripts/refresh_token", "lib/loopback_server", "lib/login_answer", "scripts/get_token", "scripts/generate_key",
-  "lib/key_files", "scripts/serve_public_key", "lib/partner", "scripts/register_partner", "lib/wire",
-  "lib/vehicle_key", "lib/faults", "lib/session", "lib/signed_message", "lib/signed_command", "lib/verdict",
-  "scripts/set_charge_amps"].map((name) => `${name}.ts`);
-const SCRIPT_ORDER = ["generate_key", "serve_public_key", "register_partner", "get_token", "list_vehicles",
-  "read_charge", "set_charge_amps", "refresh_token", "wake_up"].map((name) => `scripts/${name}.ts`);
+const READING_ORDER = [
+  "lib/command_line",
+  "lib/hosts",
+  "lib/settings",
+  "lib/explanations",
+  "lib/tesla_fetch",
+  "lib/token_file",
+  "scripts/read_charge",
+  "scripts/list_vehicles",
+  "scripts/wake_up",
+  "lib/safe_file",
+  "scripts/refresh_token",
+  "lib/loopback_server",
+  "lib/login_answer",
+  "scripts/get_token",
+  "scripts/generate_key",
+  "lib/key_files",
+  "scripts/serve_public_key",
+  "lib/partner",
+  "scripts/register_partner",
+  "lib/wire",
+  "lib/vehicle_key",
+  "lib/faults",
+  "lib/session",
+  "lib/signed_message",
+  "lib/signed_command",
+  "lib/command",
+  "scripts/set_charge_amps",
+  "scripts/check_setup",
+  "lib/commands",
+  "lib/encode_command",
+  "scripts/send_command",
+  "scripts/call_api",
+].map((name) => `${name}.ts`);
+const SCRIPT_ORDER = [
+  "generate_key",
+  "serve_public_key",
+  "register_partner",
+  "get_token",
+  "list_vehicles",
+  "read_charge",
+  "set_charge_amps",
+  "refresh_token",
+  "wake_up",
+  "check_setup",
+  "send_command",
+  "call_api",
+].map((name) => `scripts/${name}.ts`);
 
 /** Every file of lib/ and scripts/. */
 export function auditedFiles(): Texts {
@@ -60,28 +107,45 @@ function thousands(number: number): string {
 function sizes(files: Texts): string {
   const paths = [...files.keys()];
   const scripts = paths.filter((path) => path.startsWith("scripts/"));
+  const all = linesOf(files, paths);
+  const own = linesOf(files, scripts);
   const longest = Math.max(...paths.map((path) => linesOf(files, [path])));
-  return `**${thousands(linesOf(files, paths))} lines** in all, comments and blank lines included: ${scripts.length} scripts `
-    + `(${thousands(linesOf(files, scripts))} lines) and ${paths.length - scripts.length} files that they share `
-    + `(${thousands(linesOf(files, paths) - linesOf(files, scripts))} lines). The longest file has ${longest} lines, and `
-    + `no line is longer than 110 characters. Signing commands takes ${thousands(linesOf(files, SIGNING))} of them.`;
+  return (
+    `**${thousands(all)} lines** in all, comments and blank lines included: ${scripts.length} scripts ` +
+    `(${thousands(own)} lines) and ${paths.length - scripts.length} files that they share\n` +
+    `(${thousands(all - own)} lines). The longest file has ${longest} lines, and no line is longer than 110 ` +
+    `characters. Signing commands takes\n${thousands(linesOf(files, SIGNING))} of them.`
+  );
 }
 
 function scriptTable(files: Texts): string {
-  const rows = inOrder([...files.keys()].filter((path) => path.startsWith("scripts/")), SCRIPT_ORDER).map((path) => {
+  const rows = inOrder(
+    [...files.keys()].filter((path) => path.startsWith("scripts/")),
+    SCRIPT_ORDER,
+  ).map((path) => {
     const header = headerOf(path, files.get(path) ?? "");
     const contacts = /contacts  (.*)/.exec(files.get(path) ?? "")?.[1] ?? "";
     const list = (items: string[]): string => items.map((item) => `\`${item}\``).join(" ") || "nothing";
-    return `| \`${header.run}\` | ${header.purpose} | ${list(header.reads)} | ${list(header.writes)} | ${contacts} | `
-      + `${header.costs} |`;
+    return (
+      `| \`${header.run}\` | ${header.purpose} | ${list(header.reads)} | ${list(header.writes)} ` +
+      `| ${contacts} | ${header.costs} |`
+    );
   });
-  return ["| script | what it does | reads | writes | contacts | costs |", "|---|---|---|---|---|---|", ...rows].join("\n");
+  return [
+    "| script | what it does | reads | writes | contacts | costs |",
+    "|---|---|---|---|---|---|",
+    ...rows,
+  ].join("\n");
 }
 
 function readingOrder(files: Texts): string {
   const rows = inOrder([...files.keys()], READING_ORDER).map((path, index) => {
     const [top] = (files.get(path) ?? "").split(/\n(?!\/\/ )/);
-    const says = top.replace(/^\/\/ /gm, "").replaceAll("\n", " ").split(/[.:](?= |$)/)[0].replace(/ \([^)]*$/, "");
+    const says = top
+      .replace(/^\/\/ /gm, "")
+      .replaceAll("\n", " ")
+      .split(/[.:](?= |$)/)[0]
+      .replace(/ \([^)]*$/, "");
     return `| ${index + 1} | [${path}](${path}) | ${linesOf(files, [path])} | ${says} |`;
   });
   return ["| | file | lines | what it is |", "|---|---|---|---|", ...rows].join("\n");
@@ -93,7 +157,11 @@ function costs(): string {
     dollars(30 * (data * PRICES.data + command * PRICES.command + wake * PRICES.wake));
   const rows: [string, string, string][] = [
     ["read_charge once a day, car awake", "1 data request", month(1, 0)],
-    ["wake_up and read_charge once a day (awake after 20 s: 4 polls)", "1 wake, 5 data requests", month(5, 0, 1)],
+    [
+      "wake_up and read_charge once a day (awake after 20 s: 4 polls)",
+      "1 wake, 5 data requests",
+      month(5, 0, 1),
+    ],
     ["read_charge every 15 minutes, day and night", "96 data requests", month(96, 0)],
     ["read_charge every 5 minutes, day and night", "288 data requests", month(288, 0)],
     ["set_charge_amps twice a day", "2 commands", month(0, 2)],
@@ -101,8 +169,11 @@ function costs(): string {
     ["solar loop: set_charge_amps every minute for 10 hours", "600 commands", month(0, 600)],
     ["refresh_token every 4 hours", "0", month(0, 0)],
   ];
-  return ["| pattern | billed a day | a month of 30 days |", "|---|---|---|",
-    ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");
+  return [
+    "| pattern | billed a day | a month of 30 days |",
+    "|---|---|---|",
+    ...rows.map((row) => `| ${row.join(" | ")} |`),
+  ].join("\n");
 }
 
 /** Troubleshooting, by what the owner sees. */
@@ -113,14 +184,16 @@ function troubleshooting(): string {
     "/.well-known/": "your domain",
     "/partner_accounts": "registration",
     "/signed_command": "signed command",
-    "command": "command",
+    command: "command",
     "": "any call",
   };
   const rows = EXPLANATIONS.map(([place, status, text, exit, means, todo]) => {
     const number = status > 0 ? String(status) : "";
     const seen = [number, text === "" ? "" : `"${text}"`].filter((word) => word !== "").join(" ");
-    return `| ${seen || (status === 0 ? "no answer" : "any other answer")} | ${where[place] ?? place} | ${means} | ${todo} | `
-      + `${exit} |`;
+    return (
+      `| ${seen || (status === 0 ? "no answer" : "any other answer")} | ${where[place] ?? place} | ${means} ` +
+      `| ${todo} | ${exit} |`
+    );
   });
   return ["| you see | from | it means | do this | exit |", "|---|---|---|---|---|", ...rows].join("\n");
 }
@@ -139,15 +212,22 @@ function faults(): string {
 
 /** The parts of README.md that are made from the code, by the name of their marker. */
 export function generatedParts(files: Texts): Record<string, string> {
-  return { sizes: sizes(files), scripts: scriptTable(files), "reading order": readingOrder(files), costs: costs(),
-    troubleshooting: troubleshooting(), faults: faults() };
+  return {
+    sizes: sizes(files),
+    scripts: scriptTable(files),
+    "reading order": readingOrder(files),
+    costs: costs(),
+    troubleshooting: troubleshooting(),
+    faults: faults(),
+  };
 }
 
 /** README.md with its generated parts as they must be. Throws an Error when a marker is missing. */
 export function withParts(readme: string, parts: Record<string, string>): string {
   for (const [name, text] of Object.entries(parts)) {
-    const between = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- end ${name} -->)`);
-    if (!between.test(readme)) throw new Error(`README.md has no markers <!-- ${name} --> and <!-- end ${name} -->`);
+    const between = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- /${name} -->)`);
+    if (!between.test(readme))
+      throw new Error(`README.md has no markers <!-- ${name} --> and <!-- /${name} -->`);
     readme = readme.replace(between, (_, start: string, end: string) => `${start}${text}\n${end}`);
   }
   return readme;

@@ -1,5 +1,5 @@
-// The promises that an auditor and the README rely on, as tests. Each check is a function over the texts of files
-// (test/project_rules.ts); each is also given texts that break it, and must complain.
+// The promises that an auditor and the README rely on, as tests. Each check is a function over the texts of
+// files (test/project_rules.ts); each is also given texts that break it, and must complain.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -12,17 +12,28 @@ import { checkCode, checkHeaders, checkLayout, checkSecrets, headerOf, type Text
 import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts } from "./readme_tables.ts";
 
 const BUDGETS = {
-  mission: 1050,
+  mission: 1155,
   signing: 430,
-  everything: 1880,
-  script: 100,
+  everything: 2125,
+  script: 115,
   libFile: 150,
-  readme: 480,
+  readme: 560,
 };
 const LIBRARIES = ["dotenv", "esbuild", "fsevents", "tsx", "undici"]; // and @esbuild/*, esbuild's binaries
-const SECRET_FILES = [".env", ".env.local", "private-key.pem", "public-key.pem", "old-key.pem", "tesla_token.json",
-  "tesla_token.json.new", "tesla_token.json.lock", "tesla_session.json", "tesla_session.json.new",
-  "tesla_session.json.lock", "cron.log"];
+const SECRET_FILES = [
+  ".env",
+  ".env.local",
+  "private-key.pem",
+  "public-key.pem",
+  "old-key.pem",
+  "tesla_token.json",
+  "tesla_token.json.new",
+  "tesla_token.json.lock",
+  "tesla_session.json",
+  "tesla_session.json.new",
+  "tesla_session.json.lock",
+  "cron.log",
+];
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 const files = auditedFiles();
@@ -45,7 +56,10 @@ function planted(path: string, change: (text: string) => string): Texts {
 function complains(check: (files: Texts) => string[], path: string, change: (text: string) => string): void {
   const healthy = new Set(check(files));
   const complaints = check(planted(path, change)).filter((one) => !healthy.has(one));
-  assert.ok(complaints.some((one) => one.includes(path)), `no complaint about ${path}: ${complaints.join("; ")}`);
+  assert.ok(
+    complaints.some((one) => one.includes(path)),
+    `no complaint about ${path}: ${complaints.join("; ")}`,
+  );
 }
 
 function addLine(line: string): (text: string) => string {
@@ -113,8 +127,12 @@ describe("code of lib/ and scripts/", () => {
 
 describe("layout", () => {
   test("every file is in form", () => assert.deepEqual(checkLayout(files), []));
-  for (const [name, line] of [["a long line", `// ${"x".repeat(108)}`], ["a tab", "\tx();"], ["a space", "x(); "],
-    ["a Windows end of line", "x();\r"]]) {
+  for (const [name, line] of [
+    ["a long line", `// ${"x".repeat(108)}`],
+    ["a tab", "\tx();"],
+    ["a space", "x(); "],
+    ["a Windows end of line", "x();\r"],
+  ]) {
     test(`refuses ${name}`, () => complains(checkLayout, "lib/hosts.ts", addLine(line)));
   }
   test("refuses a file without a comment at its top", () =>
@@ -126,7 +144,9 @@ describe("layout", () => {
       signing: linesOf(files, SIGNING),
       everything: linesOf(files, all),
       script: Math.max(...scripts.map((path) => linesOf(files, [path]))),
-      libFile: Math.max(...all.filter((path) => path.startsWith("lib/")).map((path) => linesOf(files, [path]))),
+      libFile: Math.max(
+        ...all.filter((path) => path.startsWith("lib/")).map((path) => linesOf(files, [path])),
+      ),
       readme: readme.split("\n").length - 1,
     };
     for (const name of Object.keys(BUDGETS) as (keyof typeof BUDGETS)[]) {
@@ -141,14 +161,34 @@ describe("headers", () => {
     assert.deepEqual(checkHeaders(files), []);
   });
   const lies: [string, string, (text: string) => string][] = [
-    ["an unsaid read", "scripts/read_charge.ts", (text) => text.replace("reads     .env, tesla_token.json", "reads     .env")],
-    ["a read too many", "scripts/wake_up.ts", (text) => text.replace("tesla_token.json", "tesla_token.json, x.pem")],
+    [
+      "an unsaid read",
+      "scripts/read_charge.ts",
+      (text) => text.replace("reads     .env, tesla_token.json", "reads     .env"),
+    ],
+    [
+      "a read too many",
+      "scripts/wake_up.ts",
+      (text) => text.replace("tesla_token.json", "tesla_token.json, x.pem"),
+    ],
     ["an unsaid write", "scripts/refresh_token.ts", (text) => text.replace(/writes .*/, "writes    nothing")],
-    ["an unsaid contact", "scripts/read_charge.ts", (text) => text.replace("contacts  Fleet API", "contacts  nobody")],
-    ["another contact", "scripts/get_token.ts", (text) => text.replace("contacts  token host", "contacts  Fleet API")],
+    [
+      "an unsaid contact",
+      "scripts/read_charge.ts",
+      (text) => text.replace("contacts  Fleet API", "contacts  nobody"),
+    ],
+    [
+      "another contact",
+      "scripts/get_token.ts",
+      (text) => text.replace("contacts  token host", "contacts  Fleet API"),
+    ],
     ["a new file of its own", "scripts/list_vehicles.ts", addLine('readFileSync("cars.json");')],
     ["a new call", "scripts/list_vehicles.ts", addLine("replaceFile(TOKEN_FILE, x);")],
-    ["another run line", "scripts/wake_up.ts", (text) => text.replace("scripts/wake_up.ts", "scripts/wake.ts")],
+    [
+      "another run line",
+      "scripts/wake_up.ts",
+      (text) => text.replace("scripts/wake_up.ts", "scripts/wake.ts"),
+    ],
     ["a missing line", "scripts/wake_up.ts", (text) => text.replace(/\/\/ {3}costs.*\n/, "")],
     ["a missing step", "scripts/wake_up.ts", (text) => text.replace("// Step 2", "// Step 3")],
   ];
@@ -157,8 +197,11 @@ describe("headers", () => {
   }
   test("--help prints the header, and nothing is read, written or sent", { timeout: 60_000 }, () => {
     for (const path of scripts) {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [...loader, join(project, path), "--help"],
-        { cwd: folder, encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "" } });
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [...loader, join(project, path), "--help"],
+        { cwd: folder, encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "" } },
+      );
       const [header] = (files.get(path) ?? "").split(/\n(?!\/\/)/);
       assert.equal(stdout, `${header.replace(/^\/\/ ?/gm, "")}\n`, path);
       assert.deepEqual([status, stderr], [0, ""], path);
@@ -176,9 +219,13 @@ test("importing a file of lib/ does nothing", { timeout: 30_000 }, () => {
       if (Object.keys(globalThis).join() !== before) throw new Error("a global from " + path);
       if (process.listenerCount("uncaughtException") > 0) throw new Error("a listener from " + path);
     }`;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...loader, "--input-type=module", "-e", program],
-    { cwd: folder, encoding: "utf8", timeout: 20_000, env: { ...process.env, NODE_OPTIONS: "" } });
-  assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: "", stderr: "" }); // and it ended by itself
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [...loader, "--input-type=module", "-e", program],
+    { cwd: folder, encoding: "utf8", timeout: 20_000, env: { ...process.env, NODE_OPTIONS: "" } },
+  );
+  // That it ended says that nothing was left open.
+  assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: "", stderr: "" });
   assert.deepEqual(readdirSync(folder), []);
 });
 
@@ -191,7 +238,7 @@ describe("packages", () => {
     }
     assert.deepEqual(Object.keys(manifest.dependencies).sort(), ["dotenv", "tsx", "undici"]);
   });
-  test("the lock file has a hash of each package, no address, and no package that the README does not name", () => {
+  test("the lock file has a hash of each package, and no package that the README does not name", () => {
     for (const [path, entry] of Object.entries(lock.packages) as [string, Record<string, unknown>][]) {
       if (path === "") continue;
       const name = path.replace("node_modules/", "");
@@ -211,26 +258,35 @@ describe("secrets", () => {
     for (const name of SECRET_FILES) {
       if (name !== "public-key.pem") assert.equal(check(name), 0, `${name} could be committed`);
     }
-    for (const name of [".env.example", "tesla_token.json.example", "README.md"]) assert.equal(check(name), 1, name);
+    for (const name of [".env.example", "tesla_token.json.example", "README.md"])
+      assert.equal(check(name), 1, name);
     rmSync(join(folder, ".git"), { recursive: true });
     rmSync(join(folder, ".gitignore"));
   });
   test("no file of the project holds a secret, or a path of somebody's machine", () => {
     assert.deepEqual(checkSecrets(projectFiles()), []);
   });
-  const samples = [`-----BEGIN PRIVATE ${"KEY"}-----\n${"MIGHAgEAMBMGByqGSM49".repeat(3)}`,
-    `eyJ${"hbGciOiJSUzI1NiJ9".repeat(2)}.${"cGF5bG9hZA".repeat(4)}.sig`, `EU_${"0a1b2c3d4e5f".repeat(3)}`,
-    `ta-secret.${"Zx9Qw8Er7Ty6"}`, `${"/home"}/ada/tesla`];
+  const samples = [
+    `-----BEGIN PRIVATE ${"KEY"}-----\n${"MIGHAgEAMBMGByqGSM49".repeat(3)}`,
+    `eyJ${"hbGciOiJSUzI1NiJ9".repeat(2)}.${"cGF5bG9hZA".repeat(4)}.sig`,
+    `EU_${"0a1b2c3d4e5f".repeat(3)}`,
+    `ta-secret.${"Zx9Qw8Er7Ty6"}`,
+    `${"/home"}/ada/tesla`,
+  ];
   for (const sample of samples) {
-    test(`finds ${sample.slice(0, 12)}…`, () => assert.equal(checkSecrets(new Map([["x", sample]])).length, 1));
+    test(`finds ${sample.slice(0, 12)}…`, () =>
+      assert.equal(checkSecrets(new Map([["x", sample]])).length, 1));
   }
 });
 
 /** The text files of the project: those that git tracks, or all, where there is no git. */
 function projectFiles(): Texts {
-  const { status, stdout } = spawnSync("git", ["ls-files", "-co", "--exclude-standard"],
-    { cwd: project, encoding: "utf8" });
-  const names = status === 0 ? stdout.trim().split("\n") : readdirSync(project, { recursive: true }).map(String);
+  const { status, stdout } = spawnSync("git", ["ls-files", "-co", "--exclude-standard"], {
+    cwd: project,
+    encoding: "utf8",
+  });
+  const names =
+    status === 0 ? stdout.trim().split("\n") : readdirSync(project, { recursive: true }).map(String);
   const texts: Texts = new Map();
   for (const name of names) {
     if (/(^|[\\/])(node_modules|\.git)[\\/]|\.png$/.test(name) || !/\.\w+$|LICENSE|run$/.test(name)) continue;
@@ -245,8 +301,10 @@ describe("README.md", () => {
     assert.equal(withParts(readme, generatedParts(files)), readme);
   });
   test("a changed header, size or price is noticed", () => {
-    const changes = [planted("scripts/wake_up.ts", (text) => text.replace("Wakes the car", "Wakes it")),
-      planted("lib/hosts.ts", addLine("// one more line"))];
+    const changes = [
+      planted("scripts/wake_up.ts", (text) => text.replace("Wakes the car", "Wakes it")),
+      planted("lib/hosts.ts", addLine("// one more line")),
+    ];
     for (const changed of changes) assert.notEqual(withParts(readme, generatedParts(changed)), readme);
   });
   test("its links to files, and its headings, are there", () => {
@@ -254,19 +312,26 @@ describe("README.md", () => {
       const [path, anchor] = target.split("#");
       if (path !== "") assert.ok(existsSync(join(project, path)), `${path} is not there`);
       const anchors = [...readme.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
-        heading.toLowerCase().replace(/[^\w\- ]/g, "").replaceAll(" ", "-"));
+        heading
+          .toLowerCase()
+          .replace(/[^\w\- ]/g, "")
+          .replaceAll(" ", "-"),
+      );
       if (anchor && path === "") assert.ok(anchors.includes(anchor), `no heading for #${anchor}`);
     }
   });
   test("every script and setting that it names exists, and it names every one", () => {
     const example = readFileSync(join(project, ".env.example"), "utf8");
-    const settings = new Set([...(files.get("lib/settings.ts") ?? "").matchAll(/^ {2}(TESLA_[A-Z_]+): \[/gm)].map((one) => one[1]));
+    const settings = new Set(
+      [...(files.get("lib/settings.ts") ?? "").matchAll(/^ {2}(TESLA_[A-Z_]+): \[/gm)].map((one) => one[1]),
+    );
     assert.ok(settings.size >= 9);
     for (const name of settings) {
       assert.ok(readme.includes(name), `README.md does not name ${name}`);
       assert.ok(example.includes(`${name}=`), `.env.example does not name ${name}`);
     }
-    for (const [, name] of readme.matchAll(/scripts\/([a-z_]+\.ts)/g)) assert.ok(files.has(`scripts/${name}`), name);
+    for (const [, name] of readme.matchAll(/scripts\/([a-z_]+\.ts)/g))
+      assert.ok(files.has(`scripts/${name}`), name);
     for (const path of scripts) assert.ok(readme.includes(headerOf(path, files.get(path) ?? "").run), path);
   });
   test("every npm command that it names exists", () => {
@@ -275,6 +340,7 @@ describe("README.md", () => {
   });
   test("both commands stand in the first screen", () => {
     const screen = readme.split("\n").slice(0, 40).join("\n");
-    for (const command of ["npm ci && npm run demo", "npm ci && npm test"]) assert.ok(screen.includes(command));
+    for (const command of ["npm ci && npm run demo", "npm ci && npm test"])
+      assert.ok(screen.includes(command));
   });
 });
