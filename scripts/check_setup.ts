@@ -35,7 +35,7 @@ await step("Node", () => {
 let settings: Record<string, string> = {};
 await step("settings", () => {
   settings = readSettings(["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REDIRECT_URI", "TESLA_REGION",
-    "TESLA_DOMAIN", "TESLA_VIN", "TESLA_COMMANDS", "TESLA_SCOPES"]);
+    "TESLA_DOMAIN", "TESLA_COMMANDS", "TESLA_SCOPES"]);
   if (settings.TESLA_COMMANDS === "proxy") readSettings(["TESLA_PROXY_URL"]);
   return "complete and well formed";
 });
@@ -92,9 +92,13 @@ await step("region", () => {
   return region;
 });
 
-// Step 4: your car. Both requests are billed.
+// Step 4: your car. The requests are billed.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#fleet-status
-const vin = settings.TESLA_VIN;
+let vin = "";
+await step("VIN", () => {
+  vin = readSettings(["TESLA_VIN"]).TESLA_VIN;
+  return `${vin}: 17 characters`;
+});
 const url = `${FLEET_API[settings.TESLA_REGION]}/api/1/vehicles`;
 await step("car", async () => {
   const { response } = await teslaJson({ url, bearer });
