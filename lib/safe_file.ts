@@ -4,7 +4,7 @@ import { closeSync, constants, fsyncSync, ftruncateSync, openSync, readFileSync,
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, Stop } from "./command_line.ts";
 
-const WAIT_SECONDS = 45; // longer than one request may take
+const WAIT_SECONDS = 35; // longer than one request may take
 const STALE_SECONDS = 300; // longer than a run holds a lock; a process number may be given anew
 const RESERVED_BYTES = 16_384; // more than any of our files has
 

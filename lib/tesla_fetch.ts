@@ -28,6 +28,10 @@ export interface Ask {
 }
 
 function refuseWrongHost(ask: Ask): void {
+  const way = getGlobalDispatcher().constructor.name; // with NODE_USE_ENV_PROXY=1, Node puts its own there
+  if (way === "EnvHttpProxyAgent" || way === "Dispatcher1Wrapper") {
+    throw new Stop(5, "your environment sends Node through a proxy: unset NODE_USE_ENV_PROXY; nothing was sent");
+  }
   const { origin, pathname } = new URL(ask.url);
   const own = ask.ownHost !== undefined && origin === new URL(ask.ownHost).origin;
   if (Object.values(TOKEN_HOST).includes(origin) && ask.form && !ask.bearer) return;

@@ -49,7 +49,8 @@ const texts = rows.map(({ style, text }, index) =>
 mkdirSync(new URL("../docs/pictures/", import.meta.url), { recursive: true });
 writeFileSync(
   new URL("../docs/pictures/demo.svg", import.meta.url),
-  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 ${height}" width="860" role="img">
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 ${height}" width="860"
+  height="${height}" role="img">
 <title>Terminal: read_charge, then set_charge_amps three times, against the simulated Tesla</title>
 <style>
 text { font: 13.5px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;

@@ -12,9 +12,9 @@ import { checkCode, checkHeaders, checkLayout, checkSecrets, headerOf, type Text
 import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts } from "./readme_tables.ts";
 
 const BUDGETS = {
-  mission: 1155,
+  mission: 1170,
   signing: 430,
-  everything: 2125,
+  everything: 2185,
   script: 115,
   libFile: 150,
   readme: 560,
@@ -74,6 +74,7 @@ describe("code of lib/ and scripts/", () => {
     ["undici's fetch in the one door", 'import { fetch } from "undici";', "lib/tesla_fetch.ts"],
     ["undici's redirects", 'import { interceptors } from "undici";', "lib/tesla_fetch.ts"],
     ["a redirect followed", 'const next = answer.headers["location"];', "lib/tesla_fetch.ts"],
+    ["a redirect followed in another spelling", "const next = answer.headers.location;", "lib/tesla_fetch.ts"],
     ["a host of Tesla's", 'const host = "https://fleet-api.prd.eu.vn.cloud.tesla.com";'],
     ["a host of Tesla's in pieces", "const host = `https://${part}.tesla.com`;"],
     ["another host", 'const host = "https://collector.example.net/x";'],
