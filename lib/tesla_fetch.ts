@@ -30,7 +30,7 @@ export interface Ask {
 function refuseWrongHost(ask: Ask): void {
   const way = getGlobalDispatcher().constructor.name; // with NODE_USE_ENV_PROXY=1, Node puts its own there
   if (way === "EnvHttpProxyAgent" || way === "Dispatcher1Wrapper") {
-    throw new Stop(5, "your environment sends Node through a proxy: unset NODE_USE_ENV_PROXY; nothing was sent");
+    throw new Stop(5, "the environment sends Node through a proxy: unset NODE_USE_ENV_PROXY; nothing was sent");
   }
   const { origin, pathname } = new URL(ask.url);
   const own = ask.ownHost !== undefined && origin === new URL(ask.ownHost).origin;
@@ -72,14 +72,12 @@ function wordsOf(body: string, txid: unknown): string {
 /** Sends one request and returns the text of a 2xx answer. Throws Stop, explained, on everything else. */
 export async function teslaFetch(ask: Ask): Promise<string> {
   refuseWrongHost(ask);
-  const method = ask.method ?? (ask.form || ask.json ? "POST" : "GET");
-  const text = ask.form ? String(new URLSearchParams(ask.form)) : JSON.stringify(ask.json ?? "");
-  const content = Buffer.from(text);
-  const hasBody = ask.form !== undefined || ask.json !== undefined;
+  const body = ask.form ? String(new URLSearchParams(ask.form)) : ask.json && JSON.stringify(ask.json);
+  const method = ask.method ?? (body === undefined ? "GET" : "POST");
   let underWay = false;
   async function* bodyOnceConnected(): AsyncGenerator<Buffer> {
     underWay = true; // undici asks for the body when the connection stands: from now on it may have arrived
-    yield content;
+    yield Buffer.from(body ?? "");
   }
   const url = new URL(ask.url);
   say(`${method} ${clean(url.href)}`);
@@ -93,10 +91,10 @@ export async function teslaFetch(ask: Ask): Promise<string> {
       headers: {
         "user-agent": "tesla-fleet-scripts",
         "content-type": ask.form ? "application/x-www-form-urlencoded" : "application/json", // on GET as well
-        ...(hasBody ? { "content-length": String(content.length) } : {}),
+        ...(body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) }),
         ...(ask.bearer ? { authorization: `Bearer ${ask.bearer}` } : {}),
       },
-      body: hasBody ? Readable.from(bodyOnceConnected()) : null,
+      body: body === undefined ? null : Readable.from(bodyOnceConnected()),
       signal: AbortSignal.timeout(MAX_SECONDS * 1000),
     });
     status = answer.statusCode;
@@ -108,10 +106,10 @@ export async function teslaFetch(ask: Ask): Promise<string> {
       if (length > MAX_BYTES) throw new Error("the answer is larger than 1 MiB");
       parts.push(part);
     }
-    const body = Buffer.concat(parts).toString("utf8");
-    if (status >= 200 && status < 300) return body;
+    const text = Buffer.concat(parts).toString("utf8");
+    if (status >= 200 && status < 300) return text;
     const wait = answer.headers["retry-after"];
-    words = status < 400 ? "a redirect" : wordsOf(body, answer.headers["x-txid"]);
+    words = status < 400 ? "a redirect" : wordsOf(text, answer.headers["x-txid"]);
     if (wait) words += `; wait ${wait} seconds`;
   } catch (error) {
     words = messageOf(error);
