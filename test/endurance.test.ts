@@ -1,0 +1,79 @@
+// A day of a solar loop (bench/endurance.ts): the whole of it in one process, a sample of it with a process
+// for each run; and that the same day ends in red when a script sends again, loses the token or lets the
+// session grow.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { LOADER, PROJECT } from "./harness.ts";
+
+const SAMPLE = ["--commands", "24", "--lost", "6"];
+const folders: string[] = [];
+after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+function liveOneDay(project: string, words: string[]): Promise<{ code: number; output: string }> {
+  const child = spawn(process.execPath, [...LOADER, join(project, "bench", "endurance.ts"), ...words],
+    { cwd: project, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data",
+    (part: Buffer) => { output += String(part); });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code: code ?? -1, output }));
+  });
+}
+
+/** A copy of the project in which one file is changed. */
+function planted(path: string, from: string, to: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "tesla-planted-"));
+  folders.push(folder);
+  for (const name of ["bench", "lib", "scripts", "simulator", "test/harness.ts", "package.json"]) {
+    cpSync(join(PROJECT, name), join(folder, name), { recursive: true });
+  }
+  symlinkSync(join(PROJECT, "node_modules"), join(folder, "node_modules"), "junction");
+  const text = readFileSync(join(folder, path), "utf8");
+  assert.ok(text.includes(from), `${path} has no longer: ${from}`);
+  writeFileSync(join(folder, path), text.replace(from, () => to));
+  return folder;
+}
+
+describe("a day of a solar loop", { concurrency: 2 }, () => {
+  test("1,440 commands, 3 refreshes, 2 reboots, 20 lost answers", { timeout: 240_000 }, async () => {
+    const { code, output } = await liveOneDay(PROJECT, []);
+    assert.equal(code, 0, output);
+    assert.match(output, /^commands {3}1443 requests/m);
+    assert.match(output, /^unknown {4}19 lost answers/m);
+    assert.match(output, /^token {6}3 refreshes in 4 requests/m);
+  });
+
+  test("a sample of it, each run a process of its own", { timeout: 240_000 }, async () => {
+    const { code, output } = await liveOneDay(PROJECT, ["--processes", ...SAMPLE]);
+    assert.equal(code, 0, output);
+    assert.match(output, /^commands {3}27 requests/m);
+  });
+
+  const violations: [string, string, string, string, RegExp][] = [
+    ["a lost command is sent again", "lib/tesla_fetch.ts", "throw lostAnswer(found)",
+      "return await teslaFetch(ask)",
+      /command \d+/],
+    ["a handshake each time", "lib/session.ts", "return isWhole ? session : undefined;", "return undefined;",
+      /requests of command 1/],
+    ["a lost answer costs the token", "lib/safe_file.ts", "rmSync(beside, { force: true });\n    if (error",
+      "rmSync(file, { force: true });\n    if (error", /tesla_token\.json/],
+    ["a new token is not saved", "lib/safe_file.ts", "renameSync(beside, file);",
+      "if (file.includes(\"session\")) renameSync(beside, file);",
+        /the token that Tesla gave last|no litter/],
+    ["the session file grows", "lib/session.ts", "[name]: session }",
+      "[name]: session, [`${session.counter}`]: 1 }",
+      /has grown/],
+  ];
+  for (const [name, path, from, to, complaint] of violations) {
+    test(`notices: ${name}`, { timeout: 120_000 }, async () => {
+      const { code, output } = await liveOneDay(planted(path, from, to), SAMPLE);
+      assert.equal(code, 1, output);
+      assert.match(output, complaint);
+    });
+  }
+});
