@@ -30,7 +30,7 @@ export interface Ask {
 function refuseWrongHost(ask: Ask): void {
   const way = getGlobalDispatcher().constructor.name; // with NODE_USE_ENV_PROXY=1, Node puts its own there
   if (way === "EnvHttpProxyAgent" || way === "Dispatcher1Wrapper") {
-    throw new Stop(5, "the environment sends Node through a proxy; unset NODE_USE_ENV_PROXY; nothing is sent");
+    throw new Stop(5, "the environment puts a proxy in between: unset NODE_USE_ENV_PROXY; nothing was sent");
   }
   const { origin, pathname } = new URL(ask.url);
   const own = ask.ownHost !== undefined && origin === new URL(ask.ownHost).origin;

@@ -84,10 +84,11 @@ describe("refresh_token", { concurrency: 3 }, () => {
 
   ownerTest("--if-expiring-within", {}, async (owner) => {
     const expiringIn = (hours: number): void => {
+      // Never in the future: a time that a wrong clock wrote is not believed, and the token's own counts.
       owner.logIn({ obtained_at: new Date(Date.now() + (hours - 8) * HOUR).toISOString() });
     };
     const cases: [number, string, boolean][] = [
-      [2, "3h", true], [4, "3h", false], [1, "90m", true], [1.6, "90m", false], [47, "2d", true], [49, "2d", false],
+      [2, "3h", true], [4, "3h", false], [1, "90m", true], [1.6, "90m", false], [7, "2d", true],
       [-1, "0m", true], [0.5, "0h", false],
     ];
     for (const [hours, within, refreshes] of cases) {
