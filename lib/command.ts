@@ -15,8 +15,11 @@ export interface Command {
 }
 
 // Reasons that mean: it was so already. https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
-const DONE_ALREADY = ["already_set", "already_started", "already_standard", "already_max_range",
-  "is_charging", "charging", "not_charging", "requested"];
+const ALREADY = ["already_set", "already_started", "already_standard", "already_max_range"];
+const ALREADY_SO: Record<string, string[]> = {
+  charge_start: ["is_charging", "charging", "requested"],
+  charge_stop: ["not_charging"],
+};
 const ADVICE: Record<string, string> = {
   complete: "the battery is at its limit: raise the charge limit first",
   disconnected: "plug the car in",
@@ -66,7 +69,8 @@ export async function sendCommand(command: Command, bearer: string): Promise<num
   if (typeof verdict.result !== "boolean") throw lostAnswer("there is no verdict of the car's in the answer");
   const told = String(verdict.reason ?? "").replace(/^(car|vcsec) could not execute command: /, "");
   const reason = clean(told).slice(0, 200);
-  if (!verdict.result && !DONE_ALREADY.includes(reason)) {
+  const isSo = [...ALREADY, ...(ALREADY_SO[command.name] ?? [])].includes(reason);
+  if (!verdict.result && !isSo) {
     throw new Stop(reason === "unsigned_cmds_hardlocked" ? 5 : 6,
       `the car refused: ${reason || "it gave no reason"}; ${ADVICE[reason] ?? "that is the car's own word"}`);
   }

@@ -46,7 +46,6 @@ export function readArguments(script: string, options: ParseArgsConfig["options"
     say(`error: ${clean(error.message)}`);
     process.exit(error instanceof Stop ? error.exitCode : 1);
   });
-  const [header] = readFileSync(script, "utf8").replaceAll("\r", "").split(/\n(?!\/\/)/);
   let found;
   try {
     const help = { type: "boolean" as const };
@@ -55,6 +54,7 @@ export function readArguments(script: string, options: ParseArgsConfig["options"
     throw new Stop(2, `wrong usage: ${messageOf(error).split(".")[0]}; see --help`);
   }
   if (found.values.help === true) {
+    const [header] = readFileSync(script, "utf8").replaceAll("\r", "").split(/\n(?!\/\/)/);
     process.stdout.write(`${header.replace(/^\/\/ ?/gm, "")}\n`);
     process.exit(0);
   }

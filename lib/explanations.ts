@@ -25,8 +25,9 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
 
   [TOKEN, ANY, "login_required", 4,
     "the refresh token is spent, over 3 months old, or withdrawn (password changed, consent revoked)",
-    "run get_token"],
-  [TOKEN, ANY, "invalid_grant", 4, "the refresh token or the code is no longer good", "run get_token"],
+    "run get_token --force"],
+  [TOKEN, ANY, "invalid_grant", 4, "the refresh token or the code is no longer good",
+    "run get_token --force"],
   [TOKEN, ANY, "invalid_auth_code", 4, "the authorization code was used before, or is over 2 minutes old",
     "run get_token again, and finish the login without a pause"],
   ["", ANY, "unauthorized_client", 5, "Tesla does not know TESLA_CLIENT_ID with this TESLA_CLIENT_SECRET",
@@ -45,6 +46,8 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
   [TOKEN, ANY, "unsupported_grant_type", 5, "the app may not ask for this kind of token", GRANT],
   [TOKEN, ANY, "server_error", 1, "Tesla's server failed", "try again later"],
   [TOKEN, ANY, "invalid_request", 5, "Tesla misses something in the request", "check every setting in .env"],
+
+  [TOKEN, 401, "", 4, "Tesla refuses the login", "run get_token --force"],
 
   [KEY, 0, "", 5, "your domain cannot be reached from here",
     "check TESLA_DOMAIN, its DNS entry, its certificate; if only your router is to blame: --skip-check"],
@@ -68,7 +71,7 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
   ["", 401, "unknown user", 4, "this account was never used in the Tesla app",
     "log in to the Tesla app once, then run get_token"],
   ["", 401, "", 4, "the access token has expired, or consent was withdrawn",
-    "run refresh_token; if Tesla refuses that, run get_token"],
+    "run refresh_token; if Tesla refuses that, run get_token --force"],
   ["", 402, "", 7, "Tesla wants a payment method", `set up billing on ${APP}`],
   ["", 403, "exceeded_limit", 7, "the app has reached its billing limit and is switched off",
     `raise the limit on ${APP}, or wait for the next month`],

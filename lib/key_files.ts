@@ -35,7 +35,8 @@ export function pointIn(text: string): string {
   if (/^04[0-9a-f]{128}$/i.test(trimmed)) return trimmed.toLowerCase(); // Tesla's answers have it so
   if (trimmed.includes("PRIVATE KEY")) throw new Error("it holds a private key, which must stay with you");
   if (trimmed.startsWith("<")) throw new Error("it is a web page");
-  if (!trimmed.startsWith("-----BEGIN PUBLIC KEY-----")) throw new Error("it is no public key in PEM form");
+  const pem = /^-----BEGIN PUBLIC KEY-----[\w+/=\s]+-----END PUBLIC KEY-----$/;
+  if (!pem.test(trimmed)) throw new Error("it is not a public key in PEM form, and nothing else");
   let jwk;
   try {
     jwk = createPublicKey(trimmed).export({ format: "jwk" });

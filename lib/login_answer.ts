@@ -1,6 +1,5 @@
 // Tesla's answer to a login: it comes back through the owner's browser, or is pasted, whichever is first.
 import { createHash, timingSafeEqual } from "node:crypto";
-import { EventEmitter, on } from "node:events";
 import type { ServerResponse } from "node:http";
 import { createInterface } from "node:readline";
 import { say, Stop } from "./command_line.ts";
@@ -14,52 +13,70 @@ const LOOPBACK: Record<string, string[]> = {
   "[::1]": ["::1"],
 };
 
-/** Waits for the answer that carries `state`: its authorization code, and a function that tells the
- * waiting browser how it ended. What belongs to another login is refused, and the wait goes on; parameters
- * besides code and state are ignored. Throws Stop when Tesla says no, on Ctrl-C, and after five minutes. */
-export async function loginAnswer(
-  redirectUri: string,
-  state: string,
-): Promise<{ code: string; tellBrowser: (status: number, text: string) => Promise<void> }> {
+export interface LoginAnswer {
+  code: string; // the authorization code
+  tellBrowser: (status: number, text: string) => Promise<void>; // it waits to hear how the login ended
+}
+
+function isSame(text: string, other: string): boolean {
+  const digest = (part: string): Buffer => createHash("sha256").update(part).digest();
+  return timingSafeEqual(digest(text), digest(other)); // in constant time
+}
+
+/** Waits for the answer that carries `state`. What belongs to another login is refused, and the wait goes on;
+ * parameters besides code and state are ignored. Throws Stop when Tesla says no, on Ctrl-C, and after five
+ * minutes. */
+export async function loginAnswer(redirectUri: string, state: string): Promise<LoginAnswer> {
   const redirect = new URL(redirectUri);
   const addresses = redirect.protocol === "http:" ? LOOPBACK[redirect.hostname] ?? [] : [];
-  const answers = new EventEmitter();
-  const arriving = on(answers, "answer");
-  const end = (why: string) => () => answers.emit("error", new Stop(2, `${why}; nothing was saved`));
+  let decide = (answer: LoginAnswer): void => {};
+  let giveUp = (error: Stop): void => {};
+  const decided = new Promise<LoginAnswer>((resolve, reject) => [decide, giveUp] = [resolve, reject]);
+  let isDecided = false;
+
+  async function judge(query: URLSearchParams, page?: ServerResponse): Promise<void> {
+    const tellBrowser = async (status: number, text: string): Promise<void> => {
+      if (page) await answerPage(page, status, text);
+    };
+    const ours = isSame(query.get("state") ?? "", state);
+    const refusal = `${query.get("error") ?? ""} ${query.get("error_description") ?? ""}`.trim();
+    const code = ours ? query.get("code") ?? "" : "";
+    if (isDecided) {
+      await tellBrowser(404, "There is nothing here.");
+    } else if (refusal !== "" && (ours || !query.has("state"))) { // Tesla's errors may come without state
+      isDecided = true;
+      await tellBrowser(400, "Tesla did not log you in. The terminal says why.");
+      const { exit, means, todo } = explain("login page", 0, refusal);
+      giveUp(new Stop(exit, `${means}: Tesla's page says "${refusal}"; ${todo}`));
+    } else if (code !== "") {
+      isDecided = true;
+      decide({ code, tellBrowser });
+    } else {
+      say("that is not the answer to this login: its state or its code is not right; still waiting");
+      await tellBrowser(400, "This is not the answer to the login that the terminal waits for.");
+    }
+  }
+
   const close = await listenOnLoopback(addresses, Number(redirect.port || 80), (request, response) => {
     const [path, query] = (request.url ?? "").split("?");
     const named = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(request.headers.host ?? "");
     const expected = request.method === "GET" && path === redirect.pathname && named;
-    if (expected) answers.emit("answer", new URLSearchParams(query), response);
+    if (expected) void judge(new URLSearchParams(query), response);
     else void answerPage(response, 404, "There is nothing here.");
   });
-  const pasted = createInterface({ input: process.stdin });
-  pasted.on("line", (line) => answers.emit("answer", new URLSearchParams(line.trim().replace(/^.*\?/, ""))));
-  if (addresses.length === 0) pasted.on("close", end("nothing was pasted"));
-  process.once("SIGINT", end("login cancelled"));
+  const end = (why: string) => (): void => giveUp(new Stop(2, `${why}; nothing was saved`));
+  const cancel = end("login cancelled");
   const timer = setTimeout(end(`no answer within ${MINUTES} minutes`), MINUTES * 60_000);
+  const pasted = createInterface({ input: process.stdin });
+  pasted.on("line", (line) => void judge(new URLSearchParams(line.trim().replace(/^.*\?/, ""))));
+  if (addresses.length === 0) pasted.on("close", end("nothing was pasted"));
+  process.once("SIGINT", cancel);
   try {
-    for (;;) {
-      const [query, page] = (await arriving.next()).value as [URLSearchParams, ServerResponse | undefined];
-      const tellBrowser = async (status: number, text: string): Promise<void> => {
-        if (page) await answerPage(page, status, text);
-      };
-      const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-      const ours = timingSafeEqual(digest(query.get("state") ?? ""), digest(state)); // in constant time
-      const refusal = `${query.get("error") ?? ""} ${query.get("error_description") ?? ""}`.trim();
-      if (refusal !== "" && (ours || !query.has("state"))) {
-        await tellBrowser(400, "Tesla did not log you in. The terminal says why.");
-        const { exit, means, todo } = explain("login page", 0, refusal);
-        throw new Stop(exit, `${means}: Tesla's page says "${refusal}"; ${todo}`);
-      }
-      const code = ours ? query.get("code") ?? "" : "";
-      if (code !== "") return { code, tellBrowser };
-      say("that is not the answer to this login: its state or its code is not right; still waiting");
-      await tellBrowser(400, "This is not the answer to the login that the terminal waits for.");
-    }
+    return await decided;
   } finally {
     close();
     clearTimeout(timer);
+    process.off("SIGINT", cancel);
     pasted.close();
     process.stdin.destroy();
   }

@@ -1,5 +1,4 @@
-// Your app before Tesla: its own token, and the public key as your domain shows it and as Tesla has it on
-// file.
+// What your app asks for: a token of its own, and your public key as your domain shows it and Tesla keeps it.
 import { messageOf, Stop } from "./command_line.ts";
 import { FLEET_API, KEY_PATH, TOKEN_HOST } from "./hosts.ts";
 import { pointIn, PUBLIC_KEY_FILE } from "./key_files.ts";
@@ -26,7 +25,7 @@ export async function partnerToken(settings: Record<string, string>): Promise<st
       client_id: settings.TESLA_CLIENT_ID,
       client_secret: settings.TESLA_CLIENT_SECRET,
       audience: FLEET_API[settings.TESLA_REGION],
-      scope: settings.TESLA_SCOPES.replace("offline_access ", ""), // nobody stays logged in here
+      scope: settings.TESLA_SCOPES.replace(/ ?offline_access/, ""), // nobody stays logged in here
     },
   });
   const token = String(answer.access_token ?? "");

@@ -13,7 +13,8 @@ function isStale(lock: string): boolean {
   try {
     const pid = Number(readFileSync(lock, "utf8"));
     const seconds = (Date.now() - statSync(lock).mtimeMs) / 1000;
-    if (seconds > (pid > 0 ? STALE_SECONDS : 5) || pid === process.pid) return true;
+    if (seconds > (pid > 0 ? STALE_SECONDS : 5)) return true;
+    if (pid === process.pid) return true; // left by an earlier process that had our number
     if (pid > 0) process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
     return false;
   } catch (error) {
@@ -29,11 +30,23 @@ function isOurs(lock: string): boolean {
   }
 }
 
-// A lock that cannot be removed does no harm: its process is gone soon, and then it is stale.
-function release(lock: string): void {
+// What cannot be removed does no harm: a lock is stale when its process is gone, and a new file is replaced.
+function removeQuietly(file: string): void {
   try {
-    if (isOurs(lock)) rmSync(lock);
+    rmSync(file, { force: true });
   } catch {}
+}
+
+// On Windows a file cannot be replaced in the moment in which another program reads it.
+async function moveInto(file: string, beside: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return renameSync(beside, file);
+    } catch (error) {
+      if (attempt === 20 || process.platform !== "win32") throw error;
+      await sleep(100);
+    }
+  }
 }
 
 /** Waits for its turn, then holds the lock beside `file` until the returned function is called. Throws Stop 1
@@ -47,7 +60,7 @@ export async function takeLock(file: string): Promise<() => void> {
       if (stale) rmSync(lock, { force: true });
       writeFileSync(lock, String(process.pid), { flag: "wx", mode: 0o600 }); // fails when it is there already
       if (stale) await sleep(300); // another run may have seen the same stale lock, and removed ours with it
-      if (isOurs(lock)) return () => release(lock);
+      if (isOurs(lock)) return () => (isOurs(lock) ? removeQuietly(lock) : undefined);
     } catch (error) {
       const words = messageOf(error);
       if (!words.startsWith("EEXIST")) throw new Stop(1, `cannot write ${lock}: ${words}; nothing was sent`);
@@ -73,28 +86,26 @@ function flush(path: string, flags: string): void {
 export async function replaceFile(file: string, produce: () => Promise<string>): Promise<void> {
   const beside = `${file}.new`;
   const { O_CREAT, O_EXCL, O_SYNC = 0, O_WRONLY } = constants; // O_SYNC: a write returns when the disk has it
-  let ready = false;
   try {
     rmSync(beside, { force: true }); // what a killed run left
     const handle = openSync(beside, O_WRONLY | O_CREAT | O_EXCL | O_SYNC, 0o600);
     try {
       if (writeSync(handle, " ".repeat(RESERVED_BYTES)) < RESERVED_BYTES) throw new Error("the disk is full");
-      ready = true;
-      const text = await produce();
-      const written = writeSync(handle, text, 0);
-      if (written !== Buffer.byteLength(text)) throw new Error("the disk took only a part of it");
+      const bytes = Buffer.from(await produce());
+      const written = writeSync(handle, bytes, 0, bytes.length, 0); // with a text, Deno heeds no position
+      if (written !== bytes.length) throw new Error("the disk took only a part of it");
       ftruncateSync(handle, written);
     } finally {
       closeSync(handle);
     }
     flush(beside, "r+");
     if (!isOurs(`${file}.lock`)) throw new Error("another run has taken the lock");
-    renameSync(beside, file);
+    await moveInto(file, beside);
     flush(".", "r");
   } catch (error) {
-    if (isOurs(`${file}.lock`)) rmSync(beside, { force: true });
+    if (isOurs(`${file}.lock`)) removeQuietly(beside);
     if (error instanceof Stop) throw error;
-    const state = ready ? `${file} is as it was` : `nothing was sent and ${file} is as it was`;
-    throw new Stop(1, `cannot write ${beside}: ${messageOf(error)}; ${state}; mend that and run it again`);
+    const words = messageOf(error);
+    throw new Stop(1, `cannot write ${file}: ${words}; the old one is kept; mend that, then run it again`);
   }
 }

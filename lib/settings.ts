@@ -39,7 +39,9 @@ export function readSettings(names: string[]): Record<string, string> {
     const [pattern, words] = RULES[name];
     const shown = name === "TESLA_CLIENT_SECRET" ? "what was found is not shown" : `found "${value}"`;
     if (value === "") throw new Stop(5, `${name} is not set: put it into .env in this folder: ${words}`);
-    if (!pattern.test(value)) throw new Stop(5, `${name} is malformed: ${shown}; it must be ${words}`);
+    const isAddress = !/_UR[IL]$/.test(name) || URL.canParse(value);
+    const isRight = pattern.test(value) && isAddress;
+    if (!isRight) throw new Stop(5, `${name} is malformed: ${shown}; it must be ${words}`);
     settings[name] = value;
   }
   return settings;

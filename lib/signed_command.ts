@@ -34,8 +34,9 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     const json = { routable_message: message.bytes.toString("base64") };
     const { response } = await teslaJson({ url, bearer, json, moves });
     try {
-      if (!/^[A-Za-z0-9+/]{4,}={0,2}$/.test(String(response))) throw new Error("there is no message in it");
-      return decodeFields(Buffer.from(String(response), "base64"));
+      const isBase64 = typeof response === "string" && /^[A-Za-z0-9+/]{4,}={0,2}$/.test(response);
+      if (!isBase64) throw new Error("there is no message in it");
+      return decodeFields(Buffer.from(response, "base64"));
     } catch (error) {
       if (moves) throw lostAnswer(`the car's answer cannot be read: ${messageOf(error)}`);
       throw new Stop(1, `the car's answer cannot be read: ${messageOf(error)}; try again later`);
@@ -46,8 +47,9 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     const message = handshakeMessage(domain, key);
     const answer = await exchange(message, false);
     try {
-      const { fault } = openAnswer(answer, message, vin, domain, Buffer.alloc(16));
+      const { fault, status } = openAnswer(answer, message, vin, domain, Buffer.alloc(16));
       if (fault !== 0) throw stopForFault(fault);
+      if (status === 1 && !answer.has(15)) throw stopForFault(1); // WAIT
       return sessions.checkSessionInfo(answer, key, vin, message.uuid);
     } catch (error) {
       if (error instanceof Stop) throw error;
@@ -77,6 +79,15 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     }
   }
 
+  // After the car's answer a full disk must not hide the verdict: the next run shakes hands, or asks again.
+  async function remember(session: sessions.Session): Promise<void> {
+    try {
+      await sessions.keepSession(name, session);
+    } catch (error) {
+      say(`warning: ${messageOf(error)}`);
+    }
+  }
+
   const release = await takeLock(sessions.SESSION_FILE);
   try {
     let session = sessions.readSession(name, key);
@@ -96,14 +107,14 @@ export async function sendSigned(url: string, bearer: string, vin: string,
       try {
         const k = sharedKey(key, Buffer.from(session.vehicleKey, "hex"));
         opened = openAnswer(answer, sent, vin, domain, k);
-        if (opened.fault === 0 && answer.has(15)) throw new Error("it is session info");
+        if (opened.fault === 0 && answer.has(15)) throw new Error("it is a handshake's, and no verdict");
         if (opened.fault === 0) verdict = verdictOf(opened.payload, domain);
       } catch (error) {
         throw lostAnswer(`the car's answer is not believed: ${messageOf(error)}`);
       }
       if (RESYNC_FAULTS.includes(opened.fault)) {
         const newer = await resync(session, answer, sent.uuid);
-        await sessions.keepSession(name, newer);
+        await remember(newer);
         const helps = newer !== session && !newer.stale;
         if (!helps || !repeatable || attempt > 1) throw stopForFault(opened.fault);
         say(`the car proves that our session is out of date (fault ${opened.fault}): signing anew, once`);
@@ -116,9 +127,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
       if (verdict.result && session.encrypted && !opened.encrypted) {
         throw lostAnswer("the car says done, but not encrypted as it has answered before");
       }
-      if (opened.encrypted && !session.encrypted) {
-        await sessions.keepSession(name, { ...session, encrypted: true });
-      }
+      if (opened.encrypted && !session.encrypted) await remember({ ...session, encrypted: true });
       return { ...verdict, requests };
     }
   } finally {

@@ -7,6 +7,8 @@ import { bytesIn, decodeFields, encodeFields, numberIn, type Fields } from "./wi
 
 export const VCSEC = 2; // the domain of locks, trunks and keys; every other command is for infotainment
 export const INFOTAINMENT = 3;
+const VCSEC_ERRORS: Record<number, string> = { 2: "a door or lid is open", 3: "already on", 4: "disabled",
+  5: "not in park", 6: "not authorized", 7: "not allowed this way" }; // GenericError_E (section 10)
 const ENCRYPT_RESPONSE = 2; // flag: the car shall encrypt its answer (section 2)
 
 export interface Message {
@@ -79,5 +81,6 @@ export function verdictOf(payload: Buffer, domain: number): { result: boolean; r
   }
   const error = numberIn(decodeFields(bytesIn(message, 46)), 1);
   const status = numberIn(decodeFields(bytesIn(message, 4)), 1);
-  return { result: error === 0 && status === 0, reason: `error ${error}, status ${status}` };
+  const reason = VCSEC_ERRORS[error] ?? (status === 1 ? "busy" : `error ${error}, status ${status}`);
+  return { result: error === 0 && status === 0, reason };
 }

@@ -5,10 +5,12 @@
 // gives up after 30 seconds or 1 MiB; and turns all but a 2xx answer into one error that says what happened
 // and what to do. It never retries, follows or remembers anything.
 import { Readable } from "node:stream";
-import type { Dispatcher } from "undici"; // types only: nothing of it is loaded
-// @ts-expect-error Two files of undici instead of all 110, which take three times as long to load: its types
+// undici's request(), taken from the two files that it consists of: all of undici takes three times as long
+// to load. undici describes its types for the whole only, hence the two lines that tell the type checker so.
+import type { Dispatcher } from "undici";
+// @ts-expect-error no types for a part
 import requestOf from "undici/lib/api/api-request.js";
-// @ts-expect-error are for the whole of it only. undici's own `request` is a wrapper around these two.
+// @ts-expect-error no types for a part
 import { getGlobalDispatcher } from "undici/lib/global.js";
 import { clean, messageOf, say, Stop } from "./command_line.ts";
 import { explain } from "./explanations.ts";
@@ -16,6 +18,7 @@ import { FLEET_API, KEY_PATH, TOKEN_HOST } from "./hosts.ts";
 
 const MAX_SECONDS = 30;
 const MAX_BYTES = 1_048_576;
+const CUT = "[secret cut out]";
 
 export interface Ask {
   url: string;
@@ -28,12 +31,12 @@ export interface Ask {
 }
 
 function refuseWrongHost(ask: Ask): void {
-  const way = getGlobalDispatcher().constructor.name; // with NODE_USE_ENV_PROXY=1, Node puts its own there
-  if (way === "EnvHttpProxyAgent" || way === "Dispatcher1Wrapper") {
+  if (getGlobalDispatcher().constructor.name === "EnvHttpProxyAgent") { // Node's, with NODE_USE_ENV_PROXY=1
     throw new Stop(5, "the environment puts a proxy in between: unset NODE_USE_ENV_PROXY; nothing was sent");
   }
   const { origin, pathname } = new URL(ask.url);
-  const own = ask.ownHost !== undefined && origin === new URL(ask.ownHost).origin;
+  const known = [...Object.values(TOKEN_HOST), ...Object.values(FLEET_API)];
+  const own = ask.ownHost !== undefined && origin === new URL(ask.ownHost).origin && !known.includes(origin);
   if (Object.values(TOKEN_HOST).includes(origin) && ask.form && !ask.bearer) return;
   if (Object.values(FLEET_API).includes(origin) && ask.bearer && !ask.form) return;
   if (own && ask.bearer && ask.moves && !ask.form) return; // your proxy: the token, with a command only
@@ -49,7 +52,7 @@ function cutOut(text: string, ask: Ask): string {
     const base64 = Buffer.from(secret).toString("base64").replace(/=+$/, "");
     const json = JSON.stringify(secret).slice(1, -1);
     for (const spelling of [secret, encodeURIComponent(secret), json, base64]) {
-      text = text.replaceAll(spelling, "[secret cut out]");
+      text = text.replaceAll(spelling, CUT);
     }
   }
   return clean(text).slice(0, 500);
@@ -107,13 +110,13 @@ export async function teslaFetch(ask: Ask): Promise<string> {
       parts.push(part);
     }
     const text = Buffer.concat(parts).toString("utf8");
-    if (status >= 200 && status < 300) return text;
+    if (status >= 200 && status < 300) return ask.bearer ? text.replaceAll(ask.bearer, CUT) : text;
     const wait = answer.headers["retry-after"];
     words = status < 400 ? "a redirect" : wordsOf(text, answer.headers["x-txid"]);
     if (wait) words += `; wait ${wait} seconds`;
   } catch (error) {
     words = messageOf(error);
-    if (status < 300) status = 0; // an answer that did not come whole is none
+    if (status < 300) status = 0; // a good answer that broke off is no answer
   }
   words = cutOut(words, ask);
   const { exit, means, todo } = explain(ask.url, status, words);

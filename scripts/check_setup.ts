@@ -78,7 +78,8 @@ await step("login", () => {
   need(!(days >= 90), `the refresh token is ${days} days old and ends after 3 months; run get_token`, 4);
   need(expiry > new Date(), `the access token expired ${expiry.toLocaleString()}; run refresh_token`, 4);
   bearer = token.access_token;
-  return `good until ${expiry.toLocaleString()}; the refresh token is ${days} days old (good for 3 months)`;
+  const age = Number.isNaN(days) ? "of unknown age" : `${days} days old`;
+  return `good until ${expiry.toLocaleString()}; the refresh token is ${age}, and ends after 3 months`;
 });
 await step("scopes", () => {
   const { scopes } = claimsOf(readToken());
@@ -88,8 +89,9 @@ await step("scopes", () => {
 });
 await step("region", () => {
   const { region } = claimsOf(readToken());
-  need(region === settings.TESLA_REGION, `the account is elsewhere: set TESLA_REGION=${region}`);
-  return region;
+  const isHere = region === "" || region === settings.TESLA_REGION;
+  need(isHere, `the account is elsewhere: set TESLA_REGION=${region}`);
+  return region || "not told";
 });
 
 // Step 4: your car. The requests are billed.

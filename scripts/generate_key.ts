@@ -1,6 +1,6 @@
 // Makes the key pair that your commands are signed with. It never overwrites one.
 //
-//   reads     nothing
+//   reads     private-key.pem, public-key.pem
 //   writes    private-key.pem, public-key.pem
 //   contacts  nobody
 //   costs     nothing
@@ -29,7 +29,9 @@ try {
   writeFileSync("private-key.pem", privateKey, { flag: "wx", mode: 0o600 });
   writeFileSync("public-key.pem", publicKey, { flag: "wx", mode: 0o644 });
 } catch (error) {
-  throw new Stop(1, `cannot write the keys: ${messageOf(error)}; remove what is incomplete, run it again`);
+  const words = messageOf(error);
+  if (words.startsWith("EEXIST")) throw new Stop(2, "a key is here already, and kept; move it away first");
+  throw new Stop(1, `cannot write the keys: ${words}; remove what is incomplete, then run it again`);
 }
 say(`made private-key.pem (only you can read it; it never leaves this machine) and public-key.pem
 next      put public-key.pem on your domain, or run npx tsx scripts/serve_public_key.ts behind a tunnel`);

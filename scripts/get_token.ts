@@ -1,6 +1,6 @@
 // Logs you in at Tesla, in your own browser, and saves the tokens that the other scripts use.
 //
-//   reads     .env, tesla_token.json, tesla_token.json.lock
+//   reads     .env, tesla_token.json, tesla_token.json.new, tesla_token.json.lock
 //   writes    tesla_token.json, tesla_token.json.new, tesla_token.json.lock
 //   contacts  token host
 //   costs     nothing
@@ -83,7 +83,7 @@ const asked = settings.TESLA_SCOPES.split(" ");
 const missing = asked.filter((scope) => scopes.length > 0 && !scopes.includes(scope));
 say(`saved in ${TOKEN_FILE}; the access token expires ${expiryOf(token)?.toLocaleString() ?? "in some hours"}
 granted  ${scopes.join(" ")} (asked: ${settings.TESLA_SCOPES})
-region   ${region}${region === settings.TESLA_REGION ? "" : `: .env must say TESLA_REGION=${region}`}
+region   ${region}${["", settings.TESLA_REGION].includes(region) ? "" : `: set TESLA_REGION=${region}`}
 change   ${CONSENT_PAGE}?revoke_client_id=${settings.TESLA_CLIENT_ID}
 next     npx tsx scripts/list_vehicles.ts`);
 const { exit, means, todo } = explain("login page", 0, "scopes not granted");

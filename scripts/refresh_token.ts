@@ -1,6 +1,6 @@
 // Swaps the refresh token for a new pair of tokens, so that you stay logged in. Made for cron.
 //
-//   reads     .env, tesla_token.json, tesla_token.json.lock
+//   reads     .env, tesla_token.json, tesla_token.json.new, tesla_token.json.lock
 //   writes    tesla_token.json, tesla_token.json.new, tesla_token.json.lock
 //   contacts  token host
 //   costs     nothing

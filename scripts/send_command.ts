@@ -1,6 +1,7 @@
 // Sends any command of the table, by its name in Tesla's REST documentation, and tells what the car said.
 //
-//   reads     .env, tesla_token.json, private-key.pem, tesla_session.json, tesla_session.json.lock
+//   reads     .env, tesla_token.json, private-key.pem, tesla_session.json, tesla_session.json.new,
+//             tesla_session.json.lock
 //   writes    tesla_session.json, tesla_session.json.new, tesla_session.json.lock
 //   contacts  Fleet API, TESLA_PROXY_URL
 //   costs     1 command ($0.001); 2 the first time

@@ -1,6 +1,7 @@
 // Sets the current that the car draws when it charges, and tells what the car said.
 //
-//   reads     .env, tesla_token.json, private-key.pem, tesla_session.json, tesla_session.json.lock
+//   reads     .env, tesla_token.json, private-key.pem, tesla_session.json, tesla_session.json.new,
+//             tesla_session.json.lock
 //   writes    tesla_session.json, tesla_session.json.new, tesla_session.json.lock
 //   contacts  Fleet API, TESLA_PROXY_URL
 //   costs     1 command ($0.001); 2 the first time; --below-5 1 more; --verify 1 data request ($0.002)
@@ -61,6 +62,7 @@ if (options.verify === true) {
   const url = `${FLEET_API[TESLA_REGION]}/api/1/vehicles/${TESLA_VIN}/vehicle_data?endpoints=charge_state`;
   const { response } = await teslaJson({ url, bearer: access_token });
   const now: unknown = Object(Object(response).charge_state).charge_current_request;
-  if (now !== amps) throw new Stop(6, `the car has ${String(now)} A, not ${amps} A: see read_charge`);
+  if (typeof now !== "number") throw new Stop(1, "Tesla's answer does not say; run read_charge");
+  if (now !== amps) throw new Stop(6, `the car has ${now} A, not ${amps} A: see read_charge`);
 }
 process.stdout.write(`${amps}\n`);
