@@ -85,12 +85,14 @@ function flush(path: string, flags: string): void {
  * is spent. The old file stays as it is until the new one is complete and on the disk. Throws Stop 1. */
 export async function replaceFile(file: string, produce: () => Promise<string>): Promise<void> {
   const beside = `${file}.new`;
+  let isReady = false;
   const { O_CREAT, O_EXCL, O_SYNC = 0, O_WRONLY } = constants; // O_SYNC: a write returns when the disk has it
   try {
     rmSync(beside, { force: true }); // what a killed run left
     const handle = openSync(beside, O_WRONLY | O_CREAT | O_EXCL | O_SYNC, 0o600);
     try {
       if (writeSync(handle, " ".repeat(RESERVED_BYTES)) < RESERVED_BYTES) throw new Error("the disk is full");
+      isReady = true;
       const bytes = Buffer.from(await produce());
       const written = writeSync(handle, bytes, 0, bytes.length, 0); // with a text, Deno heeds no position
       if (written !== bytes.length) throw new Error("the disk took only a part of it");
@@ -105,7 +107,7 @@ export async function replaceFile(file: string, produce: () => Promise<string>):
   } catch (error) {
     if (isOurs(`${file}.lock`)) removeQuietly(beside);
     if (error instanceof Stop) throw error;
-    const words = messageOf(error);
-    throw new Stop(1, `cannot write ${file}: ${words}; the old one is kept; mend that, then run it again`);
+    const state = isReady ? "the old one is kept" : "nothing was sent, the old one is kept";
+    throw new Stop(1, `cannot write ${file}: ${messageOf(error)}; ${state}; mend that, then run it again`);
   }
 }

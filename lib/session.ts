@@ -32,10 +32,17 @@ function readSessions(): Record<string, Session | undefined> {
  * ours: that costs one handshake, nothing else. */
 export function readSession(name: string, key: ECDH): Session | undefined {
   const session = readSessions()[name];
-  const isWhole = session && session.clientKey === key.getPublicKey("hex") && Number.isFinite(session.zero)
-    && /^04[0-9a-f]{128}$/.test(session.vehicleKey) && /^[0-9a-f]{32}$/.test(session.epoch)
-    && [session.counter, session.clock].every((value) => value >= 0 && value < 2 ** 32 && value % 1 === 0);
-  return isWhole ? session : undefined;
+  const isNumber = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0;
+  try {
+    if (!session || session.clientKey !== key.getPublicKey("hex")) return undefined;
+    sharedKey(key, Buffer.from(session.vehicleKey, "hex")); // throws when it is no point on the curve
+    const age = Date.now() / 1000 - session.zero; // the car's clock; absurd after ours was wrong
+    const isWhole = /^[0-9a-f]{32}$/.test(session.epoch) && age >= 0 && age < 2 ** 30
+      && isNumber(session.counter) && isNumber(session.clock) && session.counter < 2 ** 32 - 1;
+    return isWhole && session.clock < 2 ** 30 ? session : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Writes a session to the disk; the caller holds the lock of SESSION_FILE. */

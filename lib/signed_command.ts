@@ -84,7 +84,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     try {
       await sessions.keepSession(name, session);
     } catch (error) {
-      say(`warning: ${messageOf(error)}`);
+      say(`warning: ${messageOf(error).replace("nothing was sent, ", "")}`);
     }
   }
 
@@ -97,6 +97,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     }
     for (let attempt = 1; ; attempt += 1) {
       session = { ...session, counter: session.counter + 1 };
+      if (session.counter >= 2 ** 32) throw new Stop(6, "the car's counter is at its end until it reboots");
       await sessions.keepSession(name, session); // before sending: no other run may use this counter again
       const clock = Math.max(Math.floor(Date.now() / 1000 - session.zero), session.clock);
       const expiresAt = Math.min(clock, 2 ** 30) + LIFETIME_SECONDS;

@@ -13,6 +13,12 @@ import { encodeCommand } from "../lib/encode_command.ts";
 import { readToken } from "../lib/token_file.ts";
 
 // Step 1: --list shows every command with its parameters (a ? may be left out) and the scope it needs.
+const KINDS: Record<string, string> = {
+  flag: "true or false", "all week": "true or false", weekdays: "true or false", pin: "four digits in quotes",
+  whole: "whole number", "one more": "whole number", empty: "whole number", id: "whole number",
+  text: "text of", decimal: "number", "decimal kept": "number", double: "number",
+  days: "days such as Mon,Tues or Weekdays",
+};
 const flag = { type: "boolean" as const };
 const { options, words } = readArguments(
   import.meta.filename, { list: flag, "dry-run": flag }, ["[NAME]", "[JSON]"]);
@@ -20,7 +26,7 @@ if (options.list === true) {
   for (const [name, { parameters = {}, scope = "vehicle_cmds" }] of Object.entries(COMMANDS)) {
     const kinds = Object.entries(parameters).map(([label, rule]) => {
       if (!Array.isArray(rule)) return `${label}: ${Object.keys(rule).join(" or ")}`;
-      return `${label}: ${rule[1]}${rule.length > 2 ? ` ${rule[2]} to ${rule[3]}` : ""}`;
+      return `${label}: ${KINDS[rule[1]]}${rule.length > 2 ? ` ${rule[2]} to ${rule[3]}` : ""}`;
     });
     process.stdout.write(`${name}  {${kinds.join(", ")}}  ${scope}\n`);
   }

@@ -175,7 +175,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assertTidy(owner);
     owner.write(`${FILE}.lock`, String(process.pid));
     const running = owner.start("refresh_token");
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await new Promise((resolve) => setTimeout(resolve, 4000)); // it has started by then
     assert.equal(running.child.exitCode, null);
     const other = owner.logIn(); // what the living run has brought meanwhile
     rmSync(owner.path(`${FILE}.lock`));
