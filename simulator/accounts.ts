@@ -49,6 +49,11 @@ function grant(world: World, asked: URLSearchParams, host: string, scopes: strin
   if (world.failures.take("callback_error", "/oauth2/v3/authorize")) {
     return redirect(world, asked, { error: "server_error", error_description: "Internal server error" });
   }
+  const refusal = world.failures.takeText("callback:");
+  if (refusal !== undefined) {
+    const [error = "", text] = refusal.split(/:(.*)/);
+    return redirect(world, asked, text === undefined ? { error } : { error, error_description: text });
+  }
   const dropped = world.failures.take("consent_drops_scopes", "/oauth2/v3/authorize");
   const granted = dropped
     ? scopes.filter((scope) => scope === "openid" || scope === "offline_access")

@@ -2,6 +2,7 @@
 // as Tesla's REST documentation does, has it executed by the car's body, and words the answer.
 
 import type { CarBody, Parameters, Verdict } from "./car_body.ts";
+import { inRange } from "./car_ranges.ts";
 import {
   INFOTAINMENT, decode, encode, enumValues, faultNumber, fieldName, fieldNumbers, memberBytes,
 } from "./messages.ts";
@@ -17,7 +18,11 @@ const OTHER_ACTIONS = new Set([
 // What a key may do whose role is only to manage charging.
 const CHARGING = /^(set_charging_amps|charge_|set_charge_limit|set_scheduled_charging|.*_charge_schedules?$)/;
 
-export interface Command { name: string; params: Parameters }
+export interface Command {
+  name: string;
+  params: Parameters;
+  refusal?: string; // why it is refused whatever the car's state is
+}
 
 // A fault number when the payload is not a command that this computer knows.
 export function readCommand(domain: number, payload: Buffer): Command | number {
@@ -34,6 +39,9 @@ function readAction(payload: Buffer): Command | number {
   const inner = memberBytes(payload, 2);
   const number = fieldNumbers(inner).at(-1) ?? 0;
   const member = fieldName("VehicleAction", number);
+  if (!inRange(number, memberBytes(inner, number))) {
+    return { name: member ?? `vehicle_action_${number}`, params: {}, refusal: "invalid_value" };
+  }
   if (member) return vehicleCommand(member, action.vehicleAction[member] ?? {});
   if (!OTHER_ACTIONS.has(number)) return faultNumber("invalid_command");
   return { name: `vehicle_action_${number}`, params: { bytes: memberBytes(inner, number).toString("hex") } };
@@ -126,7 +134,8 @@ export function mayDo(role: string, command: Command): boolean {
 }
 
 export function perform(car: CarBody, domain: number, command: Command): Outcome {
-  const verdict = car.execute(command.name, command.params);
+  const { name, params, refusal } = command;
+  const verdict = refusal === undefined ? car.execute(name, params) : { result: false, reason: refusal };
   if (domain === INFOTAINMENT) return infotainmentAnswer(car, command, verdict);
   return securityAnswer(car, command, verdict);
 }

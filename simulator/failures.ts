@@ -24,9 +24,9 @@ interface ActiveFailure {
   after: boolean;
 }
 
-// Names that carry a value after the colon: reason:TEXT is the car's verdict, fault:N and tamper:NAME go to
-// the car.
-const OPEN_NAMES = ["reason:"];
+// Names that carry a value after the colon: reason:TEXT is the car's verdict, callback:ERROR and
+// callback:ERROR:TEXT are what the login page comes back with, fault:N and tamper:NAME go to the car.
+const OPEN_NAMES = ["reason:", "callback:"];
 
 export class Failures {
   catalogue: Failure[] = [...TOKEN_FAILURES, ...FLEET_FAILURES, ...WIRE_FAILURES];

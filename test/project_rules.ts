@@ -230,7 +230,8 @@ export function headerOf(path: string, text: string): Header {
       "//   contacts  ([^\\n]+)\\n//   costs     ([^\\n]+)\\n" +
       `//   run       npx tsx scripts/(${name}(?: [^\\n]+)?)\\nimport `,
   );
-  const found = form.exec(text);
+  // A list that is too long for its line goes on in the next one, below its beginning.
+  const found = form.exec(text.replace(/,\n\/\/ {13}(?=\S)/g, ", "));
   if (!found) throw new Error(`${path}: its header is not in the fixed form`);
   const list = (line: string): string[] => (line === "nothing" || line === "nobody" ? [] : line.split(", "));
   const purpose = found[1]
@@ -263,7 +264,7 @@ const EFFECTS: Record<string, Partial<Record<"reads" | "writes" | "contacts", st
   readSettings: { reads: [".env"] },
   readToken: { reads: ["tesla_token.json"] },
   "takeLock(TOKEN_FILE)": { reads: ["tesla_token.json.lock"], writes: ["tesla_token.json.lock"] },
-  "replaceFile(TOKEN_FILE": { writes: ["tesla_token.json", "tesla_token.json.new"] },
+  "replaceFile(TOKEN_FILE": { reads: ["tesla_token.json.new"], writes: ["tesla_token.json", "tesla_token.json.new"] },
   readPublicKey: { reads: ["public-key.pem"] },
   publishedPoint: { contacts: ["TESLA_DOMAIN"] },
   partnerToken: { contacts: ["token host"] },
@@ -272,7 +273,7 @@ const EFFECTS: Record<string, Partial<Record<"reads" | "writes" | "contacts", st
   readSession: { reads: ["tesla_session.json"] },
   readWay: { reads: [".env"] },
   sendCommand: {
-    reads: [".env", "private-key.pem", ...LOCKED.map((end) => `tesla_session.json${end}`)],
+    reads: [".env", "private-key.pem", ...[...LOCKED, ".new"].map((end) => `tesla_session.json${end}`)],
     writes: [...LOCKED, ".new"].map((end) => `tesla_session.json${end}`),
     contacts: ["Fleet API", "TESLA_PROXY_URL"],
   },
@@ -299,6 +300,10 @@ export function checkHeaders(files: Texts): string[] {
       }
     }
     for (const [, name] of code.matchAll(/writeFileSync\("([^"]+)"/g)) told.writes.add(name);
+    // To look whether a file is there is to read, for a permission model.
+    for (const [, list] of code.matchAll(/for \(const file of \[([^\]]+)\]\)\s*\{?\s*if \(existsSync\(file\)/g)) {
+      for (const name of list.split(",")) told.reads.add(name.trim().replaceAll('"', ""));
+    }
     if (/\bFLEET_API\[/.test(code.replace(/audience: FLEET_API/g, ""))) told.contacts.add("Fleet API");
     if (/\$\{TOKEN_HOST\b/.test(code)) told.contacts.add("token host");
     for (const kind of ["reads", "writes", "contacts"] as const) {

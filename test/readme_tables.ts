@@ -1,8 +1,11 @@
 // `npm run readme`: writes the parts of README.md that are made from the code, between the markers
-// <!-- NAME --> and <!-- /NAME -->: sizes, the table of scripts, the reading order, costs, troubleshooting.
+// <!-- NAME --> and <!-- /NAME -->: sizes, the table of scripts, the reading order, costs, troubleshooting,
+// the commands as `send_command --list` prints them, the examples.
 // With --check it changes nothing and tells what is out of date. test/rules.test.ts checks the same.
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { EXPLANATIONS } from "../lib/explanations.ts";
 import { stopForFault } from "../lib/faults.ts";
 import { PRICES } from "../simulator/bill.ts";
@@ -210,6 +213,68 @@ function faults(): string {
   return ["| fault | it means, and what to do | exit |", "|---|---|---|", ...rows].join("\n");
 }
 
+let listed = "";
+/** What send_command --list prints. */
+function commandList(): string {
+  const script = fileURLToPath(new URL("scripts/send_command.ts", PROJECT));
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm")).href;
+  const env = { ...process.env, NODE_OPTIONS: "" };
+  const words = ["--import", tsx, script, "--list"];
+  listed ||= spawnSync(process.execPath, words, { encoding: "utf8", env }).stdout;
+  return listed;
+}
+
+/** The commands, by the headings that stand as comments in the table of lib/commands.ts. */
+function commands(files: Texts): string {
+  const rows = new Map<string, string[]>();
+  const heading = (name: string): string => {
+    const [before] = (files.get("lib/commands.ts") ?? "").split(new RegExp(`^ .*\\b${name}: {`, "m"));
+    return [...before.matchAll(/^ {2}\/\/ (.*)$/gm)].at(-1)?.[1] ?? "";
+  };
+  for (const line of commandList().trimEnd().split("\n")) {
+    const [, name, words, scope] = /^(\w+) {2}\{(.*)\} {2}(\w+)$/.exec(line) ?? [];
+    const [, other, reason] = /^(\w+) {2}not signed: (.*)$/.exec(line) ?? [];
+    const star = scope === "vehicle_charging_cmds" ? "\\*" : "";
+    const row = other === undefined ? heading(name) : "not signed";
+    const text = other === undefined ? `\`${name}\`${star} ${words}`.trimEnd() : `\`${other}\`: ${reason}`;
+    rows.set(row, [...(rows.get(row) ?? []), text]);
+  }
+  const lines = [...rows].map(([row, texts]) => `| ${row} | ${texts.join("<br>")} |`);
+  return ["| | |", "|---|---|", ...lines].join("\n");
+}
+
+/** The examples, each with the script that it was copied from and how many of its lines are other ones. */
+function examples(): string {
+  const read = (path: string): string => readFileSync(new URL(path, PROJECT), "utf8");
+  const rows = ["read_climate", "set_charge_limit", "read_powerwall", "solar_loop"].map((name) => {
+    const path = `examples/${name}.ts`;
+    const header = headerOf(`scripts/${name}.ts`, read(path).replace("npx tsx examples/", "npx tsx scripts/")
+      .replace(/(\/\/ {3}run [^\n]+\n)\/\/\n(\/\/ [^\n]+\n)+/, "$1"));
+    const [purpose, origin = ""] = header.purpose.split(" Copied from ");
+    const script = origin.split(":")[0];
+    const code = (text: string): string[] => text.split("\n").filter((line) => !/^\s*(\/\/.*)?$/.test(line));
+    const original = script === "" ? [] : code(read(script));
+    const lines = code(read(path));
+    const changed = lines.filter((line) => !original.includes(line)).length;
+    const isOwn = script === "";
+    const copied = isOwn ? `a file of its own, ${lines.length} lines` : `${script}: ${changed} of ${lines.length}`;
+    return `| [${header.run}](${path}) | ${purpose} | ${copied} | ${header.costs} |`;
+  });
+  return ["| example | what it does | copied from, lines of code that differ | costs |", "|---|---|---|---|",
+    ...rows].join("\n");
+}
+
+/** What a day of examples/solar_loop.ts costs at most, by how often it looks. */
+function solar(): string {
+  const rows = [15, 5, 1].map((minutes) => {
+    const count = 600 / minutes;
+    const day = count * PRICES.command;
+    const looks = minutes === 1 ? "1 minute" : `${minutes} minutes${minutes === 5 ? ", as it comes" : ""}`;
+    return `| ${looks} | ${count} commands | $${day.toFixed(2)} | $${(30 * day).toFixed(2)} |`;
+  });
+  return ["| a look every | at most | a day | a month of 30 days |", "|---|---|---|---|", ...rows].join("\n");
+}
+
 /** The parts of README.md that are made from the code, by the name of their marker. */
 export function generatedParts(files: Texts): Record<string, string> {
   return {
@@ -219,6 +284,9 @@ export function generatedParts(files: Texts): Record<string, string> {
     costs: costs(),
     troubleshooting: troubleshooting(),
     faults: faults(),
+    commands: commands(files),
+    examples: examples(),
+    solar: solar(),
   };
 }
 

@@ -1,0 +1,304 @@
+// send_command: every command of the table against the simulated car, in this process where a child process
+// for each would take too long; the script itself for what it says, refuses and never repeats.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { sendCommand } from "../lib/command.ts";
+import { COMMANDS, NOT_SIGNED } from "../lib/commands.ts";
+import { encodeCommand } from "../lib/encode_command.ts";
+import { encodeFields, type Field } from "../lib/wire.ts";
+import {
+  SCOPES, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type Result,
+} from "./harness.ts";
+
+type Content = Record<string, unknown>;
+const CAR = `https://fleet-api.prd.eu.vn.cloud.tesla.com/api/1/vehicles/${VIN}`;
+const SIGNED = `POST ${CAR.slice(8)}/signed_command`;
+const ALL_SCOPES = { scopes: `${SCOPES} vehicle_cmds` };
+
+// For each command what is given, and what the car then notes as done: the same name, or the number of the
+// message for those of which the simulated car knows no more than that. By hand, never from the table.
+const PLACE = { lat: 52.5, lon: 13.25 };
+const SCHEDULE = { id: 7, days_of_week: "All", enabled: true, ...PLACE };
+const EVERY: [string, Content, (string | number)?][] = [
+  ["charge_stop", {}], ["charge_start", {}], ["set_charge_limit", { percent: 90 }], ["charge_standard", {}],
+  ["charge_max_range", {}], ["charge_port_door_open", {}], ["charge_port_door_close", {}],
+  ["set_charging_amps", { charging_amps: 9 }], ["set_scheduled_charging", { enable: true, time: 75 }],
+  ["set_scheduled_departure", { enable: true, departure_time: 480, preconditioning_enabled: true }],
+  ["add_charge_schedule", { ...SCHEDULE, start_enabled: true, start_time: 75, end_enabled: false }],
+  ["remove_charge_schedule", { id: 7 }], ["batch_remove_charge_schedules", { home: true }],
+  ["add_precondition_schedule", { ...SCHEDULE, precondition_time: 420 }, 99],
+  ["remove_precondition_schedule", { id: 7 }, 100],
+  ["batch_remove_precondition_schedules", { work: true }, 107],
+  ["auto_conditioning_start", {}], ["auto_conditioning_stop", {}],
+  ["set_temps", { driver_temp: 21.5, passenger_temp: 15 }, 14], ["set_preconditioning_max", { on: true }, 12],
+  ["set_climate_keeper_mode", { climate_keeper_mode: 3 }, 44],
+  ["set_bioweapon_mode", { on: true, manual_override: false }, 35],
+  ["set_cabin_overheat_protection", { on: true, fan_only: true }, 50], ["set_cop_temp", { cop_temp: 2 }, 66],
+  ["remote_seat_heater_request", { level: 3, seat_position: 8 }, 36],
+  ["remote_seat_cooler_request", { seat_cooler_level: 4, seat_position: 2 }, 49],
+  ["remote_auto_seat_climate_request", { auto_climate_on: true, auto_seat_position: 1 }, 48],
+  ["remote_steering_wheel_heater_request", { on: true }, 13],
+  ["door_unlock", {}], ["door_lock", {}], ["remote_start_drive", {}],
+  ["actuate_trunk", { which_trunk: "front" }],
+  ["open_tonneau", {}], ["close_tonneau", {}], ["stop_tonneau", {}],
+  ["window_control", { command: "vent" }, 34],
+  ["sun_roof_control", { state: "close" }, 32], ["trigger_homelink", PLACE, 33], ["flash_lights", {}],
+  ["honk_horn", {}], ["media_toggle_playback", {}, 15], ["media_next_track", {}, 19],
+  ["media_prev_track", {}, 20], ["media_next_fav", {}, 17], ["media_prev_fav", {}, 18],
+  ["media_volume_up", {}, 16], ["media_volume_down", {}, 16], ["adjust_volume", { volume: 2.5 }, 16],
+  ["set_sentry_mode", { on: true }, 30], ["guest_mode", { enable: true }, 65], ["erase_user_data", {}, 72],
+  ["set_valet_mode", { on: true, password: "0123" }, 31], ["reset_valet_pin", {}, 28],
+  ["set_pin_to_drive", { on: true, password: "9876" }, 77], ["reset_pin_to_drive_pin", {}, 78],
+  ["clear_pin_to_drive_admin", {}, 89], ["speed_limit_activate", { pin: "1234" }, 9],
+  ["speed_limit_deactivate", { pin: "1234" }, 9], ["speed_limit_set_limit", { limit_mph: 65 }, 8],
+  ["speed_limit_clear_pin", { pin: "1234" }, 7], ["speed_limit_clear_pin_admin", {}, 79],
+  ["parental_controls_activate", { pin: "1234" }, 111],
+  ["parental_controls_deactivate", { pin: "1234" }, 111],
+  ["parental_controls_set_speed_limit", { limit_mph: 120 }, 113],
+  ["parental_controls_enable_setting", { enable: true, setting: "Curfew" }, 112],
+  ["parental_controls_clear_pin_admin", {}, 110], ["set_vehicle_name", { vehicle_name: "Zoë" }],
+  ["schedule_software_update", { offset_sec: 7200 }, 29], ["cancel_software_update", {}, 25],
+  ["set_low_power_mode", { enable: true }],
+  ["keep_accessory_power_mode", { enable: true }, "set_keep_accessory_power_mode"],
+];
+
+const send = (owner: Owner, name: string, json: Content): Promise<Result> => {
+  const { once = false } = COMMANDS[name];
+  const command = { name, json, ...encodeCommand(name, json), repeatable: !once };
+  return inside(owner, () => sendCommand(command, String(owner.token().access_token)));
+};
+/** Signs a message that our own checks would not let through. */
+const sendPayload = (owner: Owner, payload: Buffer): Promise<Result> => {
+  const command = { name: "by_hand", json: {}, domain: 3, payload, repeatable: true };
+  return inside(owner, () => sendCommand(command, String(owner.token().access_token)));
+};
+const run = (owner: Owner, ...words: string[]): Promise<Result> => owner.run("send_command", words);
+
+/** Brings the car to where the command is not "done already" or out of place. */
+function prepare(owner: Owner, name: string): void {
+  const { car } = owner.simulator;
+  if (name === "charge_port_door_close") {
+    car.unplug();
+    car.portOpen = true;
+  } else if (name === "set_charging_amps") car.plug();
+}
+
+ownerTest("every command of the table: signed, executed once, and its parameters arrive", ALL_SCOPES,
+  async (owner) => {
+    const { car, account, requests } = owner.simulator;
+    account.rateLimits = false;
+    const names = EVERY.map(([name]) => name).sort();
+    assert.deepEqual(names, Object.keys(COMMANDS).sort(), "a command that is not tried");
+    for (const [name, json, noted = name] of EVERY) {
+      prepare(owner, name);
+      const before = car.executed.length;
+      const result = await send(owner, name, json);
+      assert.equal(result.code, 0, `${name}: ${result.stderr}`);
+      assert.match(result.stderr, /^the car has done it$/m, name);
+      const done = car.executed.slice(before);
+      const expected = typeof noted === "number" ? `vehicle_action_${noted}` : noted;
+      assert.deepEqual(done.map((one) => one.name), [expected], name);
+      if (name === "actuate_trunk") assert.deepEqual(done[0]?.params, { which_trunk: "front" });
+    }
+    // What the simulated car models has changed as asked.
+    assert.deepEqual([car.charging, car.chargeLimit, car.amps, car.name], [true, 100, 9, "Zoë"]);
+    assert.deepEqual([car.locked, car.climateOn, car.honks, car.lightFlashes], [true, false, 1, 1]);
+    assert.deepEqual(car.scheduledCharging, { enable: true, time: 75 });
+    assert.equal(car.chargeSchedules.size, 0);
+    // One request each, and one handshake with each of the two computers.
+    assert.equal(requests.length, EVERY.length + 2);
+  });
+
+ownerTest("the car refuses values out of its range, signed past our own checks", {}, async (owner) => {
+  const { car, account } = owner.simulator;
+  account.rateLimits = false;
+  const float = (value: number): Field[1] => ({ float32: value });
+  const double = (value: number): Buffer => {
+    const bytes = Buffer.alloc(9, 1 * 8 + 1);
+    bytes.writeDoubleLE(value, 1);
+    return bytes;
+  };
+  const huge = 2 ** 32 + 5;
+  const wrong: [string, number, Field[] | Buffer][] = [
+    ["a driver's 28.5 °C", 14, [[6, float(28.5)]]], ["a passenger's 14.5 °C", 14, [[7, float(14.5)]]],
+    ["keeper mode 4", 44, [[1, 4]]], ["overheat level 4", 66, [[1, 4]]],
+    ["heater without a level", 36, [[1, [[7, []]]]]], ["a ninth seat", 36, [[1, [[2, []], [16, []]]]]],
+    ["cooler level 5", 49, [[1, [[1, 5], [2, 1]]]]], ["cooler seat 3", 49, [[1, [[1, 1], [2, 3]]]]],
+    ["auto climate seat 3", 48, [[1, [[1, 1], [2, 3]]]]], ["volume 11.5", 16, [[3, float(11.5)]]],
+    ["a volume below zero", 16, [[3, float(-1)]]], ["latitude 91", 33, [[1, [[1, float(91)]]]]],
+    ["longitude -181", 33, [[1, [[2, float(-181)]]]]], ["49 mph", 8, double(49)],
+    ["121 mph", 113, double(121)],
+    ["a PIN of three digits", 9, [[1, 1], [2, "123"]]], ["no PIN", 111, [[1, 1]]],
+    ["a PIN of letters", 31, [[1, 1], [2, "abcd"]]], ["a PIN to drive of five", 77, [[1, 1], [2, "12345"]]],
+    ["minute 1440", 41, [[1, 1], [2, 1440]]], ["departure 1440", 42, [[1, 1], [2, 1440]]],
+    ["eight days", 97, [[1, 5], [3, 128]]], ["start 1440", 97, [[1, 5], [5, 1440]]],
+    ["end 1440", 97, [[1, 5], [7, 1440]]], ["a schedule beyond the pole", 99, [[1, 5], [7, float(-91)]]],
+    ["setting 7", 112, [[1, 7]]], ["an update in 2^32 seconds", 29, [[1, huge]]],
+  ];
+  for (const [title, member, content] of wrong) {
+    const body = Buffer.isBuffer(content) ? content : encodeFields(content);
+    const payload = encodeFields([[2, encodeFields([[member, body]])]]);
+    assertEnd(await sendPayload(owner, payload), 6, "invalid_value");
+    assert.equal(car.executed.length, 0, title);
+  }
+  // Below 50 % and above the cable's amps it takes the nearest, as owners report.
+  const limit = encodeFields([[2, encodeFields([[5, [[1, 20]]]])]]);
+  assertEnd(await sendPayload(owner, limit), 0);
+  assert.equal(car.chargeLimit, 50);
+});
+
+describe("the script", { concurrency: 3 }, () => {
+  ownerTest("some commands through it: scope, verdict, requests, price", ALL_SCOPES, async (owner) => {
+    const { car } = owner.simulator;
+    const limit = await run(owner, "set_charge_limit", '{"percent": 70}');
+    assertEnd(limit, 0, "needs the scope vehicle_charging_cmds\n", "has done it", "2 requests, $0.002");
+    assert.deepEqual([limit.stdout, car.chargeLimit], ["", 70]);
+    assert.deepEqual(calls(limit.requests), [SIGNED, SIGNED]);
+    const again = await run(owner, "set_charge_limit", '{"percent": 70}');
+    assertEnd(again, 0, "already_set", "1 request, $0.001");
+    const unlock = await run(owner, "door_unlock");
+    assertEnd(unlock, 0, "needs the scope vehicle_cmds; it is never signed a second time");
+    assert.equal(car.locked, false);
+    const vehicle_name = "d'Artagnan $(id) \u{1f697}";
+    assertEnd(await run(owner, "set_vehicle_name", JSON.stringify({ vehicle_name })), 0);
+    assert.equal(car.name, vehicle_name);
+    car.refuse("cable connected");
+    assertEnd(await run(owner, "charge_port_door_close"), 6, "cable connected");
+  });
+
+  ownerTest("--list: every command with its parameters and scope, and why others are not signed", {},
+    async (owner) => {
+      const { code, stdout, stderr, requests } = await run(owner, "--list");
+      assert.deepEqual([code, stderr, requests.length], [0, "", 0]);
+      const lines = stdout.trimEnd().split("\n");
+      const names = [...Object.keys(COMMANDS), ...Object.keys(NOT_SIGNED)];
+      assert.deepEqual(lines.map((line) => line.split("  ")[0]), names);
+      for (const [name, json] of EVERY) {
+        const line = lines.find((one) => one.startsWith(`${name}  `)) ?? "";
+        for (const key of Object.keys(json)) assert.match(line, new RegExp(`[{ ]${key}\\??: `), line);
+        assert.match(line, /  vehicle_(charging_)?cmds$/);
+      }
+      // The README has the same list, between its markers.
+      const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+      const [, part = ""] = /<!-- commands -->\n([^]*?)<!-- \/commands -->/.exec(readme) ?? [];
+      const entries = part.matchAll(/`([a-z_]+)`(\\\*|:)?(?: ([^`]*?))?(?=<br>| \|\n)/g);
+      const inReadme = [...entries].map(([, name, mark, words = ""]) => {
+        if (mark === ":") return `${name}  not signed: ${words}`;
+        return `${name}  {${words}}  ${mark === undefined ? "vehicle_cmds" : "vehicle_charging_cmds"}`;
+      });
+      assert.deepEqual(inReadme, lines, "npm run readme");
+    });
+
+  ownerTest("what is wrong is refused before anything is sent, and says what there is", {}, async (owner) => {
+    const wrong: [string[], ...(string | RegExp)[]][] = [
+      [["honk"], "there is no command honk", "honk_horn", "--list"],
+      [["set_chrge_limit", '{"percent": 60}'], "set_charge_limit"],
+      [["constructor"], "there is no command constructor"],
+      [["set_charge_limit", '{"percent": 101}'], "percent must be a whole number from 50 to 100: found 101"],
+      [["set_charge_limit", '{"percent": "60"}'], 'found "60"'],
+      [["set_charge_limit", '{"limit": 60}'], "unknown parameter limit", "takes percent"],
+      [["set_charge_limit"], "missing parameter percent"],
+      [["speed_limit_activate", '{"pin": "12 34"}'], "pin must be a text of four digits: found something"],
+      [["navigation_request", '{"value": "x"}'], "cannot be signed"],
+      [["wake_up"], "run wake_up"],
+      [["set_charge_limit", "{percent: 60}"], "it takes NAME and"],
+      [["set_charge_limit", "[60]"], "it takes NAME and"],
+      [["set_charge_limit", "null"], "it takes NAME and"],
+      [["set_charge_limit", "60"], "it takes NAME and"],
+      [["set_charge_limit", ""], "it takes NAME and"],
+      [[], "it takes NAME and", "--list"],
+      [["a", "{}", "c"], "wrong usage"],
+      [["charge_stop", '{"__proto__": 1}'], "unknown parameter __proto__"],
+      [["charge_stop", "--force"], "wrong usage"],
+      [["\u001b[2Jhonk\u009b"], "there is no command"],
+    ];
+    for (const [words, ...told] of wrong) assertEnd(await run(owner, ...words), 2, ...told);
+    assert.equal(owner.simulator.requests.length, 0);
+    assert.equal(owner.has("tesla_session.json"), false);
+  });
+
+  ownerTest("--dry-run shows the message's bytes, sends nothing, needs no token and no key", {}, async (owner) => {
+    for (const file of ["tesla_token.json", "private-key.pem"]) owner.write(file, "spoilt");
+    const dry = await run(owner, "set_charge_limit", '{"percent": 70}', "--dry-run");
+    assertEnd(dry, 0, `${CAR}/signed_command`, "Bearer $TESLA_ACCESS_TOKEN", '{"percent":70}');
+    assert.match(dry.stderr, /as 12042a020846, for the infotainment computer/);
+    assertEnd(await run(owner, "door_lock", "--dry-run"), 0, "as 1001, for the security computer");
+    owner.setSettings({ TESLA_COMMANDS: "rest" });
+    const plain = await run(owner, "set_vehicle_name", `{"vehicle_name": "d'A $HOME"}`, "--dry-run");
+    assertEnd(plain, 0, `${CAR}/command/set_vehicle_name`, `-d '{"vehicle_name":"d'\\''A $HOME"}'`);
+    assert.deepEqual([owner.simulator.requests.length, owner.has("tesla_session.json")], [0, false]);
+  });
+
+  const onceOnly: [string, Content][] = [["honk_horn", {}], ["flash_lights", {}], ["media_volume_up", {}],
+    ["door_unlock", {}], ["actuate_trunk", { which_trunk: "rear" }]];
+  ownerTest("what must not happen twice is never signed a second time", ALL_SCOPES, async (owner) => {
+    const { car, account } = owner.simulator;
+    account.rateLimits = false;
+    for (const [name, json] of onceOnly) {
+      await send(owner, "charge_port_door_open", {}); // a session with each computer
+      await send(owner, "stop_tonneau", {});
+      for (const fault of [5, 6, 15, 17, 20]) {
+        const before = car.executed.length;
+        car.injectFault(fault);
+        const result = await send(owner, name, json);
+        assertEnd(result, 6, `fault ${fault}`);
+        assert.equal(result.requests.length, 1, `${name}: signed again after fault ${fault}`);
+        assert.equal(car.executed.length, before, name);
+        assertEnd(await send(owner, name, json), 0, "the car has done it");
+        assert.equal(car.executed.length, before + 1, name);
+      }
+      // The answer is lost after the car has done it: nobody sends it again.
+      owner.simulator.fail("hang_up_after", { times: 1, after: true });
+      const before = car.executed.length;
+      const lost = await send(owner, name, json);
+      assertEnd(lost, 8, "read_charge");
+      assert.deepEqual([lost.requests.length, car.executed.length], [1, before + 1], name);
+    }
+    // The script itself, after a real reboot of the car.
+    car.reboot();
+    const honks = car.honks;
+    const first = await run(owner, "honk_horn");
+    assertEnd(first, 6, "run it again");
+    assert.deepEqual([first.requests.length, car.honks], [1, honks]);
+    assertEnd(await run(owner, "honk_horn"), 0);
+    assert.equal(car.honks, honks + 1);
+    // One that may be repeated is signed anew, once.
+    car.reboot();
+    const repeated = await run(owner, "door_lock");
+    assertEnd(repeated, 0, "signing anew, once", "2 requests");
+    assert.equal(repeated.requests.length, 2);
+  });
+
+  for (const way of ["rest", "proxy"]) {
+    ownerTest(`with TESLA_COMMANDS=${way} the command goes out as it was given`, ALL_SCOPES, async (owner) => {
+      const { car, proxyUrl } = owner.simulator;
+      car.protocolRequired = false;
+      owner.setSettings({ TESLA_COMMANDS: way, TESLA_PROXY_URL: proxyUrl });
+      const base = way === "proxy" ? `${proxyUrl}/api/1/vehicles/${VIN}` : CAR;
+      for (const [name, json] of [["set_charge_limit", { percent: 66 }], ["honk_horn", {}],
+        ["set_temps", { driver_temp: 20, passenger_temp: 21 }]] as [string, Content][]) {
+        const result = await run(owner, name, JSON.stringify(json));
+        assertEnd(result, 0, "the car has done it", "1 request, $0.001");
+        const url = new URL(`${base}/command/${name}`);
+        assert.deepEqual(calls(result.requests), [`POST ${url.host}${url.pathname}`]);
+        assert.deepEqual(JSON.parse(result.requests[0]?.body ?? ""), json);
+      }
+      assert.deepEqual(car.executed.map(({ name }) => name), ["set_charge_limit", "honk_horn", "set_temps"]);
+      assertEnd(await run(owner, "set_charge_limit", '{"percent": 49}'), 2, "50 to 100");
+      car.refuse("disconnected");
+      assertEnd(await run(owner, "charge_start"), 6, "plug the car in");
+      assert.equal(owner.has("tesla_session.json"), false);
+    });
+  }
+
+  ownerTest("a token without the scope: plain commands are refused by Tesla, and the line names it",
+    { settings: { TESLA_COMMANDS: "rest" } }, async (owner) => {
+      owner.simulator.car.protocolRequired = false;
+      const result = await run(owner, "honk_horn");
+      assertEnd(result, 5, "needs the scope vehicle_cmds", "--force");
+      assert.equal(owner.simulator.car.honks, 0);
+    });
+});
+
+test("outputs were searched for secrets", () => assert.ok(outputsSearched() > 100));
