@@ -1,5 +1,6 @@
 // From nothing to a login: generate_key, serve_public_key, register_partner and get_token as an owner runs them,
-// against the simulator, with everything that goes wrong on the way.
+// against the simulator, with everything that goes wrong on the way. (Tesla's own error texts, one by one:
+// explanations.test.ts.)
 import assert from "node:assert/strict";
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import { chmodSync, rmSync } from "node:fs";
@@ -180,7 +181,7 @@ describe("register_partner", { concurrency: 3 }, () => {
     owner.simulator.partner.hosting = { kind: "tunnel", port };
     assertEnd(await owner.run("register_partner"), 0);
     await end(running);
-    assert.equal(running.stderr().match(/ 200 /g)?.length, 2, "ours and Tesla's visit");
+    assert.equal(running.stderr().match(/\b200 /g)?.length, 2, "ours and Tesla's visit");
   });
 
   ownerTest("taken: by this same key is success, by another key is not", NEW, async (owner) => {
@@ -212,21 +213,14 @@ describe("register_partner", { concurrency: 3 }, () => {
     assertEnd(await owner.run("register_partner"), 5, "another key");
   });
 
+  // Tesla's own words, one by one, are in explanations.test.ts; here, what no table foresees.
   const refusals: [string, number, ...(string | RegExp)[]][] = [
-    ["invalid_domain", 5, "TESLA_DOMAIN", "Invalid domain"],
-    ["root_domain", 5, "Allowed Origins", "developer.tesla.com"],
-    ["key_download_failed", 5, "too large", "download"],
-    ["csr_invalid", 5, "Csr is not a valid CSR"],
     ["partner_unauthorized_client", 5, /unauthorized_client/, /grant type|Machine-to-Machine|CLIENT/],
-    ["partner_missing_scopes", 5, "scope"],
-    ["billing_limit", 7, "limit"],
     ["rate_limited", 7, "37"],
-    ["not_registered", 5, "register"],
     ["html_access_denied", 1, "web page"],
     ["wrong_shape", 1],
     ["wrong_shape_list", 1],
     ["oversized", 1, "1 MiB"],
-    ["redirect_302", 1, "redirect"],
     ["hang_up_after", 1],
     ["echoes_secret", 6],
     ["escape_sequences", 6],
@@ -243,11 +237,7 @@ describe("register_partner", { concurrency: 3 }, () => {
   }
 
   const tokenRefusals: [string, number, ...(string | RegExp)[]][] = [
-    ["unauthorized_client_401", 5, "TESLA_CLIENT_SECRET"],
     ["partner_invalid_audience", 5, "issues/460"],
-    ["unsupported_grant_type", 5, "Machine-to-Machine"],
-    ["invalid_scope", 5, "scope"],
-    ["client_not_found", 5, "developer.tesla.cn"],
     ["token_server_error", 1],
     ["token_without_access_token", 1],
     ["html_firewall", 1],
@@ -276,8 +266,6 @@ describe("register_partner", { concurrency: 3 }, () => {
       host(owner, text);
     }, /private key/],
     ["404", (owner) => host(owner, "none", 404), /\.nojekyll/],
-    ["403", (owner) => host(owner, "none", 403), /domain/],
-    ["500", (owner) => host(owner, "none", 500), /domain/],
     ["a redirect", (owner) => host(owner, "", 301, { location: `https://www.${DOMAIN}${KEY_PATH}` }), /redirect/],
     ["2 MiB", (owner) => host(owner, `${owner.publicKey}${" ".repeat(2 ** 21)}`), /1 MiB/],
     ["nothing", (owner) => host(owner, ""), /PEM/],
@@ -572,16 +560,9 @@ describe("get_token", { concurrency: 3 }, () => {
   });
 
   const exchanges: [string, number, ...(string | RegExp)[]][] = [
-    ["unauthorized_client", 5, "TESLA_CLIENT_SECRET"],
     ["invalid_auth_code", 4, "get_token"],
-    ["invalid_redirect_url", 5, "TESLA_REDIRECT_URI"],
-    ["invalid_client_id", 5, "TESLA_CLIENT_ID"],
-    ["invalid_audience", 5, "TESLA_REGION"],
-    ["invalid_scope", 5, "scope"],
-    ["invalid_grant", 4, "get_token"],
-    ["invalid_client", 5, "TESLA_CLIENT_ID"],
+    ["unauthorized_client", 5, "TESLA_CLIENT_SECRET"],
     ["server_error_plain", 1],
-    ["html_firewall", 1],
     ["token_without_refresh_token", 1, "refresh_token"],
     ["wrong_shape", 1],
     ["oversized", 1, "1 MiB"],
@@ -670,4 +651,4 @@ describe("get_token", { concurrency: 3 }, () => {
   });
 });
 
-test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 100, String(outputsSearched())));
+test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 80, String(outputsSearched())));

@@ -12,13 +12,15 @@ import { checkCode, checkHeaders, checkLayout, checkSecrets, headerOf, type Text
 import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts } from "./readme_tables.ts";
 
 const BUDGETS = {
-  mission: 1170,
+  mission: 1110, // the six scripts of the mission and what they import, less the signing files and the table
+  table: 120, // of explanations
   signing: 430,
   everything: 2185,
   script: 115,
   libFile: 150,
   readme: 560,
 };
+const TABLE = "lib/explanations.ts";
 const LIBRARIES = ["dotenv", "esbuild", "fsevents", "tsx", "undici"]; // and @esbuild/*, esbuild's binaries
 const SECRET_FILES = [
   ".env",
@@ -141,7 +143,8 @@ describe("layout", () => {
   test("the budgets hold", () => {
     const all = [...files.keys()];
     const sizes = {
-      mission: linesOf(files, missionFiles(files)),
+      mission: linesOf(files, [...missionFiles(files)].filter((path) => path !== TABLE)),
+      table: linesOf(files, [TABLE]),
       signing: linesOf(files, SIGNING),
       everything: linesOf(files, all),
       script: Math.max(...scripts.map((path) => linesOf(files, [path]))),
