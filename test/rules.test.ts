@@ -14,11 +14,11 @@ import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts
 const BUDGETS = {
   mission: 1110, // the six scripts of the mission and what they import, less the signing files and the table
   table: 120, // of explanations
-  signing: 430,
-  everything: 2185,
-  script: 115,
+  signing: 445,
+  everything: 2275,
+  script: 132,
   libFile: 150,
-  readme: 560,
+  readme: 680,
 };
 const TABLE = "lib/explanations.ts";
 const LIBRARIES = ["dotenv", "esbuild", "fsevents", "tsx", "undici"]; // and @esbuild/*, esbuild's binaries
