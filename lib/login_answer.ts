@@ -57,6 +57,9 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
     }
   }
 
+  const end = (why: string) => (): void => giveUp(new Stop(2, `${why}; nothing was saved`));
+  const cancel = end("login cancelled");
+  process.once("SIGINT", cancel);
   const close = await listenOnLoopback(addresses, Number(redirect.port || 80), (request, response) => {
     const [path, query] = (request.url ?? "").split("?");
     const named = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(request.headers.host ?? "");
@@ -64,13 +67,10 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
     if (expected) void judge(new URLSearchParams(query), response);
     else void answerPage(response, 404, "There is nothing here.");
   });
-  const end = (why: string) => (): void => giveUp(new Stop(2, `${why}; nothing was saved`));
-  const cancel = end("login cancelled");
   const timer = setTimeout(end(`no answer within ${MINUTES} minutes`), MINUTES * 60_000);
   const pasted = createInterface({ input: process.stdin });
   pasted.on("line", (line) => void judge(new URLSearchParams(line.trim().replace(/^.*\?/, ""))));
   if (addresses.length === 0) pasted.on("close", end("nothing was pasted"));
-  process.once("SIGINT", cancel);
   try {
     return await decided;
   } finally {

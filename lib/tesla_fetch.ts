@@ -138,6 +138,7 @@ export async function teslaJson(ask: Ask): Promise<Record<string, unknown>> {
     const json = JSON.parse(text) as Record<string, unknown> | null;
     if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
   } catch {} // the parser's words would quote the answer, which may hold a token
-  if (ask.moves) throw lostAnswer("it is no JSON object");
-  throw new Stop(1, `cannot read the answer: ${new URL(ask.url).host} sent no JSON object; try again later`);
+  const what = /^\s*</.test(text) ? "a web page, as firewalls do" : "no JSON object";
+  if (ask.moves) throw lostAnswer(`the answer is ${what}`);
+  throw new Stop(1, `cannot read the answer: ${new URL(ask.url).host} sent ${what}; try again later`);
 }

@@ -106,7 +106,7 @@ describe("serve_public_key", { concurrency: 3 }, () => {
     await rawVisit(base, "GET /plain HTTP/1.1", `user-agent: ${"x".repeat(3000)}`);
     await running.said(/plain/);
     await end(running); // the harness looks for control characters
-    assert.ok(!running.stderr().includes("x".repeat(200)));
+    assert.equal(!running.stderr().includes("x".repeat(200)), true);
   });
 
   ownerTest("listens on 127.0.0.1 only, and a port in use is one line", NEW, async (owner) => {
@@ -168,8 +168,8 @@ describe("register_partner", { concurrency: 3 }, () => {
       // The key is looked at without a secret, and the secret goes to the token host alone.
       const [site, token, ...fleet] = result.requests;
       assert.equal(site?.headers.authorization, undefined);
-      assert.ok(token?.body.includes("client_secret="));
-      assert.ok(![site, ...fleet].some((one) => JSON.stringify(one).includes("ta-secret")));
+      assert.equal(token?.body.includes("client_secret="), true);
+      assert.equal(![site, ...fleet].some((one) => JSON.stringify(one).includes("ta-secret")), true);
       assert.deepEqual(JSON.parse(fleet[0]?.body ?? ""), { domain: DOMAIN });
       // Again is no failure.
       assertEnd(await owner.run("register_partner"), 0);
@@ -344,7 +344,7 @@ describe("get_token", { concurrency: 3 }, () => {
       response_type: "code", client_id: CLIENT_ID, redirect_uri: redirect, scope: SCOPES,
       code_challenge_method: "S256", prompt_missing_scopes: "true", require_requested_scopes: "true",
     });
-    assert.ok((state ?? "").length >= 22 && (challenge ?? "").length === 43);
+    assert.equal((state ?? "").length >= 22 && (challenge ?? "").length === 43, true);
     assert.doesNotMatch(asked.search, /\+/);
 
     const back = await owner.simulator.consent(address);
@@ -356,7 +356,7 @@ describe("get_token", { concurrency: 3 }, () => {
     assert.match(page.body, /saved/);
     assert.equal(page.headers["cache-control"], "no-store");
     const code = new URL(back).searchParams.get("code") ?? "";
-    assert.ok(code !== "" && !page.body.includes(code) && !page.body.includes(state ?? "?"));
+    assert.equal(code !== "" && !page.body.includes(code) && !page.body.includes(state ?? "?"), true);
 
     const exchange = result.requests.at(-1);
     const form = Object.fromEntries(new URLSearchParams(exchange?.body));
@@ -364,14 +364,14 @@ describe("get_token", { concurrency: 3 }, () => {
     const { client_secret: secret, code_verifier: verifier, ...others } = form;
     assert.deepEqual(others, { grant_type: "authorization_code", client_id: CLIENT_ID, code,
       audience: `https://${FLEET}`, redirect_uri: redirect });
-    assert.ok(secret && (verifier ?? "").length >= 43);
+    assert.equal(secret && (verifier ?? "").length >= 43, true);
     assert.equal(createHash("sha256").update(verifier ?? "").digest("base64url"), challenge);
 
     fileMode(owner);
     const { obtained_at: obtained, ...saved } = owner.token();
     assert.deepEqual(Object.keys(saved), ["access_token", "refresh_token", "id_token", "expires_in", "token_type"]);
     assert.equal(new Date(String(obtained)).toISOString(), obtained);
-    assert.ok(owner.simulator.account.accessTokens.has(owner.token().access_token));
+    assert.equal(owner.simulator.account.accessTokens.has(owner.token().access_token), true);
     assertEnd(await owner.run("read_charge"), 0);
   });
 
@@ -514,7 +514,7 @@ describe("get_token", { concurrency: 3 }, () => {
     await visitWhenListening(await owner.simulator.consent(address, { cancel: true }));
     const result = await running.ended;
     assertEnd(result, 2, "cancelled");
-    assert.ok(!result.requests.some(({ path }) => path.endsWith("/token")));
+    assert.equal(!result.requests.some(({ path }) => path.endsWith("/token")), true);
   });
 
   ownerTest("scopes that were not granted: exit 5, and the token is saved", LOGGED_OUT, async (owner) => {
@@ -522,7 +522,7 @@ describe("get_token", { concurrency: 3 }, () => {
     const { result } = await logIn(owner);
     assertEnd(result, 5, "vehicle_device_data vehicle_charging_cmds", "--force", "granted  openid offline_access (asked: ");
     fileMode(owner);
-    assert.ok(owner.token().refresh_token);
+    assert.equal(Boolean(owner.token().refresh_token), true);
   });
 
   ownerTest("the account's region differs from the setting", { ...LOGGED_OUT, region: "na" }, async (owner) => {
@@ -588,7 +588,7 @@ describe("get_token", { concurrency: 3 }, () => {
     const { result } = await logIn(owner);
     assert.equal(result.code, 0, result.stderr); // what was granted cannot be told, and is not claimed to be missing
     assert.doesNotMatch(result.stderr, /: missing|undefined/);
-    assert.ok(owner.token().refresh_token);
+    assert.equal(Boolean(owner.token().refresh_token), true);
   });
 
   ownerTest("claims of a token are cleaned before they are shown", LOGGED_OUT, async (owner) => {

@@ -90,7 +90,7 @@ test("K and the keys made of it, from both sides, zeros at the front included", 
   const [secret, scalar] = zeros as [Accepted, Accepted];
   const x = keyOf(secret.client_key.private_scalar_hex).computeSecret(hex(secret.vehicle_key.public_hex));
   assert.deepEqual([x.length, x[0]], [32, 0], "the secret keeps its zero");
-  assert.ok(scalar.client_key.private_scalar_hex.startsWith("00"));
+  assert.equal(scalar.client_key.private_scalar_hex.startsWith("00"), true);
 });
 
 function hmacOf(key: Buffer): Buffer {
@@ -263,12 +263,12 @@ test("client side: session info that renews a session", () => {
     if (!vector.accept) return assert.throws(check, /tag/);
     const now = renewSession({ ...old, encrypted: true }, check(), key);
     assert.deepEqual([now.epoch, now.counter], [after.epoch_hex, after.counter]);
-    assert.ok(Math.abs(Date.now() / 1000 - now.zero - after.clock_about) < 5);
+    assert.equal(Math.abs(Date.now() / 1000 - now.zero - after.clock_about) < 5, true);
     assert.equal(now.encrypted, true);
     // The very same object where nothing may change.
     assert.equal(renewSession(old, check(), key) === old, !vector.changed);
     // Told again, nothing turns back.
-    assert.ok(renewSession({ ...now, counter: now.counter + 5 }, check(), key).counter === now.counter + 5);
+    assert.equal(renewSession({ ...now, counter: now.counter + 5 }, check(), key).counter === now.counter + 5, true);
   });
 });
 
@@ -344,10 +344,10 @@ test("faults: who may have been obeyed, who may be signed anew", () => {
   const { vectors } = load("fault_classification") as { vectors: { fault: number; operation_status?: number; name?: string;
     error: { may_have_succeeded: boolean; should_retry: boolean; text: string } | null }[] };
   const checked = each(vectors, ({ fault, operation_status: status, error }) => {
-    if (fault === 0) return assert.ok(status !== undefined || error === null); // see signed.test.ts for statuses
+    if (fault === 0) return assert.equal(status !== undefined || error === null, true); // see signed.test.ts for statuses
     const stop = stopForFault(fault);
     assert.equal(stop.exitCode === 8, error?.may_have_succeeded);
-    assert.ok([5, 6, 8].includes(stop.exitCode));
+    assert.equal([5, 6, 8].includes(stop.exitCode), true);
     assert.match(stop.message, new RegExp(`\\b${fault}\\b`));
     if (RESYNC_FAULTS.includes(fault)) assert.equal(error?.should_retry, true);
     if (/not been paired/.test(error?.text ?? "")) assert.equal(stop.exitCode, 5);
@@ -483,8 +483,8 @@ test("random and mutated bytes end in an error of our own, and are never believe
   }
   const seconds = (performance.now() - begin) / 1000;
   context.diagnostic(`${JSON.stringify(counts)} in ${seconds.toFixed(1)} s`);
-  assert.ok(counts.read > rounds / 10 && counts.refused > rounds / 2 && counts.opened > 100 && counts.believed > 100);
-  assert.ok(seconds < 30);
+  assert.equal(counts.read > rounds / 10 && counts.refused > rounds / 2 && counts.opened > 100 && counts.believed > 100, true);
+  assert.equal(seconds < 30, true);
 });
 
 test("hostile sizes and depths take no time", () => {
@@ -502,5 +502,5 @@ test("hostile sizes and depths take no time", () => {
       }
     }
   }
-  assert.ok(performance.now() - begin < 3000);
+  assert.equal(performance.now() - begin < 3000, true);
 });

@@ -1,0 +1,54 @@
+// A bounded form of test/faults/rotation.ts (`npm run test:faults`): fewer kills, and a part of the failing file calls,
+// other ones with each seed. The seed and the counts are printed.
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import * as faults from "./faults/rotation.ts";
+import type { Owner } from "./harness.ts";
+
+const KILLS = 24;
+const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
+const random = faults.randomFrom(seed);
+const tally = new faults.Tally();
+
+function faultTest(title: string, body: (owner: Owner) => Promise<unknown>): void {
+  test(title, { timeout: 120_000 }, () => faults.withOwner(body));
+}
+
+describe("tokens and sessions survive", { concurrency: 2 }, () => {
+  test(`${KILLS} kills (seed ${seed})`, { timeout: 180_000 }, async () => {
+    await faults.killMany(KILLS, seed, tally);
+    assert.ok(tally.kills >= KILLS * 0.7, `too few kills hit: ${tally.line()}`);
+    assert.ok(tally.instants.size >= KILLS / 2, tally.line());
+  });
+  faultTest("a kill, and then two days off: Tesla refuses for real, and get_token is named", (owner) =>
+    faults.killThenTooLate(owner, tally));
+  faultTest("file calls that fail", async (owner) => {
+    const calls = await faults.callsOf(owner, "refresh_token");
+    const changing = [...calls.entries()].filter(([, call]) => !call.startsWith("read"));
+    for (const [index, call] of faults.pick(changing, random, 5)) {
+      await faults.failCall(owner, tally, index + 1, call, "EIO");
+    }
+  });
+  faultTest("a lock that cannot be removed does not change the outcome", async (owner) => {
+    const calls = await faults.callsOf(owner, "refresh_token");
+    const last = calls.findLastIndex((call) => call.startsWith("rmSync"));
+    await faults.failCall(owner, tally, last + 1, calls[last] ?? "", "EPERM");
+  });
+  if (process.platform !== "win32") {
+    faultTest("a disk without any room", (owner) => faults.fullDisk(owner, tally, 0));
+    faultTest("a folder that may only be read", (owner) => faults.readOnlyFolder(owner, tally));
+  }
+  faultTest("a full file system, where one can be mounted", async (owner) => {
+    const mounted = await faults.fullFileSystem(owner, tally);
+    if (!mounted) console.log("# no right to mount a file system: the size limit of `a disk without any room` stands in");
+  });
+  faultTest("16 refreshes at once: one request", (owner) => faults.manyAtOnce(owner, tally, 16));
+  faultTest("refreshes beside commands", (owner) => faults.refreshBesideCommands(owner, tally));
+  faultTest("the token file replaced under the run", (owner) => faults.replacedUnderTheRun(owner, tally));
+  faultTest("stale locks, and one of a living process", (owner) => faults.locks(owner, tally));
+  faultTest("a stolen lock", (owner) => faults.stolenLock(owner, tally));
+  faultTest("a stepped clock", (owner) => faults.steppedClock(owner, tally, faults.pick(faults.STEPS, random, 2)));
+  faultTest("a clock that was ahead", (owner) => faults.clockAheadAtRefresh(owner));
+});
+
+after(() => console.log(`# ${tally.line()} (seed ${seed})`));

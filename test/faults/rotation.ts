@@ -1,0 +1,527 @@
+// The tokens and the signed-command session under kills, full disks, stepped clocks and runs that meet: what
+// `npm run test:faults` repeats at length, and test/faults.test.ts in a bounded form.
+//
+//   npm run test:faults -- [--kills 240] [--seed 1]
+//
+// After each fault the token file must be whole, and the next run must work without a login. It kills real scripts in
+// owners' temporary folders with SIGKILL, before, in the middle of and after each call that touches a file, between
+// Tesla's answer and the file, and at random. What a power cut does to the disk itself it cannot show.
+import assert from "node:assert/strict";
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { spawnSync } from "node:child_process";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { LOADER, newOwner, type Owner, type Result, type RunOptions, type Running } from "../harness.ts";
+import { bytesIn, decodeFields, numberIn } from "../../lib/wire.ts";
+
+const TOKEN = "tesla_token.json";
+const SESSION = "tesla_session.json";
+const PRELOAD = new URL("./preload.mjs", import.meta.url).href;
+const HOUR = 3_600_000;
+
+export type Random = (below: number) => number;
+
+/** Whole numbers from 0 to `below` - 1, the same ones for the same seed (mulberry32). */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below);
+  };
+}
+
+export class Tally {
+  kills = 0; // SIGKILL that hit a running script
+  late = 0; // runs that had ended before the signal came
+  instants = new Set<string>();
+  faults = 0; // errors that a file call was made to throw
+  nextRuns = 0; // runs after a fault, that had to work and did
+  counters = 0; // signed commands whose counters were compared
+
+  line(): string {
+    return `${this.kills} kills survived (${this.instants.size} different instants; ${this.late} came too late), `
+      + `${this.faults} failing file calls, ${this.nextRuns} next runs worked, ${this.counters} counters, none used twice`;
+  }
+}
+
+interface Fault { at?: number; act?: string; until?: string; ms?: number; rate?: number; empty?: boolean }
+
+function faulty(fault: Fault, log = ""): RunOptions {
+  const env: Record<string, string> = { TEST_FAULT: JSON.stringify(fault) };
+  if (log !== "") env.TEST_FAULT_LOG = log;
+  return { node: [...LOADER, "--import", PRELOAD], env, timeoutMs: 70_000 };
+}
+
+async function until(what: string, condition: () => boolean, seconds = 20): Promise<void> {
+  const end = Date.now() + seconds * 1000;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`waited ${seconds} s in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+}
+
+/** The file calls of a script, in order. */
+export async function callsOf(owner: Owner, script: string, words: string[] = []): Promise<string[]> {
+  const log = owner.path("calls.log");
+  const result = await owner.run(script, words, faulty({}, log));
+  assert.equal(result.code, 0, result.stderr);
+  const lines = readFileSync(log, "utf8").trim().split("\n");
+  rmSync(log);
+  return lines;
+}
+
+function chain(owner: Owner): { current: string; lastUsed: string } {
+  return owner.simulator.account.chains.at(-1) ?? { current: "", lastUsed: "" };
+}
+
+// ---- What must be true after a fault ----
+
+/** The token file is whole, closed to others, and holds a pair that the simulated Tesla has given out. */
+export function assertWholeTokens(owner: Owner): void {
+  const token = JSON.parse(owner.read(TOKEN)) as Record<string, unknown>;
+  const { account } = owner.simulator;
+  assert.ok(account.accessTokens.has(String(token.access_token)), "an access token of Tesla's");
+  const known = account.chains.flatMap((one) => [one.current, one.lastUsed]);
+  assert.ok(known.includes(String(token.refresh_token)), "a refresh token that Tesla still takes");
+  if (process.platform !== "win32") assert.equal(owner.mode(TOKEN), 0o600);
+}
+
+function assertTidy(owner: Owner): void {
+  const usual = [".env", "private-key.pem", "public-key.pem", TOKEN, SESSION];
+  assert.deepEqual(readdirSync(owner.folder).filter((name) => !usual.includes(name)), [], "litter");
+}
+
+async function assertNextRefresh(owner: Owner, tally: Tally): Promise<void> {
+  assertWholeTokens(owner);
+  const result = await owner.run("refresh_token");
+  assert.equal(result.code, 0, `the next run must work:\n${result.stderr}`);
+  assert.equal(owner.token().refresh_token, chain(owner).current);
+  assertTidy(owner);
+  tally.nextRuns += 1;
+}
+
+function commandCounters(owner: Owner): { epoch: string; counter: number }[] {
+  const found: { epoch: string; counter: number }[] = [];
+  for (const { path, body } of owner.simulator.requests) {
+    if (!path.endsWith("/signed_command")) continue;
+    const message = decodeFields(Buffer.from(JSON.parse(body).routable_message, "base64"));
+    if (!message.has(13)) continue; // a handshake
+    const hmacData = decodeFields(bytesIn(decodeFields(bytesIn(message, 13)), 8));
+    found.push({ epoch: bytesIn(hmacData, 1).toString("hex"), counter: numberIn(hmacData, 2) });
+  }
+  return found;
+}
+
+/** No counter may have been used for two messages of one epoch. */
+export function assertCountersUnique(owner: Owner, tally: Tally): void {
+  const names = commandCounters(owner).map(({ epoch, counter }) => `${epoch} ${counter}`);
+  assert.equal(new Set(names).size, names.length, `a counter was used twice: ${names.join(", ")}`);
+  tally.counters += names.length;
+}
+
+async function assertNextCommand(owner: Owner, tally: Tally): Promise<void> {
+  assertWholeTokens(owner);
+  if (owner.has(SESSION)) JSON.parse(owner.read(SESSION));
+  const result = await owner.run("set_charge_amps", ["12"]);
+  assert.equal(result.code, 0, `the next command must work:\n${result.stderr}`);
+  assertTidy(owner);
+  tally.nextRuns += 1;
+}
+
+function noteKill(tally: Tally, result: Result, instant: string): void {
+  if (result.code !== -1) {
+    tally.late += 1;
+    return;
+  }
+  tally.kills += 1;
+  tally.instants.add(instant);
+}
+
+// ---- Kills ----
+
+export interface Instant { at: number; act: string; empty?: boolean; name: string }
+
+/** Every instant at which a script can die around its file calls. */
+export function instantsOf(calls: string[]): Instant[] {
+  return calls.flatMap((call, index) => {
+    const at = index + 1;
+    const instants: Instant[] = [{ at, act: "kill", name: `before ${call} (${at})` }];
+    if (!call.startsWith("read")) instants.push({ at, act: "kill after", name: `after ${call} (${at})` });
+    if (call.startsWith("write")) instants.push({ at, act: "half", name: `in ${call} (${at})` });
+    if (call.startsWith("writeFile")) instants.push({ at, act: "half", empty: true, name: `empty ${call} (${at})` });
+    return instants;
+  });
+}
+
+export async function killRefreshAt(owner: Owner, tally: Tally, instant: Instant): Promise<void> {
+  const result = await owner.run("refresh_token", [], faulty(instant));
+  assert.equal(result.code, -1, `killed ${instant.name}`);
+  noteKill(tally, result, `refresh ${instant.name}`);
+  await assertNextRefresh(owner, tally);
+}
+
+export async function killCommandAt(owner: Owner, tally: Tally, instant: Instant): Promise<void> {
+  const result = await owner.run("set_charge_amps", ["9"], faulty(instant));
+  assert.equal(result.code, -1, `killed ${instant.name}`);
+  noteKill(tally, result, `command ${instant.name}`);
+  await assertNextCommand(owner, tally);
+}
+
+// Random: over the whole run, or in the milliseconds after the lock appears, where the work is done.
+async function killAtRandom(owner: Owner, script: string, words: string[], random: Random, tally: Tally): Promise<void> {
+  const running = owner.start(script, words);
+  const kill = (): void => void running.child.kill("SIGKILL");
+  const watcher = watch(owner.folder);
+  if (random(3) === 0) setTimeout(kill, random(700));
+  else {
+    const delay = random(60);
+    watcher.once("change", () => setTimeout(kill, delay));
+  }
+  const result = await running.ended;
+  watcher.close();
+  noteKill(tally, result, `${script} at random`);
+}
+
+export async function killRefreshAtRandom(owner: Owner, tally: Tally, random: Random): Promise<void> {
+  await killAtRandom(owner, "refresh_token", [], random, tally);
+  await assertNextRefresh(owner, tally);
+}
+
+export async function killCommandAtRandom(owner: Owner, tally: Tally, random: Random): Promise<void> {
+  await killAtRandom(owner, "set_charge_amps", [String(5 + random(20))], random, tally);
+  await assertNextCommand(owner, tally);
+}
+
+/** Killed while Tesla's answer is held: not carried out, carried out, and with its first byte there. */
+export async function killWhileTheAnswerIsHeld(owner: Owner, tally: Tally): Promise<void> {
+  for (const failure of ["never_answers", "slow_drip"]) {
+    const before = chain(owner).current;
+    const asked = owner.simulator.requests.length;
+    owner.simulator.fail(failure, { times: 1 });
+    const running = owner.start("refresh_token");
+    await until("the request", () => owner.simulator.requests.length > asked);
+    if (failure === "slow_drip") await running.said(/answered 200/);
+    running.child.kill("SIGKILL");
+    noteKill(tally, await running.ended, `refresh while the answer is held (${failure})`);
+    assert.equal(chain(owner).current !== before, failure === "slow_drip", "whether Tesla has swapped the token");
+    await assertNextRefresh(owner, tally);
+  }
+}
+
+/** Two days off after a kill that lost the answer: Tesla refuses for real, and get_token is named. */
+export async function killThenTooLate(owner: Owner, tally: Tally): Promise<void> {
+  const calls = await callsOf(owner, "refresh_token");
+  const rename = calls.findIndex((call) => call.startsWith("renameSync")) + 1;
+  noteKill(tally, await owner.run("refresh_token", [], faulty({ at: rename, act: "kill" })), "refresh, then two days off");
+  const kept = owner.read(TOKEN);
+  owner.simulator.clock.offsetMs += 48 * HOUR;
+  const result = await owner.run("refresh_token");
+  assert.equal(result.code, 4);
+  assert.match(result.stderr, /login_required.*get_token/);
+  assert.equal(result.requests.at(-1)?.status, 401, "Tesla has really refused");
+  assert.equal(owner.read(TOKEN), kept);
+  owner.simulator.clock.offsetMs = 0;
+  owner.logIn();
+  await assertNextRefresh(owner, tally);
+}
+
+// ---- Files that fail ----
+
+/** Each file call in turn fails: one error, both tokens kept, the next run works. */
+export async function failCall(owner: Owner, tally: Tally, at: number, call: string, code: string): Promise<void> {
+  const result = await owner.run("refresh_token", [], faulty({ at, act: code }));
+  tally.faults += 1;
+  if (result.code !== 0) assert.match(result.stderr, /^error: .*; .+$/m, `${call} fails with ${code}`);
+  const sent = result.requests.length > 0;
+  const says = result.stderr.includes("nothing was sent");
+  assert.ok(!(sent && says), `${call} fails with ${code}: it says that nothing was sent, and has sent`);
+  // Where only tidying up failed the lock is still there: of a process that is gone.
+  await assertNextRefresh(owner, tally);
+}
+
+/** A disk with so much room, in KiB: found before the token is spent. */
+export async function fullDisk(owner: Owner, tally: Tally, kib: number): Promise<void> {
+  assert.equal((await owner.run("refresh_token", ["--help"])).code, 0); // warms the loader's cache, which has files too
+  const result = await owner.run("refresh_token", [], { fileLimit: kib });
+  assert.equal(result.code, 1, result.stderr);
+  assert.match(result.stderr, /nothing was sent/);
+  assert.deepEqual(result.requests, []);
+  tally.faults += 1;
+  await assertNextRefresh(owner, tally);
+}
+
+/** A real small file system, full; needs the right to mount (CI runs as root). True when it was there. */
+export async function fullFileSystem(owner: Owner, tally: Tally): Promise<boolean> {
+  const files = readdirSync(owner.folder).map((name) => [name, owner.read(name)]);
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", owner.folder]);
+  if (mounted.status !== 0) return false;
+  try {
+    for (const [name, text] of files) owner.write(name, text);
+    const before = owner.read(TOKEN);
+    assert.throws(() => owner.write("filler", Buffer.alloc(100_000)), /ENOSPC/);
+    const result = await owner.run("refresh_token");
+    assert.equal(result.code, 1, result.stderr);
+    assert.match(result.stderr, /ENOSPC.*nothing was sent|full.*nothing was sent/);
+    assert.deepEqual(result.requests, []);
+    assert.equal(owner.read(TOKEN), before);
+    tally.faults += 1;
+    rmSync(owner.path("filler"));
+    await assertNextRefresh(owner, tally);
+  } finally {
+    spawnSync("umount", ["-l", owner.folder]);
+  }
+  return true;
+}
+
+/** A folder that may be read and not written, as another user where this one is root. */
+export async function readOnlyFolder(owner: Owner, tally: Tally): Promise<void> {
+  const before = owner.read(TOKEN);
+  const isRoot = process.getuid?.() === 0;
+  const uid = isRoot ? 65534 : undefined;
+  if (isRoot) {
+    chmodSync(dirname(owner.simulator.caFile), 0o755);
+    for (const name of readdirSync(owner.folder)) chownSync(owner.path(name), 65534, 65534);
+  }
+  chmodSync(owner.folder, 0o555);
+  const result = await owner.run("refresh_token", [], { uid });
+  chmodSync(owner.folder, 0o700);
+  assert.equal(result.code, 1, result.stderr);
+  assert.match(result.stderr, /EACCES.*nothing was sent/);
+  assert.deepEqual(result.requests, []);
+  assert.equal(owner.read(TOKEN), before);
+  tally.faults += 1;
+  await assertNextRefresh(owner, tally);
+}
+
+// ---- Runs that meet ----
+
+/** So many refreshes at once, all of which have read the old token: exactly one request, and all succeed. */
+export async function manyAtOnce(owner: Owner, tally: Tally, count = 16): Promise<void> {
+  const lock = owner.path(`${TOKEN}.lock`);
+  owner.write(`${TOKEN}.lock`, String(process.pid)); // of a living process: they queue up
+  const asked = owner.simulator.requests.length;
+  const log = owner.path("calls.log");
+  const running = Array.from({ length: count }, () => owner.start("refresh_token", [], faulty({}, log)));
+  const waiting = (): number => existsSync(log)
+    ? (readFileSync(log, "utf8").match(/^writeFileSync tesla_token.json.lock$/gm) ?? []).length : 0;
+  await until("all in the queue", () => waiting() >= count * 3, 60);
+  assert.equal(owner.simulator.requests.length, asked, "nothing is sent before the lock is free");
+  rmSync(lock);
+  const results = await Promise.all(running.map(({ ended }) => ended));
+  rmSync(log);
+  assert.deepEqual(results.map(({ code }) => code), results.map(() => 0));
+  const sent = owner.simulator.requests.slice(asked);
+  assert.equal(sent.length, 1, `${sent.length} requests of ${count} runs`);
+  assert.equal(results.filter(({ stderr }) => stderr.includes("another run has done it")).length, count - 1);
+  await assertNextRefresh(owner, tally);
+}
+
+/** A refresh between the steps of set_charge_amps, and commands while a refresh is under way. */
+export async function refreshBesideCommands(owner: Owner, tally: Tally): Promise<void> {
+  const jobs: Running[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    jobs.push(owner.start("set_charge_amps", [String(8 + round)], { timeoutMs: 70_000 }));
+    jobs.push(owner.start("refresh_token", [], { timeoutMs: 70_000 }));
+  }
+  const results = await Promise.all(jobs.map(({ ended }) => ended));
+  for (const { code, stderr } of results) assert.equal(code, 0, stderr);
+  assertCountersUnique(owner, tally);
+  await assertNextRefresh(owner, tally);
+  await assertNextCommand(owner, tally);
+}
+
+/** Another program replaces, spoils or removes the token file while a refresh waits for Tesla's answer. */
+export async function replacedUnderTheRun(owner: Owner, tally: Tally): Promise<void> {
+  const calls = await callsOf(owner, "refresh_token");
+  const afterReading = calls.findIndex((call, index) => index > 1 && call === `readFileSync ${TOKEN}`) + 2;
+  for (const change of ["another login", "garbage", "nothing"]) {
+    const gate = owner.path("gate");
+    const running = owner.start("refresh_token", [], faulty({ at: afterReading, act: "hold", until: gate }));
+    await until("the gate", () => existsSync(`${gate}.reached`));
+    if (change === "another login") owner.logIn();
+    else if (change === "garbage") owner.write(TOKEN, "{\"access_tok");
+    else rmSync(owner.path(TOKEN));
+    writeFileSync(gate, "");
+    const result = await running.ended;
+    rmSync(gate);
+    rmSync(`${gate}.reached`);
+    assert.equal(result.code, 0, `replaced by ${change}:\n${result.stderr}`);
+    assertWholeTokens(owner);
+    const next = await owner.run("refresh_token");
+    assert.equal(next.code, 0, next.stderr);
+    assertTidy(owner);
+    tally.nextRuns += 1;
+  }
+}
+
+/** Two runs find the same stale lock, and the slower one removes the other's new lock with it. */
+export async function stolenLock(owner: Owner, tally: Tally): Promise<void> {
+  owner.write(`${TOKEN}.lock`, String(goneProcess()));
+  const gate = owner.path("gate");
+  // The slow one stands right before it removes the stale lock: calls 1 (token), 2 and 3 (lock), 4 (rmSync).
+  const slow = owner.start("refresh_token", [], faulty({ at: 4, act: "hold", until: gate }));
+  await until("the gate", () => existsSync(`${gate}.reached`));
+  const asked = owner.simulator.requests.length;
+  owner.simulator.fail("slow_drip", { times: 1 }); // the quick one holds its lock for as long as we like
+  const quick = owner.start("refresh_token");
+  await until("the quick one's request", () => owner.simulator.requests.length > asked);
+  writeFileSync(gate, "");
+  const slowResult = await slow.ended;
+  quick.child.kill("SIGKILL");
+  noteKill(tally, await quick.ended, "refresh whose lock was stolen");
+  rmSync(gate);
+  rmSync(`${gate}.reached`);
+  assert.equal(slowResult.code, 0, slowResult.stderr);
+  await assertNextRefresh(owner, tally);
+}
+
+/** The number of a process that is gone. */
+export function goneProcess(): number {
+  return spawnSync(process.execPath, ["-e", ""]).pid;
+}
+
+/** Locks that a killed run left, and one of a run that lives. */
+export async function locks(owner: Owner, tally: Tally): Promise<void> {
+  owner.write(`${TOKEN}.lock`, String(goneProcess()));
+  await assertNextRefresh(owner, tally);
+
+  owner.write(`${TOKEN}.lock`, ""); // killed before it wrote its number
+  await assertNextRefresh(owner, tally);
+
+  owner.write(`${TOKEN}.lock`, String(process.pid)); // lives: waited for in vain, nothing is sent
+  const before = owner.read(TOKEN);
+  const result = await owner.run("refresh_token", [], faulty({ rate: 20 }));
+  assert.equal(result.code, 1, result.stderr);
+  assert.match(result.stderr, /another run is using.*nothing was sent/);
+  assert.deepEqual(result.requests, []);
+  assert.equal(owner.read(TOKEN), before);
+  assert.equal(owner.read(`${TOKEN}.lock`), String(process.pid), "somebody else's lock is not touched");
+  rmSync(owner.path(`${TOKEN}.lock`));
+  await assertNextRefresh(owner, tally);
+}
+
+export const STEPS = [-10 * 60_000, 20 * 365 * 24 * HOUR, 10 * 60_000, 24 * HOUR, -24 * HOUR, -50 * 365 * 24 * HOUR];
+
+/** The clock is stepped in the middle of a run; the next runs have the right time again. */
+export async function steppedClock(owner: Owner, tally: Tally, steps = STEPS): Promise<void> {
+  for (const ms of steps) {
+    const result = await owner.run("refresh_token", [], faulty({ at: 4, act: "clock", ms }));
+    assert.equal(result.code, 0, `stepped by ${ms / 60_000} minutes:\n${result.stderr}`);
+    const command = await owner.run("set_charge_amps", ["11"], faulty({ at: 3, act: "clock", ms }));
+    assert.equal(command.code, 0, `stepped by ${ms / 60_000} minutes:\n${command.stderr}`);
+    await assertNextRefresh(owner, tally);
+    await assertNextCommand(owner, tally);
+  }
+  assertCountersUnique(owner, tally);
+}
+
+/** A refresh under a clock that is years ahead must not keep the cron job quiet for years. */
+export async function clockAheadAtRefresh(owner: Owner): Promise<void> {
+  const ahead = { at: 1, act: "clock", ms: 2 * 365 * 24 * HOUR };
+  assert.equal((await owner.run("refresh_token", [], faulty(ahead))).code, 0);
+  owner.simulator.clock.offsetMs = 8 * HOUR; // Tesla's access token has expired, the owner's clock is right again
+  const result = await owner.run("refresh_token", ["--if-expiring-within", "3h"], faulty({ at: 1, act: "clock", ms: 8 * HOUR }));
+  owner.simulator.clock.offsetMs = 0;
+  assert.equal(result.requests.length, 1, `not refreshed: ${result.stderr}`);
+}
+
+// ---- The long form ----
+
+export function pick<Item>(items: Item[], random: Random, count: number): Item[] {
+  const rest = [...items];
+  const chosen: Item[] = [];
+  while (chosen.length < count && rest.length > 0) chosen.push(...rest.splice(random(rest.length), 1));
+  return chosen;
+}
+
+/** Kills refreshes and commands of two owners side by side, `kills` times in all, half of them at chosen instants. */
+export async function killMany(kills: number, seed: number, tally: Tally): Promise<void> {
+  const quarter = Math.ceil(kills / 4);
+  const refreshes = async (random: Random): Promise<void> => {
+    const owner = await newOwner();
+    try {
+      const instants = instantsOf(await callsOf(owner, "refresh_token"));
+      for (const instant of pick(instants, random, quarter)) await killRefreshAt(owner, tally, instant);
+      await killWhileTheAnswerIsHeld(owner, tally);
+      for (let left = quarter; left > 0; left -= 1) await killRefreshAtRandom(owner, tally, random);
+    } finally {
+      await owner.close(false);
+    }
+  };
+  const commands = async (random: Random): Promise<void> => {
+    const owner = await newOwner();
+    try {
+      const first = instantsOf(await callsOf(owner, "set_charge_amps", ["7"])); // shakes hands
+      const later = instantsOf(await callsOf(owner, "set_charge_amps", ["8"]));
+      for (const instant of pick(later, random, Math.ceil(quarter / 2))) await killCommandAt(owner, tally, instant);
+      for (const instant of pick(first, random, Math.ceil(quarter / 2))) {
+        rmSync(owner.path(SESSION), { force: true });
+        await killCommandAt(owner, tally, instant);
+      }
+      for (let left = quarter; left > 0; left -= 1) await killCommandAtRandom(owner, tally, random);
+      assertCountersUnique(owner, tally);
+    } finally {
+      await owner.close(false);
+    }
+  };
+  const outcomes = await Promise.allSettled([refreshes(randomFrom(seed)), commands(randomFrom(seed + 1))]);
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+}
+
+export async function withOwner(body: (owner: Owner) => Promise<unknown>): Promise<void> {
+  const owner = await newOwner();
+  let failed = true;
+  try {
+    await body(owner);
+    failed = false;
+  } finally {
+    await owner.close(failed);
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { kills: { type: "string", default: "240" }, seed: { type: "string" } } });
+  const seed = Number(values.seed ?? Date.now() % 1_000_000);
+  const tally = new Tally();
+  const begin = Date.now();
+  const stop = setTimeout(() => {
+    console.error(`not done after 30 minutes (seed ${seed}): ${tally.line()}`);
+    process.exit(1);
+  }, 30 * 60_000);
+  console.log(`seed ${seed}`);
+  const step = async (name: string, body: () => Promise<unknown>): Promise<void> => {
+    const start = Date.now();
+    await body();
+    console.log(`  ${name}: ${((Date.now() - start) / 1000).toFixed(1)} s`);
+  };
+  await step("kills", () => killMany(Number(values.kills), seed, tally));
+  await step("killed, and then two days off", () => withOwner((owner) => killThenTooLate(owner, tally)));
+  await step("each file call fails", () => withOwner(async (owner) => {
+    const calls = await callsOf(owner, "refresh_token");
+    for (const [index, call] of calls.entries()) {
+      if (call.startsWith("read")) continue;
+      for (const code of ["ENOSPC", "EIO", "EACCES"]) await failCall(owner, tally, index + 1, call, code);
+    }
+  }));
+  await step("full disk", () => withOwner(async (owner) => {
+    for (const kib of [0, 4, 8]) await fullDisk(owner, tally, kib);
+  }));
+  await step("full file system", () => withOwner(async (owner) => {
+    if (!(await fullFileSystem(owner, tally))) console.log("  (no right to mount one: the size limit above stands in)");
+  }));
+  await step("read-only folder", () => withOwner((owner) => readOnlyFolder(owner, tally)));
+  await step("16 at once", () => withOwner((owner) => manyAtOnce(owner, tally, 16)));
+  await step("refreshes beside commands", () => withOwner((owner) => refreshBesideCommands(owner, tally)));
+  await step("file replaced under the run", () => withOwner((owner) => replacedUnderTheRun(owner, tally)));
+  await step("locks", () => withOwner((owner) => locks(owner, tally)));
+  await step("stolen lock", () => withOwner((owner) => stolenLock(owner, tally)));
+  await step("stepped clock", () => withOwner((owner) => steppedClock(owner, tally)));
+  await step("clock ahead", () => withOwner((owner) => clockAheadAtRefresh(owner)));
+  clearTimeout(stop);
+  console.log(`${tally.line()}; ${Math.round((Date.now() - begin) / 1000)} s, seed ${seed}`);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) await main();
