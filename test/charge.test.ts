@@ -1,6 +1,6 @@
-// read_charge, list_vehicles, wake_up, and set_charge_amps without signing: what is sent, what is shown, and what
-// every answer of Tesla's leads to. The scripts run as child processes; the long lists of answers go through the
-// same files of lib/ inside this process. Signed commands are in signed.test.ts.
+// read_charge, list_vehicles, wake_up, and set_charge_amps without signing: what is sent, what is shown, and
+// what every answer of Tesla's leads to. The scripts run as child processes; the long lists of answers go
+// through the same files of lib/ inside this process. Signed commands are in signed.test.ts.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
@@ -8,7 +8,8 @@ import { describe, test } from "node:test";
 import { sendCommand } from "../lib/command.ts";
 import { teslaJson } from "../lib/tesla_fetch.ts";
 import {
-  IN_A_HURRY, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type OwnerOptions, type Result,
+  IN_A_HURRY, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type OwnerOptions,
+  type Result,
 } from "./harness.ts";
 
 const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
@@ -18,7 +19,8 @@ const DOCUMENTED = JSON.parse(readFileSync(new URL("documented_answers.json", im
 
 describe("read_charge", { concurrency: 3 }, () => {
   const shown: [string, string[]][] = [
-    ["charging_1phase", ["61 %", "275.9 km", "80 %", "Charging", "24 A of at most 32 A", "24 A at 226 V, 1 phase", "5 kW", "3.1 kWh", "1 h 25 min"]],
+    ["charging_1phase", ["61 %", "275.9 km", "80 %", "Charging", "24 A of at most 32 A",
+      "24 A at 226 V, 1 phase", "5 kW", "3.1 kWh", "1 h 25 min"]],
     ["charging_3phase", ["16 A of at most 16 A", "16 A at 231 V, 3 phases", "11 kW"]],
     ["complete", ["Complete", "80 %", "0 A at 2 V, no phase", "0 kW"]],
     ["disconnected", ["Disconnected", "48 A of at most 48 A", "12 kWh"]],
@@ -140,7 +142,8 @@ describe("read_charge", { concurrency: 3 }, () => {
     assert.equal(owner.read("tesla_token.json"), before);
   });
 
-  const asScript: [string, number, string][] = [["token_expired", 4, "refresh_token"], ["rate_limited", 7, "37 seconds"],
+  const asScript: [string, number, string][] =
+    [["token_expired", 4, "refresh_token"], ["rate_limited", 7, "37 seconds"],
     ["hang_up_after", 1, ""], ["truncated_json", 1, ""], ["wrong_shape", 1, ""], ["oversized", 1, "1 MiB"],
     ["redirect_308", 1, "redirect"], ["echoes_secret", 6, ""]];
   ownerTest("some of them in the script itself: nothing on stdout", {}, async (owner) => {
@@ -211,7 +214,8 @@ describe("list_vehicles", { concurrency: 3 }, () => {
   });
 
   ownerTest("odd cars do no harm", {}, async (owner) => {
-    owner.answer("/vehicles", 200, { response: [null, {}, { vin: 5, state: null, display_name: "a\u001b[2J\nb\u009b\u202ec" }] });
+    owner.answer("/vehicles", 200,
+      { response: [null, {}, { vin: 5, state: null, display_name: "a\u001b[2J\nb\u009b\u202ec" }] });
     const result = await owner.run("list_vehicles");
     assertEnd(result, 0);
     assert.equal(result.stdout.trimEnd().split("\n").length, 3);
@@ -238,7 +242,9 @@ describe("wake_up", { concurrency: 3 }, () => {
     assertEnd(result, 0, "online");
     assert.deepEqual(calls(result.requests), [`POST ${CAR}/wake_up`, `GET ${CAR}`, `GET ${CAR}`]);
     const [first, second, third] = result.requests.map(({ at }) => at);
-    for (const gap of [(second ?? 0) - (first ?? 0), (third ?? 0) - (second ?? 0)]) assert.ok(gap >= 4950, `${gap} ms`);
+    for (const gap of [(second ?? 0) - (first ?? 0), (third ?? 0) - (second ?? 0)]) {
+      assert.ok(gap >= 4950, `${gap} ms`);
+    }
     assert.deepEqual(owner.simulator.bill(), { data: 2, command: 0, wake: 1, auth: 0, partner: 0 });
   });
 
@@ -266,7 +272,8 @@ const REST: OwnerOptions = { settings: { TESLA_COMMANDS: "rest" }, keys: false }
 
 /** A plain command through lib/command.ts, without a process of its own. */
 function send(owner: Owner): Promise<Result> {
-  const command = { name: "set_charging_amps", json: { charging_amps: 11 }, domain: 3, payload: Buffer.alloc(0),
+  const command = { name: "set_charging_amps", json: { charging_amps: 11 }, domain: 3,
+    payload: Buffer.alloc(0),
     repeatable: true };
   return inside(owner, () => sendCommand(command, owner.token().access_token));
 }
@@ -303,8 +310,10 @@ describe("set_charge_amps, rest", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest("--dry-run sends nothing and shows no token; what it prints is what would be sent", {}, async (owner) => {
-    const expected: [string, string][] = [["rest", "command/set_charging_amps"], ["signed", "signed_command"], ["proxy", ""]];
+  ownerTest("--dry-run sends nothing and shows no token; what it prints is what would be sent",
+    {}, async (owner) => {
+    const expected: [string, string][] = [["rest", "command/set_charging_amps"], ["signed", "signed_command"],
+      ["proxy", ""]];
     for (const [commands, path] of expected) {
       owner.setSettings({ TESLA_COMMANDS: commands, TESLA_PROXY_URL: owner.simulator.proxyUrl });
       const result = await owner.run("set_charge_amps", ["16", "--dry-run"]);
@@ -313,7 +322,8 @@ describe("set_charge_amps, rest", { concurrency: 3 }, () => {
       assert.match(result.stdout, /^curl [^]+\n$/);
       assert.match(result.stdout, /\$TESLA_ACCESS_TOKEN/);
       if (process.platform === "win32") continue;
-      const shell = `curl() { printf '%s\\n' "$@"; }; TESLA_ACCESS_TOKEN=T; SIGNED_MESSAGE=S; ${result.stdout}`;
+      const variables = "TESLA_ACCESS_TOKEN=T; SIGNED_MESSAGE=S";
+      const shell = `curl() { printf '%s\\n' "$@"; }; ${variables}; ${result.stdout}`;
       const words = execFileSync("/bin/sh", ["-c", shell], { encoding: "utf8" }).trimEnd().split("\n");
       const host = commands === "proxy" ? owner.simulator.proxyUrl : `https://${FLEET}`;
       const url = `${host}/api/1/vehicles/${VIN}/${path || "command/set_charging_amps"}`;
@@ -373,7 +383,8 @@ describe("set_charge_amps, rest", { concurrency: 3 }, () => {
     ["already_started", 0], ["already_standard", 0], ["already_max_range", 0],
     ["complete", 6, "limit"], ["disconnected", 6, "plug"], ["no_power", 6, "power"],
     ["could_not_wake_buses", 6, "5 seconds"], ["not_supported", 6], ["user_present", 6], ["", 6],
-    ["cable connected", 6], ["something \u001b[31mnew", 6, "something"], ["unsigned_cmds_hardlocked", 5, "signed"],
+    ["cable connected", 6], ["something \u001b[31mnew", 6, "something"],
+    ["unsigned_cmds_hardlocked", 5, "signed"],
   ];
   for (const way of ["rest", "proxy"]) {
     ownerTest(`the car's own verdict decides: ${way}`, REST, async (owner) => {
@@ -451,11 +462,13 @@ describe("set_charge_amps, proxy", { concurrency: 3 }, () => {
   const PROXY: OwnerOptions = { settings: { TESLA_COMMANDS: "proxy" } };
 
   ownerTest("the proxy gets the access token and the command, nothing else", PROXY, async (owner) => {
-    for (const url of [owner.simulator.proxyUrl, owner.simulator.plainProxyUrl, `${owner.simulator.proxyUrl}/`]) {
+    for (const url of [owner.simulator.proxyUrl, owner.simulator.plainProxyUrl,
+      `${owner.simulator.proxyUrl}/`]) {
       owner.setSettings({ TESLA_COMMANDS: "proxy", TESLA_PROXY_URL: url });
       const result = await owner.run("set_charge_amps", ["13"]);
       assertEnd(result, 0);
-      assert.deepEqual(calls(result.requests), [`POST ${new URL(url).host}/api/1/vehicles/${VIN}/command/set_charging_amps`]);
+      assert.deepEqual(calls(result.requests),
+        [`POST ${new URL(url).host}/api/1/vehicles/${VIN}/command/set_charging_amps`]);
       const [sent] = result.requests;
       assert.equal(sent?.headers.authorization, `Bearer ${owner.token().access_token}`);
       assert.equal(sent?.body, "{\"charging_amps\":13}");
@@ -469,7 +482,8 @@ describe("set_charge_amps, proxy", { concurrency: 3 }, () => {
 
   ownerTest("what only the proxy says", PROXY, async (owner) => {
     owner.setSettings({ TESLA_COMMANDS: "proxy", TESLA_PROXY_URL: owner.simulator.proxyUrl });
-    const failures: [string, number, string][] = [["proxy_not_paired", 5, "_ak"], ["proxy_timeout", 8, "read_charge"],
+    const failures: [string, number, string][] =
+      [["proxy_not_paired", 5, "_ak"], ["proxy_timeout", 8, "read_charge"],
       ["token_expired", 4, "refresh_token"], ["hang_up_after", 8, "read_charge"]];
     for (const [failure, code, word] of failures) {
       owner.simulator.clear();
@@ -497,4 +511,5 @@ describe("set_charge_amps, proxy", { concurrency: 3 }, () => {
   });
 });
 
-test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 140, String(outputsSearched())));
+test("the outputs were searched for secrets",
+  () => assert.ok(outputsSearched() > 140, String(outputsSearched())));

@@ -1,6 +1,6 @@
-// From nothing to a login: generate_key, serve_public_key, register_partner and get_token as an owner runs them,
-// against the simulator, with everything that goes wrong on the way. (Tesla's own error texts, one by one:
-// explanations.test.ts.)
+// From nothing to a login: generate_key, serve_public_key, register_partner and get_token as an owner runs
+// them, against the simulator, with everything that goes wrong on the way. (Tesla's own error texts, one by
+// one: explanations.test.ts.)
 import assert from "node:assert/strict";
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import { chmodSync, rmSync } from "node:fs";
@@ -20,12 +20,14 @@ const REGISTER = `POST ${FLEET}/api/1/partner_accounts`;
 const LOOK_UP = `GET ${FLEET}/api/1/partner_accounts/public_key?domain=${DOMAIN}`;
 const NEW = { registered: false, loggedIn: false };
 
-function host(owner: Owner, body = owner.publicKey, status = 200, headers: Record<string, string> = {}): void {
+function host(owner: Owner, body = owner.publicKey, status = 200, headers: Record<string, string> = {}):
+  void {
   owner.simulator.partner.hosting = { kind: "file", body, status, headers };
 }
 
 describe("generate_key", { concurrency: 3 }, () => {
-  ownerTest("makes a P-256 pair, the private half for its owner alone", { ...NEW, keys: false }, async (owner) => {
+  ownerTest("makes a P-256 pair, the private half for its owner alone",
+    { ...NEW, keys: false }, async (owner) => {
     assertEnd(await owner.run("generate_key"), 0, "serve_public_key");
     const pair = createPrivateKey(owner.read("private-key.pem"));
     assert.equal(pair.asymmetricKeyDetails?.namedCurve, "prime256v1");
@@ -48,7 +50,9 @@ describe("generate_key", { concurrency: 3 }, () => {
   ownerTest("says how it is used", { ...NEW, keys: false }, async (owner) => {
     const help = await owner.run("generate_key", ["--help"]);
     assertEnd(help, 0);
-    for (const word of ["reads", "writes", "contacts", "costs", "run"]) assert.match(help.stdout, new RegExp(`^ *${word} `, "m"));
+    for (const word of ["reads", "writes", "contacts", "costs", "run"]) {
+      assert.match(help.stdout, new RegExp(`^ *${word} `, "m"));
+    }
     assertEnd(await owner.run("generate_key", ["--overwrite"]), 2, /overwrite/, /--help|npx tsx/);
     assertEnd(await owner.run("generate_key", ["word"]), 2);
     assert.equal(owner.has("private-key.pem"), false);
@@ -82,7 +86,8 @@ describe("serve_public_key", { concurrency: 3 }, () => {
     assert.equal(page.status, 200);
     assert.equal(page.body, owner.publicKey);
     const head = await visit(base + KEY_PATH, { method: "HEAD" });
-    assert.deepEqual([head.status, head.body, head.headers["content-length"]], [200, "", String(owner.publicKey.length)]);
+    assert.deepEqual([head.status, head.body, head.headers["content-length"]],
+      [200, "", String(owner.publicKey.length)]);
     const others = ["/", "/private-key.pem", `${KEY_PATH}/`, `${KEY_PATH}?a=1`, "/.env", `/x/..${KEY_PATH}`,
       "/.well-known/appspecific/../../private-key.pem", "/%2e%2e/private-key.pem", "/tesla_token.json"];
     for (const path of others) {
@@ -117,7 +122,8 @@ describe("serve_public_key", { concurrency: 3 }, () => {
     await end(running);
   });
 
-  ownerTest("refuses what is no P-256 public key, and ports that are none", { ...NEW, keys: false }, async (owner) => {
+  ownerTest("refuses what is no P-256 public key, and ports that are none",
+    { ...NEW, keys: false }, async (owner) => {
     const ed = generateKeyPairSync("ed25519").publicKey.export({ type: "spki", format: "pem" }).toString();
     const p384 = generateKeyPairSync("ec", { namedCurve: "secp384r1" });
     const own = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
@@ -157,7 +163,8 @@ async function rawVisit(base: string, line: string, header = "x: y"): Promise<st
 
 describe("register_partner", { concurrency: 3 }, () => {
   for (const publicKeyForm of ["hex", "pem"] as const) {
-    ownerTest(`registers, and compares with what Tesla has on file in ${publicKeyForm}`, NEW, async (owner) => {
+    ownerTest(`registers, and compares with what Tesla has on file in ${publicKeyForm}`,
+      NEW, async (owner) => {
       host(owner);
       owner.simulator.partner.publicKeyForm = publicKeyForm;
       const result = await owner.run("register_partner");
@@ -204,7 +211,8 @@ describe("register_partner", { concurrency: 3 }, () => {
   ownerTest("taken: and nothing on file", NEW, async (owner) => {
     host(owner);
     owner.simulator.partner.takenKeys.push(pointOf(owner.publicKey));
-    assertEnd(await owner.run("register_partner"), 5, "Public key hash has already been taken", "generate_key");
+    assertEnd(await owner.run("register_partner"), 5, "Public key hash has already been taken",
+      "generate_key");
     owner.simulator.partner.takenKeys.length = 0;
     owner.simulator.partner.takenDomains.push(DOMAIN);
     assertEnd(await owner.run("register_partner"), 5, "Domain has already been taken");
@@ -266,11 +274,13 @@ describe("register_partner", { concurrency: 3 }, () => {
       host(owner, text);
     }, /private key/],
     ["404", (owner) => host(owner, "none", 404), /\.nojekyll/],
-    ["a redirect", (owner) => host(owner, "", 301, { location: `https://www.${DOMAIN}${KEY_PATH}` }), /redirect/],
+    ["a redirect", (owner) => host(owner, "", 301, { location: `https://www.${DOMAIN}${KEY_PATH}` }),
+      /redirect/],
     ["2 MiB", (owner) => host(owner, `${owner.publicKey}${" ".repeat(2 ** 21)}`), /1 MiB/],
     ["nothing", (owner) => host(owner, ""), /PEM/],
     ["a damaged PEM", (owner) => host(owner, owner.publicKey.replace(/\n.{20}/, "\n")), /PEM/],
-    ["a closed connection", (owner) => owner.simulator.fail("hang_up_before", { path: KEY_PATH }), /--skip-check/],
+    ["a closed connection", (owner) => owner.simulator.fail("hang_up_before", { path: KEY_PATH }),
+      /--skip-check/],
   ];
   for (const [title, prepare, word] of hostings) {
     ownerTest(`the domain shows ${title}: Tesla is not asked`, NEW, async (owner) => {
@@ -294,7 +304,8 @@ describe("register_partner", { concurrency: 3 }, () => {
 
   const settings: [string, string][] = [
     ["TESLA_CLIENT_SECRET", ""], ["TESLA_DOMAIN", ""], ["TESLA_REGION", "us"], ["TESLA_CLIENT_ID", "short"],
-    ["TESLA_DOMAIN", "https://car.example.com"], ["TESLA_DOMAIN", "Car.example.com"], ["TESLA_DOMAIN", "localhost"],
+    ["TESLA_DOMAIN", "https://car.example.com"], ["TESLA_DOMAIN", "Car.example.com"],
+    ["TESLA_DOMAIN", "localhost"],
     ["TESLA_DOMAIN", "car.example.com/"], ["TESLA_DOMAIN", "car.example.com:8443"],
   ];
   ownerTest("settings that are missing or malformed are named, and nothing is sent", NEW, async (owner) => {
@@ -324,7 +335,8 @@ function fileMode(owner: Owner): void {
 }
 
 /** Logs in through the browser; the page, and how the script ended. */
-async function logIn(owner: Owner, words: string[] = []): Promise<{ page: { status: number; body: string }; result: Result }> {
+async function logIn(owner: Owner, words: string[] = []):
+  Promise<{ page: { status: number; body: string }; result: Result }> {
   await useRedirect(owner);
   const { running, address } = await startLogin(owner, words);
   const page = await visitWhenListening(await owner.simulator.consent(address));
@@ -369,7 +381,8 @@ describe("get_token", { concurrency: 3 }, () => {
 
     fileMode(owner);
     const { obtained_at: obtained, ...saved } = owner.token();
-    assert.deepEqual(Object.keys(saved), ["access_token", "refresh_token", "id_token", "expires_in", "token_type"]);
+    assert.deepEqual(Object.keys(saved), ["access_token", "refresh_token", "id_token", "expires_in",
+      "token_type"]);
     assert.equal(new Date(String(obtained)).toISOString(), obtained);
     assert.equal(owner.simulator.account.accessTokens.has(owner.token().access_token), true);
     assertEnd(await owner.run("read_charge"), 0);
@@ -417,7 +430,8 @@ describe("get_token", { concurrency: 3 }, () => {
     assert.equal(result.requests.filter(({ path }) => path.endsWith("/token")).length, 1);
   });
 
-  ownerTest("standard input at its end: without a loopback address nobody could answer", LOGGED_OUT, async (owner) => {
+  ownerTest("standard input at its end: without a loopback address nobody could answer",
+    LOGGED_OUT, async (owner) => {
     owner.setSettings({ TESLA_REDIRECT_URI: "https://app.example.com/callback" });
     const result = await owner.run("get_token");
     assertEnd(result, 2, "nothing was saved");
@@ -453,7 +467,8 @@ describe("get_token", { concurrency: 3 }, () => {
     assert.equal(result.requests.filter(({ path }) => path.endsWith("/token")).length, 1);
   });
 
-  ownerTest("other paths, methods and host names get 404; the page reflects nothing", LOGGED_OUT, async (owner) => {
+  ownerTest("other paths, methods and host names get 404; the page reflects nothing",
+    LOGGED_OUT, async (owner) => {
     const redirect = await useRedirect(owner);
     const { running, address } = await startLogin(owner);
     const back = await owner.simulator.consent(address);
@@ -520,12 +535,14 @@ describe("get_token", { concurrency: 3 }, () => {
   ownerTest("scopes that were not granted: exit 5, and the token is saved", LOGGED_OUT, async (owner) => {
     owner.simulator.fail("consent_drops_scopes");
     const { result } = await logIn(owner);
-    assertEnd(result, 5, "vehicle_device_data vehicle_charging_cmds", "--force", "granted  openid offline_access (asked: ");
+    assertEnd(result, 5, "vehicle_device_data vehicle_charging_cmds", "--force",
+      "granted  openid offline_access (asked: ");
     fileMode(owner);
     assert.equal(Boolean(owner.token().refresh_token), true);
   });
 
-  ownerTest("the account's region differs from the setting", { ...LOGGED_OUT, region: "na" }, async (owner) => {
+  ownerTest("the account's region differs from the setting",
+    { ...LOGGED_OUT, region: "na" }, async (owner) => {
     owner.options.settings = { TESLA_REGION: "eu" };
     const { result } = await logIn(owner);
     assertEnd(result, 0, /region +na\b.*TESLA_REGION=na/);
@@ -570,7 +587,8 @@ describe("get_token", { concurrency: 3 }, () => {
     ["echoes_secret", 5],
   ];
   for (const [failure, code, ...words] of exchanges) {
-    ownerTest(`the exchange fails: ${failure}; the old file stays, the browser is told`, {}, async (owner) => {
+    ownerTest(`the exchange fails: ${failure}; the old file stays, the browser is told`,
+      {}, async (owner) => {
       const before = owner.read("tesla_token.json");
       owner.simulator.fail(failure, { path: "/token" });
       const { page, result } = await logIn(owner, ["--force"]);
@@ -586,18 +604,21 @@ describe("get_token", { concurrency: 3 }, () => {
   ownerTest("an access token that does not decode is saved all the same", LOGGED_OUT, async (owner) => {
     owner.simulator.fail("token_not_a_jwt");
     const { result } = await logIn(owner);
-    assert.equal(result.code, 0, result.stderr); // what was granted cannot be told, and is not claimed to be missing
+    // What was granted cannot be told, and is not claimed to be missing.
+    assert.equal(result.code, 0, result.stderr);
     assert.doesNotMatch(result.stderr, /: missing|undefined/);
     assert.equal(Boolean(owner.token().refresh_token), true);
   });
 
   ownerTest("claims of a token are cleaned before they are shown", LOGGED_OUT, async (owner) => {
-    const claims = Buffer.from(JSON.stringify({ scp: ["open\u001b[2Jid"], ou_code: "E\u009b1m\u0007U", exp: 4e9 }));
+    const shown = { scp: ["open\u001b[2Jid"], ou_code: "E\u009b1m\u0007U", exp: 4e9 };
+    const claims = Buffer.from(JSON.stringify(shown));
     const damage = (reply: Reply): Reply => {
       const access = `eyJhbGciOiJSUzI1NiJ9.${claims.toString("base64url")}.c2lnbmF0dXJl`;
       return { ...reply, body: JSON.stringify({ ...JSON.parse(reply.body), access_token: access }) };
     };
-    owner.simulator.failures.catalogue.push({ name: "escapes_in_claims", says: "", where: ["token"], kind: "damage", damage });
+    owner.simulator.failures.catalogue.push({ name: "escapes_in_claims", says: "", where: ["token"],
+      kind: "damage", damage });
     owner.simulator.fail("escapes_in_claims");
     assertEnd((await logIn(owner)).result, 5, "region"); // the harness looks for control characters
   });
@@ -643,7 +664,8 @@ describe("get_token", { concurrency: 3 }, () => {
     owner.write(".env", `\ufeff${owner.read(".env")}`);
     assertEnd(await owner.run("get_token", [], { env: { TESLA_REGION: "xx" } }), 5, "\"xx\"");
     const redirect = await useRedirect(owner);
-    const { running, address } = await startLogin(owner, [], { env: { TESLA_SCOPES: `${SCOPES} vehicle_cmds` } });
+    const { running, address } = await startLogin(owner, [],
+      { env: { TESLA_SCOPES: `${SCOPES} vehicle_cmds` } });
     assert.equal(new URL(address).searchParams.get("scope"), `${SCOPES} vehicle_cmds`);
     await visitWhenListening(`${redirect}/other`);
     running.child.kill("SIGINT");
@@ -651,4 +673,5 @@ describe("get_token", { concurrency: 3 }, () => {
   });
 });
 
-test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 80, String(outputsSearched())));
+test("the outputs were searched for secrets",
+  () => assert.ok(outputsSearched() > 80, String(outputsSearched())));

@@ -1,8 +1,10 @@
-// For the tests of the scripts: a simulated Tesla, a folder like an owner's, and the scripts as child processes.
+// For the tests of the scripts: a simulated Tesla, a folder like an owner's, and the scripts as child
+// processes.
 //
 // After every run it looks for each secret of the fixtures in what the script printed, for control characters
 // and for stack traces, and it demands one "error: …" line when the exit code is not 0; when a case ends, no
-// request may have come that the simulator did not expect. It starts no script by itself, and no test is in here.
+// request may have come that the simulator did not expect. It starts no script by itself, and no test is in
+// here.
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
@@ -35,8 +37,11 @@ export const LOADER: string[] = hasTypes ? [] : ["--import", tsx];
 
 // For what waits on purpose between two requests: node:timers/promises runs a hundred times faster.
 const HURRY = `import timers from "node:timers/promises"; import { syncBuiltinESMExports } from "node:module";
-const wait = timers.setTimeout; timers.setTimeout = (ms, ...rest) => wait(ms / 100, ...rest); syncBuiltinESMExports();`;
-export const IN_A_HURRY: string[] = [...LOADER, "--import", `data:text/javascript,${encodeURIComponent(HURRY)}`];
+const wait = timers.setTimeout;
+timers.setTimeout = (ms, ...rest) => wait(ms / 100, ...rest);
+syncBuiltinESMExports();`;
+export const IN_A_HURRY: string[] = [...LOADER, "--import",
+  `data:text/javascript,${encodeURIComponent(HURRY)}`];
 
 export interface Result {
   code: number; // -1 when it was killed
@@ -87,8 +92,8 @@ export function outputsSearched(): number {
   return searches;
 }
 
-// In pieces too: no 20 characters in a row of a long secret may be printed either. The first part of a token is
-// the same in all of them and tells nothing, but nobody needs to print it.
+// In pieces too: no 20 characters in a row of a long secret may be printed either. The first part of a token
+// is the same in all of them and tells nothing, but nobody needs to print it.
 function spellings(secret: string): string[] {
   const base64 = [0, 1, 2].map((shift) => {
     const text = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)]).toString("base64");
@@ -109,12 +114,13 @@ export function assertNoSecret(text: string, secrets: Iterable<string>, where: s
   }
 }
 
-// The number that is the secret of a private key, as the file has it (base64, at its place in the file) and in
-// the other ways. The rest of the file is the same in every key, or the public half.
+// The number that is the secret of a private key, as the file has it (base64, at its place in the file) and
+// in the other ways. The rest of the file is the same in every key, or the public half.
 function partsOfKey(pem: string): string[] {
   try {
     const d = Buffer.from(createPrivateKey(pem).export({ format: "jwk" }).d ?? "", "base64url");
-    const der = Buffer.from(pem.replace(/-----BEGIN EC PARAMETERS[^]*?-----END[^\n]*\n/, "").replace(/-----[^-]+-----/g, ""), "base64");
+    const der = Buffer.from(pem.replace(/-----BEGIN EC PARAMETERS[^]*?-----END[^\n]*\n/, "")
+      .replace(/-----[^-]+-----/g, ""), "base64");
     const at = der.indexOf(d);
     const inFile = der.toString("base64").slice(Math.ceil(at / 3) * 4, Math.floor((at + d.length) / 3) * 4);
     return [d.toString("base64url"), d.toString("base64"), d.toString("hex"), inFile];
@@ -227,7 +233,9 @@ export class Owner {
   collectSecrets(): void {
     const { account, requests } = this.simulator;
     for (const token of account.accessTokens.keys()) this.rememberSecret(token);
-    for (const chain of account.chains) for (const one of [chain.current, chain.lastUsed]) this.rememberSecret(one);
+    for (const { current, lastUsed } of account.chains) {
+      for (const one of [current, lastUsed]) this.rememberSecret(one);
+    }
     for (const code of account.codes.keys()) this.rememberSecret(code);
     for (const { headers, body } of requests) {
       this.rememberSecret((headers.authorization ?? "").replace("Bearer ", ""));
@@ -237,11 +245,13 @@ export class Owner {
         this.rememberSecret(form.get(name) ?? "");
       }
     }
-    if (this.has("private-key.pem")) partsOfKey(this.read("private-key.pem")).forEach((part) => this.rememberSecret(part));
+    const pem = this.has("private-key.pem") ? this.read("private-key.pem") : "";
+    for (const part of partsOfKey(pem)) this.rememberSecret(part);
     for (const name of ["tesla_token.json", "tesla_token.json.new"]) {
       try {
         const token = JSON.parse(this.read(name)) as Record<string, unknown>;
-        for (const field of ["access_token", "refresh_token", "id_token"]) this.rememberSecret(String(token[field] ?? ""));
+        const fields = ["access_token", "refresh_token", "id_token"];
+        for (const field of fields) this.rememberSecret(String(token[field] ?? ""));
       } catch {} // none, or one that a test has spoilt
     }
   }
@@ -303,7 +313,8 @@ export class Owner {
     ended.catch(() => {}); // whoever awaits it gets it
     const said = (pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> => {
       return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => stop(() => reject(new Error(`not said: ${pattern}\n${stderr}`))), timeoutMs);
+        const timer = setTimeout(() => stop(() => reject(new Error(`not said: ${pattern}\n${stderr}`))),
+          timeoutMs);
         const stop = (then: () => void): void => {
           clearTimeout(timer);
           waiting.delete(look);
@@ -312,7 +323,9 @@ export class Owner {
         const look = (): void => {
           const match = pattern.exec(stderr);
           if (match) stop(() => resolve(match));
-          else if (child.exitCode !== null) stop(() => reject(new Error(`ended without ${pattern}:\n${stderr}`)));
+          else if (child.exitCode !== null) {
+            stop(() => reject(new Error(`ended without ${pattern}:\n${stderr}`)));
+          }
         };
         waiting.add(look);
         look();
@@ -333,7 +346,8 @@ export class Owner {
     this.outputs.push({ script, output });
     searches += 1;
     assertNoSecret(output, this.secrets, script);
-    assert.doesNotMatch(output, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/, "control characters");
+    assert.doesNotMatch(output, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/,
+      "control characters");
     assert.doesNotMatch(output, /^ {4}at /m, `a stack trace:\n${output}`);
     if (result.code < 0) return; // killed
     const errors = result.stderr.split("\n").filter((line) => line.startsWith("error: "));
@@ -388,8 +402,9 @@ export function ownerTest(title: string, options: OwnerOptions, body: (owner: Ow
 let turn: Promise<unknown> = Promise.resolve();
 let imports = 0;
 
-/** Runs a part of lib/ in this process as a script would: in the owner's folder, with the simulator behind undici,
- * an error as a line and an exit code. Far quicker than a child process, for long lists of cases; one at a time. */
+/** Runs a part of lib/ in this process as a script would: in the owner's folder, the simulator behind undici,
+ * with an error as a line and an exit code. Far quicker than a child process, for long lists of cases; one at
+ * a time. */
 export function inside(owner: Owner, run: () => Promise<unknown>): Promise<Result> {
   const next = turn.then(() => insideNow(owner, run));
   turn = next.catch(() => {});
@@ -454,11 +469,13 @@ export function pointOf(pem: string): string {
 export interface Page { status: number; headers: Record<string, string>; body: string }
 
 /** One plain request to this machine, as the owner's browser makes it. */
-export function visit(address: string, options: { method?: string; host?: string; connectTo?: string } = {}): Promise<Page> {
+export function visit(address: string,
+  options: { method?: string; host?: string; connectTo?: string } = {}): Promise<Page> {
   const url = new URL(address);
   return new Promise((resolve, reject) => {
     const outgoing = request({
-      host: options.connectTo ?? (url.hostname === "localhost" ? "127.0.0.1" : url.hostname.replace(/[[\]]/g, "")),
+      host: options.connectTo ?? (url.hostname === "localhost" ? "127.0.0.1"
+        : url.hostname.replace(/[[\]]/g, "")),
       port: url.port, method: options.method ?? "GET", path: url.pathname + url.search, agent: false,
       headers: { host: options.host ?? url.host },
     }, (answer) => {

@@ -1,6 +1,7 @@
-// set_charge_amps with signed commands against the simulated car: how many requests it takes, what is believed, what
-// is kept on disk, and that no failure makes a command run twice or a counter serve twice. The script runs as a
-// child process; the long lists of faults and spoilt answers go through the same lib/command.ts inside this process.
+// set_charge_amps with signed commands against the simulated car: how many requests it takes, what is
+// believed, what is kept on disk, and that no failure makes a command run twice or a counter serve twice. The
+// script runs as a child process; the long lists of faults and spoilt answers go through the same
+// lib/command.ts inside this process.
 import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { chmodSync, rmSync } from "node:fs";
@@ -47,7 +48,8 @@ function assertRequests(result: Result, count: number, title = ""): void {
 /** The same command without a process of its own. */
 function send(owner: Owner, amps: number): Promise<Result> {
   const json = { charging_amps: amps };
-  const command = { name: "set_charging_amps", json, ...encodeCommand("set_charging_amps", json), repeatable: true };
+  const command = { name: "set_charging_amps", json, ...encodeCommand("set_charging_amps", json),
+    repeatable: true };
   return inside(owner, () => sendCommand(command, owner.token().access_token));
 }
 
@@ -168,11 +170,14 @@ describe("sessions", { concurrency: 3 }, () => {
     const files: [string, () => string][] = [
       ["empty", () => ""], ["half", () => owner.read(SESSION).slice(0, 60)], ["null", () => "null"],
       ["a number", () => "5"], ["a list", () => "[1]"], ["a text", () => "\"x\""], ["no entry", () => "{}"],
-      ["an empty entry", () => JSON.stringify({ [NAME]: {} })], ["a null entry", () => JSON.stringify({ [NAME]: null })],
+      ["an empty entry", () => JSON.stringify({ [NAME]: {} })],
+      ["a null entry", () => JSON.stringify({ [NAME]: null })],
       ["a text as counter", entry({ counter: "5" })], ["a negative counter", entry({ counter: -1 })],
-      ["half a counter", entry({ counter: 1.5 })], ["a counter that is too high", entry({ counter: 2 ** 32 })],
+      ["half a counter", entry({ counter: 1.5 })],
+      ["a counter that is too high", entry({ counter: 2 ** 32 })],
       ["the last counter", entry({ counter: 2 ** 32 - 1 })], ["no clock", entry({ clock: null })],
-      ["no zero", entry({ zero: null })], ["zero at 1970", entry({ zero: 0 })], ["a short epoch", entry({ epoch: "00" })],
+      ["no zero", entry({ zero: null })], ["zero at 1970", entry({ zero: 0 })],
+      ["a short epoch", entry({ epoch: "00" })],
       ["a key off the curve", entry({ vehicleKey: `04${"11".repeat(64)}` })],
       ["a short key", entry({ vehicleKey: "04" })], ["another client's", entry({ clientKey: other })],
       ["garbage", () => "\u0000\u0001\ufffd"],
@@ -188,7 +193,8 @@ describe("sessions", { concurrency: 3 }, () => {
     owner.write(SESSION, entry({ epoch: "ab".repeat(16) })());
     await sends(owner, 2);
     // Another car's session stays in the file.
-    owner.write(SESSION, JSON.stringify({ ...JSON.parse(owner.read(SESSION)), "other infotainment": { a: 1 } }));
+    owner.write(SESSION,
+      JSON.stringify({ ...JSON.parse(owner.read(SESSION)), "other infotainment": { a: 1 } }));
     await sends(owner, 1);
     assert.deepEqual(JSON.parse(owner.read(SESSION))["other infotainment"], { a: 1 });
     // A copy from a backup: its counters were used since.
@@ -205,17 +211,20 @@ describe("sessions", { concurrency: 3 }, () => {
 describe("answers that are not what they should be", { concurrency: 3 }, () => {
   // By name: the exit code when it falls on a handshake, and when it falls on a command's answer.
   const spoilt: { [tamper: string]: [handshake: number | undefined, command: number | undefined] } = {
-    wrong_tag: [1, 8], short_tag: [1, 8], empty_tag: [1, 8], no_signature: [1, 8], undecryptable: [undefined, 8],
+    wrong_tag: [1, 8], short_tag: [1, 8], empty_tag: [1, 8], no_signature: [1, 8],
+    undecryptable: [undefined, 8],
     wrong_nonce_length: [undefined, 8], fault_added: [undefined, 8], fault_removed: [0, 0],
     // Status and request uuid are not authenticated, so what is authenticated counts.
     error_without_fault: [undefined, 0], unknown_operation_status: [undefined, 0],
-    wrong_request_uuid: [1, 8], no_request_uuid: [0, 0], wrong_routing_address: [1, 8], wrong_from_domain: [1, 8],
+    wrong_request_uuid: [1, 8], no_request_uuid: [0, 0], wrong_routing_address: [1, 8],
+    wrong_from_domain: [1, 8],
     no_from_domain: [1, 8], replay_last: [1, 8], replay_last_readdressed: [1, 8],
     plaintext_success: [undefined, 8], plaintext_error: [undefined, 6], plaintext_garbage: [undefined, 8],
     nested_too_deep: [undefined, 8], nested_groups: [1, 8], no_payload: [undefined, 8],
     truncated: [1, 8], cut_last_byte: [1, 8], oversized: [1, 8], unknown_fields: [0, 0], long_varint: [1, 8],
     garbage: [1, 8], empty: [1, 8],
-    short_epoch: [1, undefined], long_epoch: [1, undefined], empty_epoch: [1, undefined], old_clock: [0, undefined],
+    short_epoch: [1, undefined], long_epoch: [1, undefined], empty_epoch: [1, undefined],
+    old_clock: [0, undefined],
     old_counter: [0, undefined], unknown_status: [1, undefined],
     compressed_key: [1, undefined], short_key: [1, undefined], key_off_the_curve: [1, undefined],
     no_key: [1, undefined], garbage_session_info: [1, undefined],
@@ -228,7 +237,8 @@ describe("answers that are not what they should be", { concurrency: 3 }, () => {
     assert.deepEqual([...Object.keys(spoilt), ...apart].sort(), SimulatedCar.tamperNames().sort());
     for (const [name, [handshake, command]] of Object.entries(spoilt)) {
       const on = TAMPERS[name]?.on ?? "command";
-      assert.deepEqual([handshake !== undefined, command !== undefined], [on !== "command", on !== "session_info"], name);
+      assert.deepEqual([handshake !== undefined, command !== undefined],
+        [on !== "command", on !== "session_info"], name);
     }
   });
 
@@ -246,7 +256,8 @@ describe("answers that are not what they should be", { concurrency: 3 }, () => {
         const result = await send(owner, 11);
         assert.equal(result.code, code, `${name}\n${result.stderr}`);
         // Told an old clock or counter, we sign with it, and the car puts that right.
-        assertRequests(result, code !== 0 ? 1 : result.requests.length === 3 && name.startsWith("old_") ? 3 : 2, name);
+        const resynced = result.requests.length === 3 && name.startsWith("old_");
+        assertRequests(result, code !== 0 ? 1 : resynced ? 3 : 2, name);
         assert.equal(owner.simulator.car.executed.length - executed, code === 0 ? 1 : 0, name);
         if (code !== 0) assert.equal(owner.has(SESSION), false, `${name} is not kept`);
       }
@@ -314,7 +325,8 @@ describe("answers that are not what they should be", { concurrency: 3 }, () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("encrypted before, plain now: a success is not believed, until the car is another", {}, async (owner) => {
+  ownerTest("encrypted before, plain now: a success is not believed, until the car is another",
+    {}, async (owner) => {
     const { car } = owner.simulator;
     car.encryptsResponses = false;
     await sends(owner, 2);
@@ -335,10 +347,12 @@ describe("answers that are not what they should be", { concurrency: 3 }, () => {
 describe("faults", { concurrency: 3 }, () => {
   const RESYNC = [5, 6, 15, 17, 20];
   const CODES: Record<number, number> = { 3: 5, 4: 5, 14: 5, 21: 5, 25: 8 };
-  const numbers = Object.values(enumValues("MessageFault_E")).filter((fault) => fault > 0 && !RESYNC.includes(fault));
+  const numbers = Object.values(enumValues("MessageFault_E"))
+    .filter((fault) => fault > 0 && !RESYNC.includes(fault));
 
   test("every fault of the protocol is tried", () => {
-    assert.deepEqual([...numbers, ...RESYNC].sort((a, b) => a - b), Array.from({ length: 28 }, (_, index) => index + 1));
+    assert.deepEqual([...numbers, ...RESYNC].sort((a, b) => a - b),
+      Array.from({ length: 28 }, (_, index) => index + 1));
   });
 
   for (let share = 0; share < 2; share += 1) {
@@ -420,8 +434,10 @@ describe("faults", { concurrency: 3 }, () => {
 
   ownerTest("the car's own verdict, under the signature", {}, async (owner) => {
     await sends(owner, 2);
-    const reasons: [string, number, string][] = [["already_set", 0, "already_set"], ["not_charging", 6, "not_charging"],
-      ["disconnected", 6, "plug"], ["could_not_wake_buses", 6, "5 seconds"], ["", 6, ""], ["a\u001b[31mb\u009b", 6, "a"]];
+    const reasons: [string, number, string][] =
+      [["already_set", 0, "already_set"], ["not_charging", 6, "not_charging"],
+      ["disconnected", 6, "plug"], ["could_not_wake_buses", 6, "5 seconds"], ["", 6, ""],
+      ["a\u001b[31mb\u009b", 6, "a"]];
     for (const [reason, code, word] of reasons) {
       owner.simulator.clear();
       owner.simulator.fail(`reason:${reason}`, 1);
@@ -435,8 +451,10 @@ describe("faults", { concurrency: 3 }, () => {
 describe("the network between", { concurrency: 3 }, () => {
   ownerTest("a handshake that fails costs nothing but itself", {}, async (owner) => {
     const failures: [string, number][] = [["server_error", 1], ["gateway", 1], ["service_unavailable", 3],
-      ["html_firewall", 1], ["hang_up_before", 1], ["hang_up_after", 1], ["truncated_json", 1], ["wrong_shape", 1],
-      ["token_expired", 4], ["rate_limited", 7], ["missing_scope", 5], ["out_of_region", 5], ["vehicle_asleep", 3],
+      ["html_firewall", 1], ["hang_up_before", 1], ["hang_up_after", 1], ["truncated_json", 1],
+      ["wrong_shape", 1],
+      ["token_expired", 4], ["rate_limited", 7], ["missing_scope", 5], ["out_of_region", 5],
+      ["vehicle_asleep", 3],
       ["redirect_307", 1], ["echoes_secret", 6]];
     for (const [failure, code] of failures) {
       owner.simulator.clear();
@@ -457,7 +475,8 @@ describe("the network between", { concurrency: 3 }, () => {
   ownerTest("a command whose answer is lost is never sent again: exit 8", {}, async (owner) => {
     const { car } = owner.simulator;
     await sends(owner, 2);
-    const lost = ["hang_up_after", "empty_body", "truncated_json", "wrong_shape", "html_firewall", "oversized",
+    const lost = ["hang_up_after", "empty_body", "truncated_json", "wrong_shape", "html_firewall",
+      "oversized",
       "server_error", "bad_gateway", "gateway"];
     for (const [index, failure] of lost.entries()) {
       owner.simulator.clear();
@@ -503,7 +522,9 @@ describe("the network between", { concurrency: 3 }, () => {
     const before = owner.simulator.requests.length;
     const running = owner.start("set_charge_amps", ["11"]);
     const end = Date.now() + 10_000;
-    while (!owner.simulator.requests[before]?.body && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!owner.simulator.requests[before]?.body && Date.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     const sent = countersIn(owner.simulator.requests.slice(before));
     const onDisk = sessionOf(owner);
     assert.deepEqual(sent, [`${onDisk.epoch} ${onDisk.counter}`]);
@@ -517,7 +538,8 @@ describe("the network between", { concurrency: 3 }, () => {
   ownerTest("four at once share no counter, and all are done", {}, async (owner) => {
     for (const round of ["cold", "warm"]) {
       const before = owner.simulator.car.executed.length;
-      const results = await Promise.all([6, 7, 8, 9].map((amps) => owner.run("set_charge_amps", [String(amps)])));
+      const results =
+        await Promise.all([6, 7, 8, 9].map((amps) => owner.run("set_charge_amps", [String(amps)])));
       for (const result of results) assertEnd(result, 0);
       const done = owner.simulator.car.executed.slice(before).map(({ params }) => params.charging_amps);
       assert.deepEqual(done.sort(), [6, 7, 8, 9], round);
@@ -532,12 +554,15 @@ describe("what the owner has got wrong", { concurrency: 3 }, () => {
     const pem = owner.read("private-key.pem");
     const key = createPrivateKey(pem);
     const sec1 = key.export({ type: "sec1", format: "pem" }).toString();
-    const encrypted = key.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "x" }).toString();
-    const oldEncrypted = key.export({ type: "sec1", format: "pem", cipher: "aes-256-cbc", passphrase: "x" }).toString();
+    const encrypted = key.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "x" })
+      .toString();
+    const oldEncrypted = key.export({ type: "sec1", format: "pem", cipher: "aes-256-cbc", passphrase: "x" })
+      .toString();
     const p384 = generateKeyPairSync("ec", { namedCurve: "secp384r1" }).privateKey;
     const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
     const wrong: [string | undefined, string | RegExp][] = [
-      [undefined, "generate_key"], ["", "private-key.pem"], [encrypted, "encrypted"], [oldEncrypted, "encrypted"],
+      [undefined, "generate_key"], ["", "private-key.pem"], [encrypted, "encrypted"],
+      [oldEncrypted, "encrypted"],
       [p384.export({ type: "pkcs8", format: "pem" }).toString(), "P-256"],
       [rsa.export({ type: "pkcs8", format: "pem" }).toString(), "P-256"],
       [owner.publicKey, "public"], [pem.replace(/\n.{30}/, "\n"), "private-key.pem"],
@@ -553,7 +578,8 @@ describe("what the owner has got wrong", { concurrency: 3 }, () => {
     // Both forms of the same key, one with what OpenSSL writes before it.
     owner.write("private-key.pem", sec1);
     assert.doesNotMatch((await obeys(owner, 2)).stderr, /warning/);
-    owner.write("private-key.pem", `-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n${sec1}`);
+    owner.write("private-key.pem",
+      `-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n${sec1}`);
     await obeys(owner, 1);
     if (process.platform === "win32") return;
     for (const mode of [0o644, 0o640, 0o604]) {
@@ -592,11 +618,14 @@ describe("killed at any instant", () => {
       const before = requests.length;
       if (kill % 10 === 9) car.reboot(); // so that handshakes and resyncs are cut through as well
       const running = owner.start("set_charge_amps", [String(6 + (kill % 10))]);
-      // A third at any instant, a third around the request, a third when it has arrived and the answer is on its way.
-      if (kill % 3 === 0) await new Promise((resolve) => setTimeout(resolve, usual * (0.3 + 0.8 * Math.random())));
+      // A third at any instant, a third around the request, a third when it has arrived and the answer is on
+      // its way.
+      const instant = usual * (0.3 + 0.8 * Math.random());
+      if (kill % 3 === 0) await new Promise((resolve) => setTimeout(resolve, instant));
       else await running.said(/POST/).catch(() => undefined);
       const end = Date.now() + 2000;
-      while (kill % 3 === 2 && requests.length === before && running.child.exitCode === null && Date.now() < end) {
+      while (kill % 3 === 2 && requests.length === before && running.child.exitCode === null
+        && Date.now() < end) {
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
       await new Promise((resolve) => setTimeout(resolve, Math.random() * (kill % 3 === 1 ? 100 : 30)));
@@ -610,7 +639,8 @@ describe("killed at any instant", () => {
     await obeys(owner, 1, "11");
     assertNoCounterTwice(owner);
     // Each command that arrived was carried out once: no two of them had one counter, and none came again.
-    const uuids = requests.filter(({ body }) => body !== "").map((one) => messageIn(one).uuid?.toString("hex"));
+    const uuids = requests.filter(({ body }) => body !== "")
+      .map((one) => messageIn(one).uuid?.toString("hex"));
     assert.equal(new Set(uuids).size, uuids.length);
     assert.equal(car.executed.length <= countersIn(requests).length, true);
     assert.ok(midway >= 5, `only ${midway} of ${KILLS} were killed while a request was under way`);
@@ -618,4 +648,5 @@ describe("killed at any instant", () => {
   });
 });
 
-test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 200, String(outputsSearched())));
+test("the outputs were searched for secrets",
+  () => assert.ok(outputsSearched() > 200, String(outputsSearched())));

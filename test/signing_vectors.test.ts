@@ -1,7 +1,8 @@
-// The signing files of lib/ against the vectors of Tesla's reference: keys, messages byte for byte, answers opened,
-// session info believed or not, faults; and random and mutated bytes, which must end in an error of our own.
-// The numbers of what was checked are asserted, so that nothing is skipped. (The simulated car is checked against
-// the same vectors in car_vectors.test.ts, the table of commands against them in commands.test.ts.)
+// The signing files of lib/ against the vectors of Tesla's reference: keys, messages byte for byte, answers
+// opened, session info believed or not, faults; and random and mutated bytes, which must end in an error of
+// our own. The numbers of what was checked are asserted, so that nothing is skipped. (The simulated car is
+// checked against the same vectors in car_vectors.test.ts, the table of commands against them in
+// commands.test.ts.)
 import assert from "node:assert/strict";
 import { createDecipheriv, createECDH, createHash, type ECDH } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -10,7 +11,8 @@ import { Stop } from "../lib/command_line.ts";
 import { encodeCommand } from "../lib/encode_command.ts";
 import { RESYNC_FAULTS, stopForFault } from "../lib/faults.ts";
 import { checkSessionInfo, renewSession, type Session, type SessionInfo } from "../lib/session.ts";
-import { handshakeMessage, openAnswer, signedMessage, verdictOf, type Message, type Opened } from "../lib/signed_message.ts";
+import { handshakeMessage, openAnswer, signedMessage, verdictOf, type Message,
+  type Opened } from "../lib/signed_message.ts";
 import { fourBytes, hmac, metadata, sharedKey } from "../lib/vehicle_key.ts";
 import { bytesIn, decodeFields, encodeFields, numberIn, type Fields } from "../lib/wire.ts";
 
@@ -22,14 +24,16 @@ function load(name: string) {
 
 interface Key { private_scalar_hex: string; public_hex: string }
 interface Accepted {
-  id: string; title: string; vin: string; domain: string; domain_id: number; client_key: Key; vehicle_key: Key;
+  id: string; title: string; vin: string; domain: string; domain_id: number;
+  client_key: Key; vehicle_key: Key;
   shared_key_hex: string; command_key_hex: string; session_info_key_hex: string;
   handshake: { decoded: { clock_time: number; counter: number; epoch_hex: string }; request_uuid_hex: string;
     request_message_sorted_hex: string; routing_address_hex: string; response_message_hex: string;
     response_message_sorted_hex: string; session_info_hex: string; session_info_metadata_hex: string;
     session_info_tag_hex: string };
   request: { method: string; flags: number; epoch_in_message: boolean; counter: number; expires_at: number;
-    epoch_hex: string; metadata_hex: string; message_hex: string; message_sorted_hex: string; plaintext_hex: string;
+    epoch_hex: string; metadata_hex: string; message_hex: string; message_sorted_hex: string;
+    plaintext_hex: string;
     routing_address_hex: string; tag_hex: string; uuid_hex: string };
   response: { encrypted: boolean; fault: number; operation_status: number; message_hex: string;
     message_sorted_hex: string; plaintext_hex: string; request_uuid_present: boolean;
@@ -48,12 +52,14 @@ function keyOf(scalar: string): ECDH {
 }
 
 /** Names the vector that fails. */
-function each<T extends { id?: string; name?: string; title?: string }>(vectors: T[], check: (vector: T) => void): number {
+function each<T extends { id?: string; name?: string; title?: string }>(vectors: T[],
+  check: (vector: T) => void): number {
   for (const vector of vectors) {
     try {
       check(vector);
     } catch (error) {
-      throw new Error(`${vector.id ?? vector.name} ${vector.title ?? ""}: ${String(error)}`, { cause: error });
+      throw new Error(`${vector.id ?? vector.name} ${vector.title ?? ""}: ${String(error)}`,
+        { cause: error });
     }
   }
   return vectors.length;
@@ -78,7 +84,8 @@ test("K and the keys made of it, from both sides, zeros at the front included", 
     assert.equal(k.toString("hex"), vector.shared_key_hex);
     const fromCar = sharedKey(keyOf(vector.vehicle_key.private_scalar_hex), key.getPublicKey());
     assert.equal(fromCar.toString("hex"), vector.shared_key_hex);
-    // What hmac() derives: a tag over nothing under the derived key is the same as under the key of the vector.
+    // What hmac() derives: a tag over nothing under the derived key is the same as under the key of the
+    // vector.
     for (const [purpose, derived] of [["authenticated command", vector.command_key_hex],
       ["session info", vector.session_info_key_hex]] as const) {
       assert.equal(hmac(k, purpose, []).toString("hex"), hmacOf(hex(derived)).toString("hex"));
@@ -117,20 +124,23 @@ test("handshakes: the request byte for byte, the answer believed", () => {
       assert.equal(openAnswer(answer, message, vin, domain_id, Buffer.alloc(16)).fault, 0);
       const { counter, clock_time: clock, epoch_hex: epoch } = handshake.decoded;
       const vehicleKey = vehicle_key.public_hex;
-      assert.deepEqual(checkSessionInfo(answer, key, vin, message.uuid), { vehicleKey, epoch, counter, clock });
+      assert.deepEqual(checkSessionInfo(answer, key, vin, message.uuid),
+        { vehicleKey, epoch, counter, clock });
       // Not to another question of ours, not for another car.
       assert.throws(() => checkSessionInfo(answer, key, vin, Buffer.alloc(16, 1)), /tag/);
       assert.throws(() => checkSessionInfo(answer, key, `${vin.slice(0, 16)}x`, message.uuid), /tag/);
     }
     const covered = metadata([[0, Buffer.from([6])], [2, Buffer.from(vin)], [6, message.uuid]]);
     assert.equal(covered.toString("hex"), handshake.session_info_metadata_hex);
-    const tag = hmac(sharedKey(key, hex(vehicle_key.public_hex)), "session info", [covered, hex(handshake.session_info_hex)]);
+    const tag = hmac(sharedKey(key, hex(vehicle_key.public_hex)), "session info",
+      [covered, hex(handshake.session_info_hex)]);
     assert.equal(tag.toString("hex"), handshake.session_info_tag_hex);
   });
   assert.equal(checked, 104);
 });
 
-// A command as we send it: HMAC, the flag for an encrypted answer, the epoch in the message, a counter, a uuid.
+// A command as we send it: HMAC, the flag for an encrypted answer, the epoch in the message, a counter, a
+// uuid.
 function isOurs({ request }: Accepted): boolean {
   return request.method === "HMAC_PERSONALIZED" && request.flags === 2 && request.epoch_in_message
     && request.counter > 0 && request.uuid_hex !== "" && request.plaintext_hex !== "";
@@ -140,7 +150,8 @@ test("commands: every one of our kind byte for byte", () => {
   const checked = each(ACCEPT.filter(isOurs), (vector) => {
     const { request, vin, domain_id } = vector;
     const key = keyOf(vector.client_key.private_scalar_hex);
-    const made = signedMessage(vin, domain_id, hex(request.plaintext_hex), key, sessionOf(vector), request.expires_at,
+    const made = signedMessage(vin, domain_id, hex(request.plaintext_hex), key, sessionOf(vector),
+      request.expires_at,
       hex(request.uuid_hex), hex(request.routing_address_hex));
     assert.equal(made.tag.toString("hex"), request.tag_hex);
     assert.equal(made.bytes.toString("hex"), request.message_sorted_hex);
@@ -151,9 +162,11 @@ test("commands: every one of our kind byte for byte", () => {
 });
 
 test("commands of the other kinds: what the signature covers, and the tag", () => {
-  const checked = each(ACCEPT.filter((vector) => !isOurs(vector)), ({ request, vin, domain_id, shared_key_hex }) => {
+  const checked = each(ACCEPT.filter((vector) => !isOurs(vector)),
+    ({ request, vin, domain_id, shared_key_hex }) => {
     const type = request.method === "HMAC_PERSONALIZED" ? 8 : 5;
-    const items: [number, Buffer][] = [[0, Buffer.from([type])], [1, Buffer.from([domain_id])], [2, Buffer.from(vin)],
+    const items: [number, Buffer][] = [[0, Buffer.from([type])], [1, Buffer.from([domain_id])],
+      [2, Buffer.from(vin)],
       [3, hex(request.epoch_hex)], [4, fourBytes(request.expires_at)], [5, fourBytes(request.counter)]];
     if (request.flags !== 0) items.push([7, fourBytes(request.flags)]);
     const covered = metadata(items);
@@ -175,7 +188,8 @@ test("answers: opened with the same outcome, the car's verdict read", () => {
     for (const text of [response.message_hex, response.message_sorted_hex]) {
       const opened = openAnswer(decodeFields(hex(text)), sent, vin, domain_id, hex(vector.shared_key_hex));
       const { fault, operation_status: status } = response;
-      assert.deepEqual(opened, { fault, status, payload: hex(response.plaintext_hex), encrypted: response.encrypted });
+      assert.deepEqual(opened, { fault, status, payload: hex(response.plaintext_hex),
+        encrypted: response.encrypted });
     }
     if (response.encrypted) encrypted += 1;
     const { actionStatus, nominalError, commandStatus } = response.plaintext_decoded;
@@ -202,14 +216,17 @@ test("refusals: the fault is read, and session info that comes with it is believ
     const opened = openAnswer(answer, sent, vin, from, hex(vector.shared_key_hex));
     assert.equal(opened.fault, vector.fault);
     assert.equal(opened.encrypted, false);
-    if (from !== domain_id) assert.throws(() => openAnswer(answer, sent, vin, domain_id, hex(vector.shared_key_hex)));
+    if (from !== domain_id) {
+      assert.throws(() => openAnswer(answer, sent, vin, domain_id, hex(vector.shared_key_hex)));
+    }
     assert.equal(answer.has(15), vector.session_info_attached);
     if (!vector.session_info_attached) return;
     withInfo += 1;
     const key = keyOf(vector.client_key.private_scalar_hex);
     const info = checkSessionInfo(answer, key, vin, sent.uuid);
     assert.equal(info.vehicleKey, vector.vehicle_key.public_hex);
-    // A fault that comes with session info is one after which the command is signed anew, or 13 (a parameter).
+    // A fault that comes with session info is one after which the command is signed anew, or 13 (a
+    // parameter).
     assert.ok(RESYNC_FAULTS.includes(vector.fault) || vector.fault === 13, String(vector.fault));
   });
   assert.deepEqual({ checked, withInfo }, { checked: 41, withInfo: 37 });
@@ -222,7 +239,8 @@ interface ClientSide {
   client_after: { clock_about: number; counter: number; epoch_hex: string };
   changed: boolean; handshake: Accepted["handshake"]; message_hex: string; status: number;
   plaintext_hex: string; request_tag_hex: string; request_uuid_hex: string; routing_address_hex: string;
-  response_message_hex: string; response_message_sorted_hex: string; shared_key_hex: string; counters: number[];
+  response_message_hex: string; response_message_sorted_hex: string; shared_key_hex: string;
+  counters: number[];
 }
 
 const CLIENT_SIDE: ClientSide[] = load("client_side").vectors;
@@ -232,14 +250,16 @@ test("client side: every kind of vector is looked at", () => {
   const counts: Record<string, number> = {};
   for (const { kind } of CLIENT_SIDE) counts[kind] = (counts[kind] ?? 0) + 1;
   // The last kind does not arise: one request has one answer, which is read once.
-  assert.deepEqual(counts, { session_info_first: 15, session_info_update: 5, session_info_status: 3, response: 14,
+  assert.deepEqual(counts, { session_info_first: 15, session_info_update: 5, session_info_status: 3,
+    response: 14,
     response_counters: 5 });
 });
 
 test("client side: session info at first sight", () => {
   let stricter = 0;
   each(kinds("session_info_first"), (vector) => {
-    const check = (): SessionInfo => checkSessionInfo(answerWith(hex(vector.session_info_hex), hex(vector.tag_hex)),
+    const check = (): SessionInfo =>
+      checkSessionInfo(answerWith(hex(vector.session_info_hex), hex(vector.tag_hex)),
       keyOf(vector.client_key.private_scalar_hex), vector.vin, hex(vector.challenge_hex));
     if (vector.tesla_client_is_lax) {
       stricter += 1;
@@ -254,11 +274,13 @@ test("client side: session info that renews a session", () => {
   each(kinds("session_info_update"), (vector) => {
     const key = keyOf(vector.client_key.private_scalar_hex);
     const { handshake, client_before: before, client_after: after } = vector;
-    const first = checkSessionInfo(answerWith(hex(handshake.session_info_hex), hex(handshake.session_info_tag_hex)), key,
+    const first = checkSessionInfo(answerWith(hex(handshake.session_info_hex),
+      hex(handshake.session_info_tag_hex)), key,
       vector.vin, hex(handshake.request_uuid_hex));
     const old = { ...renewSession(undefined, first, key), counter: before.counter };
     assert.deepEqual([old.epoch, old.clock], [before.epoch_hex, before.clock_about]);
-    const check = (): SessionInfo => checkSessionInfo(answerWith(hex(vector.session_info_hex), hex(vector.tag_hex)), key,
+    const check = (): SessionInfo =>
+      checkSessionInfo(answerWith(hex(vector.session_info_hex), hex(vector.tag_hex)), key,
       vector.vin, hex(vector.challenge_hex));
     if (!vector.accept) return assert.throws(check, /tag/);
     const now = renewSession({ ...old, encrypted: true }, check(), key);
@@ -268,7 +290,8 @@ test("client side: session info that renews a session", () => {
     // The very same object where nothing may change.
     assert.equal(renewSession(old, check(), key) === old, !vector.changed);
     // Told again, nothing turns back.
-    assert.equal(renewSession({ ...now, counter: now.counter + 5 }, check(), key).counter === now.counter + 5, true);
+    assert.equal(renewSession({ ...now, counter: now.counter + 5 }, check(), key).counter === now.counter + 5,
+      true);
   });
 });
 
@@ -278,7 +301,8 @@ test("client side: session info of a key that is not paired", () => {
     const key = keyOf(vector.client_key.private_scalar_hex);
     const check = (): SessionInfo => checkSessionInfo(answer, key, vector.vin, hex(vector.challenge_hex));
     if (vector.status !== 1) return assert.throws(check, (error: Error) => !(error instanceof Stop));
-    assert.throws(check, (error: Stop) => error instanceof Stop && error.exitCode === 5 && error.message.includes("key"));
+    assert.throws(check, (error: Stop) => error instanceof Stop && error.exitCode === 5
+      && error.message.includes("key"));
   });
 });
 
@@ -301,7 +325,8 @@ function opensWith(vector: ClientSide, requestHash: Buffer): boolean {
 }
 
 test("client side: answers to a command", () => {
-  // In these the answer is a good one, and Tesla's client was given a wrong request hash: that one must not open it.
+  // In these the answer is a good one, and Tesla's client was given a wrong request hash: that one must not
+  // open it.
   const wrongHash: { [id: string]: (tag: Buffer) => Buffer } = {
     C050: (tag) => Buffer.concat([Buffer.from([8]), Buffer.alloc(tag.length, 1)]),
     C052: (tag) => Buffer.concat([Buffer.from([8]), tag]),
@@ -322,7 +347,8 @@ test("client side: answers to a command", () => {
       if (wrong) {
         note("hash");
         open();
-        assert.equal(opensWith(vector, Buffer.concat([Buffer.from([8]), tag]).subarray(0, domain === 2 ? 17 : 33)), true);
+        const right = Buffer.concat([Buffer.from([8]), tag]).subarray(0, domain === 2 ? 17 : 33);
+        assert.equal(opensWith(vector, right), true);
         assert.equal(opensWith(vector, wrong(tag)), false);
         assert.throws(() => open({ ...sent, tag: Buffer.alloc(32, 1) }), Error);
       } else if (vector.id === "C055") { // it names another request: Tesla's verdict is on the cipher alone
@@ -341,10 +367,12 @@ test("client side: answers to a command", () => {
 });
 
 test("faults: who may have been obeyed, who may be signed anew", () => {
-  const { vectors } = load("fault_classification") as { vectors: { fault: number; operation_status?: number; name?: string;
+  const { vectors } =
+    load("fault_classification") as { vectors: { fault: number; operation_status?: number; name?: string;
     error: { may_have_succeeded: boolean; should_retry: boolean; text: string } | null }[] };
   const checked = each(vectors, ({ fault, operation_status: status, error }) => {
-    if (fault === 0) return assert.equal(status !== undefined || error === null, true); // see signed.test.ts for statuses
+    // What a status without a fault leads to: signed.test.ts.
+    if (fault === 0) return assert.equal(status !== undefined || error === null, true);
     const stop = stopForFault(fault);
     assert.equal(stop.exitCode === 8, error?.may_have_succeeded);
     assert.equal([5, 6, 8].includes(stop.exitCode), true);
@@ -361,7 +389,8 @@ test("amps: the message of every vector", () => {
   const amps = vectors.filter(({ name }) => name.startsWith("setChargingAmpsAction"));
   each(amps, ({ name, hex: bytes }) => {
     const charging_amps = Number(name.split(" ")[1]);
-    const encode = (): string => encodeCommand("set_charging_amps", { charging_amps }).payload.toString("hex");
+    const encode = (): string => encodeCommand("set_charging_amps", { charging_amps })
+      .payload.toString("hex");
     if (charging_amps < 0) assert.throws(encode, Error);
     else assert.equal(encode(), bytes);
   });
@@ -381,7 +410,8 @@ test("the published figures", () => {
   assert.equal(sum, go.metadata_checksum.sha256_hex);
   const client = keyOf(md.client_key.private_scalar_hex);
   assert.equal(client.getPublicKey("hex"), md.client_key.public_uncompressed_hex);
-  assert.equal(sharedKey(client, hex(md.vehicle_key.public_uncompressed_hex)).toString("hex"), md.shared_key_K_hex);
+  assert.equal(sharedKey(client, hex(md.vehicle_key.public_uncompressed_hex)).toString("hex"),
+    md.shared_key_K_hex);
   const answer = answerWith(hex(md.session_info.session_info_hex), hex(md.session_info.tag_hex));
   const { decoded } = md.session_info;
   assert.deepEqual(checkSessionInfo(answer, client, md.vin, hex(md.session_info.request_uuid_hex)), {
@@ -390,7 +420,8 @@ test("the published figures", () => {
 });
 
 test("what is written is what is read", () => {
-  const fields = decodeFields(encodeFields([[1, 0], [2, 300], [3, -1], [4, Buffer.from("ab")], [5, "é"], [6, []],
+  const fields = decodeFields(encodeFields([[1, 0], [2, 300], [3, -1], [4, Buffer.from("ab")], [5, "é"],
+    [6, []],
     [7, { fixed32: 4294967295 }], [8, [[1, [[2, 5]]]]], [536870911, 1n]]));
   assert.equal(fields.get(1), 0n);
   assert.equal(numberIn(fields, 2), 300);
@@ -406,7 +437,8 @@ test("what is written is what is read", () => {
   // The last one of a number counts; eight bytes are read over.
   assert.equal(numberIn(decodeFields(hex("08010802")), 1), 2);
   assert.equal(numberIn(decodeFields(hex("1100000000000000ff0803")), 1), 3);
-  for (const bad of ["08", "0880", "0a05ab", "0b", "0c", "0e", "00", "0d000000", "0900000000", "08ffffffffffffffffffff01",
+  for (const bad of ["08", "0880", "0a05ab", "0b", "0c", "0e", "00", "0d000000", "0900000000",
+    "08ffffffffffffffffffff01",
     "0affffffffffffffffff01", "808080801000"]) {
     assert.throws(() => decodeFields(hex(bad)), (error: Error) => error.constructor === Error, bad);
   }
@@ -464,7 +496,8 @@ test("random and mutated bytes end in an error of our own, and are never believe
   const begin = performance.now();
   for (let round = 0; round < rounds; round += 1) {
     const { handshake, response, shared_key_hex: k, vin, domain_id } = round % 4 === 3 ? vcsec : vector;
-    const sources = [hex(handshake.response_message_hex), hex(response.message_hex), hex(response.plaintext_hex)];
+    const sources = [hex(handshake.response_message_hex), hex(response.message_hex),
+      hex(response.plaintext_hex)];
     let bytes = round % 5 === 0 ? Buffer.from(Array.from({ length: random(80) }, () => random(256)))
       : mutate(sources[round % 3] ?? Buffer.alloc(0), random);
     for (let more = random(4) === 0 ? 2 : 0; more > 0; more -= 1) bytes = mutate(bytes, random);
@@ -472,7 +505,8 @@ test("random and mutated bytes end in an error of our own, and are never believe
     if (!fields) continue;
     counts.read += 1;
     attempt(() => verdictOf(bytes, domain_id));
-    const opened = attempt(() => openAnswer(fields, sentOf(round % 4 === 3 ? vcsec : vector), vin, domain_id, hex(k)));
+    const opened = attempt(() => openAnswer(fields, sentOf(round % 4 === 3 ? vcsec : vector), vin, domain_id,
+      hex(k)));
     if (opened) counts.opened += 1;
     // What says that it is encrypted is the car's own payload to the byte, or it is not opened.
     if (opened?.encrypted) assert.equal(opened.payload.toString("hex"), response.plaintext_hex);
@@ -483,14 +517,16 @@ test("random and mutated bytes end in an error of our own, and are never believe
   }
   const seconds = (performance.now() - begin) / 1000;
   context.diagnostic(`${JSON.stringify(counts)} in ${seconds.toFixed(1)} s`);
-  assert.equal(counts.read > rounds / 10 && counts.refused > rounds / 2 && counts.opened > 100 && counts.believed > 100, true);
+  assert.equal(counts.read > rounds / 10 && counts.refused > rounds / 2 && counts.opened > 100
+    && counts.believed > 100, true);
   assert.equal(seconds < 30, true);
 });
 
 test("hostile sizes and depths take no time", () => {
   const begin = performance.now();
   const deep = (byte: number): Buffer => Buffer.alloc(99_999, byte);
-  const sent: Message = { bytes: Buffer.alloc(0), uuid: Buffer.alloc(16), address: Buffer.alloc(16), tag: Buffer.alloc(32) };
+  const sent: Message = { bytes: Buffer.alloc(0), uuid: Buffer.alloc(16), address: Buffer.alloc(16),
+    tag: Buffer.alloc(32) };
   const k = Buffer.alloc(16);
   for (const bytes of [deep(0x0a), deep(0x0b), deep(0xff), deep(0x80), deep(0x08), deep(0)]) {
     for (const run of [() => decodeFields(bytes), () => verdictOf(bytes, 3), () => verdictOf(bytes, 2),

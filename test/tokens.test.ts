@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { damages } from "../simulator/failure_kinds.ts";
-import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner, type Result } from "./harness.ts";
+import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner,
+  type Result } from "./harness.ts";
 
 const FILE = "tesla_token.json";
 const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";
@@ -49,11 +50,13 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assert.equal(result.stdout, "");
     assert.deepEqual(calls(result.requests), [TOKEN]);
     const form = Object.fromEntries(new URLSearchParams(result.requests[0]?.body));
-    assert.deepEqual(form, { grant_type: "refresh_token", client_id: CLIENT_ID, refresh_token: before.refresh_token });
+    assert.deepEqual(form, { grant_type: "refresh_token", client_id: CLIENT_ID,
+      refresh_token: before.refresh_token });
     assert.equal(result.requests[0]?.headers.authorization, undefined);
     assertTidy(owner);
     const { obtained_at: obtained, ...after } = owner.token();
-    assert.deepEqual(Object.keys(after), ["access_token", "refresh_token", "id_token", "expires_in", "token_type"]);
+    assert.deepEqual(Object.keys(after), ["access_token", "refresh_token", "id_token", "expires_in",
+      "token_type"]);
     assert.equal(Math.abs(Date.parse(String(obtained)) - Date.now()) < 60_000, true);
     assert.equal(after.refresh_token, owner.simulator.account.chains[0]?.current);
     assertEnd(await owner.run("read_charge"), 0);
@@ -137,11 +140,13 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assertEnd(await owner.run("read_charge"), 0);
   });
 
-  ownerTest("a token file that cannot be used: exit 4, names the next command, sends nothing", {}, async (owner) => {
+  ownerTest("a token file that cannot be used: exit 4, names the next command, sends nothing",
+    {}, async (owner) => {
     const good = owner.token();
     const files = ["", "{", "null", "[]", "{}", JSON.stringify({ access_token: good.access_token }),
       JSON.stringify({ ...good, refresh_token: "" }), JSON.stringify({ ...good, access_token: "a b" }),
-      JSON.stringify({ ...good, access_token: 12_345_678 }), JSON.stringify({ ...good, refresh_token: ["a"] }),
+      JSON.stringify({ ...good, access_token: 12_345_678 }),
+      JSON.stringify({ ...good, refresh_token: ["a"] }),
       JSON.stringify({ ...good, access_token: `${good.access_token}\r\nx-evil: 1` }),
       JSON.stringify({ error: "login_required" }), `${JSON.stringify(good).slice(0, -30)}`];
     for (const text of files) {
@@ -161,14 +166,16 @@ describe("refresh_token", { concurrency: 3 }, () => {
     const results = await Promise.all([1, 2, 3].map(() => owner.run("refresh_token")));
     for (const result of results) assertEnd(result, 0);
     const sent = owner.simulator.requests.filter(({ path }) => path.endsWith("/token"));
-    // Whoever comes when the first has ended reads the new token, and may swap it again: never the same one twice.
+    // Whoever comes when the first has ended reads the new token, and may swap it again: never the same one
+    // twice.
     const tokens = sent.map(({ body }) => new URLSearchParams(body).get("refresh_token"));
     assert.equal(new Set(tokens).size, tokens.length);
     assert.equal(owner.token().refresh_token, owner.simulator.account.chains[0]?.current);
     assertTidy(owner);
   });
 
-  ownerTest("a lock of a run that is gone is taken over, one of a living run is waited for", {}, async (owner) => {
+  ownerTest("a lock of a run that is gone is taken over, one of a living run is waited for",
+    {}, async (owner) => {
     owner.write(`${FILE}.lock`, "99999999");
     owner.write(`${FILE}.new`, "half of a fi");
     assertEnd(await owner.run("refresh_token"), 0);
@@ -224,7 +231,8 @@ describe("refresh_token", { concurrency: 3 }, () => {
 
   ownerTest("tokens of odd shapes in the answer are not saved", {}, async (owner) => {
     const before = owner.read(FILE);
-    const odd: Record<string, unknown>[] = [{ access_token: null }, { access_token: 5 }, { refresh_token: ["x"] },
+    const odd: Record<string, unknown>[] = [{ access_token: null }, { access_token: 5 },
+      { refresh_token: ["x"] },
       { access_token: "a b" }, { refresh_token: "a\nb" }, { access_token: "" }, { refresh_token: { a: 1 } }];
     for (const [index, change] of odd.entries()) {
       const name = `odd_${index}`;
@@ -255,9 +263,11 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assert.equal(owner.has(`${FILE}.lock`), false);
   });
 
-  if (process.platform !== "win32") ownerTest("a full disk is found before the token is spent", {}, async (owner) => {
+  if (process.platform !== "win32") ownerTest("a full disk is found before the token is spent",
+    {}, async (owner) => {
     const before = owner.read(FILE);
-    assertEnd(await owner.run("refresh_token", ["--help"]), 0); // warms the loader's cache, which has files too
+    // First what warms the loader's cache, which has files too.
+    assertEnd(await owner.run("refresh_token", ["--help"]), 0);
     const result = await owner.run("refresh_token", [], { fileLimit: 8 });
     assertEnd(result, 1, "nothing was sent");
     assert.deepEqual(result.requests, []);
@@ -266,7 +276,8 @@ describe("refresh_token", { concurrency: 3 }, () => {
 
   ownerTest("the settings are checked first", {}, async (owner) => {
     const before = owner.read(FILE);
-    for (const [name, value] of [["TESLA_CLIENT_ID", ""], ["TESLA_REGION", "usa"], ["TESLA_REGION", ""]] as const) {
+    const wrong = [["TESLA_CLIENT_ID", ""], ["TESLA_REGION", "usa"], ["TESLA_REGION", ""]] as const;
+    for (const [name, value] of wrong) {
       owner.setSettings({ [name]: value });
       const result = await owner.run("refresh_token");
       assertEnd(result, 5, name);
@@ -291,4 +302,5 @@ describe("refresh_token", { concurrency: 3 }, () => {
   });
 });
 
-test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 70, String(outputsSearched())));
+test("the outputs were searched for secrets",
+  () => assert.ok(outputsSearched() > 70, String(outputsSearched())));
