@@ -399,7 +399,7 @@ describe("set_charge_amps, rest", { concurrency: 3 }, () => {
         assert.equal(result.requests.length, 1);
       }
       // Two of them in the script itself.
-      for (const [reason, code] of [["not_charging", 0], ["disconnected", 6]] as const) {
+      for (const [reason, code] of [["already_set", 0], ["disconnected", 6]] as const) {
         owner.simulator.clear();
         owner.simulator.fail(`reason:${reason}`);
         const result = await owner.run("set_charge_amps", ["10"]);
