@@ -1,9 +1,11 @@
-// For the tests of the scripts: a simulated Tesla, a folder like an owner's, and the scripts as child processes
-// (or, for long lists of cases, their files of lib/ inside this process).
+// For the tests of the scripts: a simulated Tesla, a folder like an owner's, and the scripts as child
+// processes (or, for long lists of cases, their files of lib/ inside this process).
 //
-// After every run it looks for each secret of the fixtures in what was printed, for control characters and for
-// stack traces, and it demands one "error: …" line when the exit code is not 0; when a case ends, no request may
-// have come that the simulator did not expect. It starts no script by itself, and no test is in here.
+// After every run it looks for each secret of the fixtures in what was printed, for control characters and
+// for stack traces, and it demands one "error: …" line when the exit code is not 0; when a case ends, no
+// request may have come that the simulator did not expect. It starts no script by itself; no test is in here.
+//
+// An assert.ok without a message is slow to fail under tsx: Node then searches the file for its words.
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
