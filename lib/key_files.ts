@@ -53,6 +53,7 @@ export function readPublicKey(): { pem: string; point: string } {
     const pem = readFileSync(PUBLIC_KEY_FILE, "utf8");
     return { pem, point: pointIn(pem) };
   } catch (error) {
-    throw new Stop(5, `${PUBLIC_KEY_FILE} cannot be used: ${messageOf(error)}; run generate_key`);
+    throw new Stop(5, `${PUBLIC_KEY_FILE} cannot be used: ${messageOf(error)}; no pair yet: generate_key; `
+      + "only this half is gone: openssl ec -in private-key.pem -pubout -out public-key.pem");
   }
 }

@@ -20,7 +20,8 @@ const flag = { type: "boolean" as const };
 const { options } = readArguments(import.meta.filename, { free: flag, json: flag, "skip-check": flag });
 const { step, end } = startChecklist(options.json === true);
 const free = options.free === true;
-say(`not billed: the key on your domain, a partner token, the key that Tesla has on file
+const own = options["skip-check"] === true ? "" : "the key on your domain, ";
+say(`not billed: ${own}a partner token, the key that Tesla has on file
 ${free ? "left out" : "billed"}: the list of your cars ($0.002), fleet_status ($0.002)`);
 function need(isRight: boolean, mend: string, exitCode = 5): void {
   if (!isRight) throw new Stop(exitCode, mend);
@@ -41,8 +42,9 @@ await step("settings", () => {
 });
 let point = "";
 await step("key pair", () => {
+  const own = readPrivateKey().getPublicKey("hex");
   point = readPublicKey().point;
-  const isPair = readPrivateKey().getPublicKey("hex") === point;
+  const isPair = own === point;
   need(isPair, "public-key.pem does not belong to private-key.pem; copy the right pair here");
   return "P-256, both halves of one pair";
 });
@@ -50,7 +52,8 @@ await step("file modes", () => {
   const files = [PRIVATE_KEY_FILE, TOKEN_FILE].filter((file) => existsSync(file));
   const open = files.filter((file) => (statSync(file).mode & 0o077) !== 0).join(" ");
   need(open === "" || process.platform === "win32", `others here can read ${open}; run: chmod 600 ${open}`);
-  return "only you can read your key and tokens";
+  const note = existsSync(".env") && (statSync(".env").mode & 0o077) !== 0 ? "; better: chmod 600 .env" : "";
+  return `only you can read your key and tokens${note}`;
 });
 
 // Step 2: your domain and your app.
@@ -84,8 +87,9 @@ await step("login", () => {
 await step("scopes", () => {
   const { scopes } = claimsOf(readToken());
   const missing = settings.TESLA_SCOPES.split(" ").filter((scope) => !scopes.includes(scope)).join(" ");
-  need(missing === "", `not granted: ${missing}; run get_token --force and tick every box`);
-  return scopes.join(" ");
+  const isGranted = missing === "" || scopes.length === 0;
+  need(isGranted, `not granted: ${missing}; run get_token --force and tick every box`);
+  return scopes.join(" ") || "not told";
 });
 await step("region", () => {
   const { region } = claimsOf(readToken());
