@@ -279,7 +279,7 @@ const BREAKS: Break[] = [
       mends: ["larger than 1 MiB"] },
 
   { step: "app", title: "a wrong secret",
-    breaks: (owner) => owner.setSettings({ TESLA_CLIENT_SECRET: "ta-secret.not-the-right-one" }),
+    breaks: (owner) => owner.setSettings({ TESLA_CLIENT_SECRET: "ta-secret.wrong" }),
     mends: ["TESLA_CLIENT_SECRET", "copy both anew"] },
   { step: "app", title: "an app that Tesla refuses",
     breaks: (owner) => owner.simulator.fail("partner_invalid_audience"),
