@@ -10,7 +10,7 @@ import { EXPLANATIONS } from "../lib/explanations.ts";
 import { stopForFault } from "../lib/faults.ts";
 import { PRICES } from "../simulator/bill.ts";
 import { closureOf, headerOf, type Texts } from "./project_rules.ts";
-import { denoLines } from "./sandbox_lines.ts";
+import { denoLines, nodeLines } from "./sandbox_lines.ts";
 
 export const PROJECT = new URL("../", import.meta.url);
 export const MISSION = [
@@ -283,6 +283,7 @@ export function generatedParts(files: Texts): Record<string, string> {
     scripts: scriptTable(files),
     "reading order": readingOrder(files),
     costs: costs(),
+    "node lines": nodeLines(files),
     "deno lines": denoLines(files),
     troubleshooting: troubleshooting(),
     faults: faults(),

@@ -10,7 +10,8 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN } from "../simulator/world.ts";
-import { headerOf } from "./project_rules.ts";
+import { auditedFiles } from "./readme_tables.ts";
+import { nodeArguments, sandboxOf } from "./sandbox_lines.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const RUNTIMES = join(PROJECT, "node_modules/.cache/runtimes/node_modules");
@@ -40,11 +41,11 @@ after(async () => {
 
 function run(name: string, node: string, script: string, words: string[], leftOut = ""): Promise<{ code: number; said: string }> {
   const path = `scripts/${script}.ts`;
-  const { reads, writes } = headerOf(path, readFileSync(join(PROJECT, path), "utf8"));
-  const grant = (kind: string, files: string[]): string[] =>
-    files.filter((file) => file !== leftOut).map((file) => `--allow-fs-${kind}=${join(folder, file)}`);
-  const parameters = ["--permission", "--no-warnings", `--allow-fs-read=${PROJECT}`, `--allow-fs-read=${simulator.caFile}`,
-    ...grant("read", reads), ...grant("write", writes), ...(name === "node26" ? ["--allow-net"] : []),
+  const sandbox = sandboxOf(path, auditedFiles());
+  const keep = (files: string[]): string[] => files.filter((file) => file !== leftOut);
+  const own = nodeArguments({ ...sandbox, reads: keep(sandbox.reads), writes: keep(sandbox.writes) }, PROJECT);
+  const parameters = [...own, "--no-warnings", `--allow-fs-read=${join(PROJECT, "simulator")}`,
+    `--allow-fs-read=${simulator.caFile}`, ...(name === "node26" ? ["--allow-net"] : []),
     `--import=${join(PROJECT, "simulator/preload.mjs")}`, join(PROJECT, path), ...words];
   const environment = { ...process.env, ...simulator.env, NODE_OPTIONS: "" };
   const child = spawn(node, parameters, { cwd: folder, env: environment, stdio: ["ignore", "pipe", "pipe"] });
@@ -53,13 +54,15 @@ function run(name: string, node: string, script: string, words: string[], leftOu
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (part: Buffer) => {
       said += part.toString();
+      if (said.includes("Ctrl-C ends")) child.kill(); // serve_public_key
       const [address] = /https:\/\/auth\S+(?=\n)/.exec(said) ?? [];
       if (!address || visited) return;
       visited = true;
       void simulator.consent(address).then((back) => fetch(back));
     });
   }
-  return new Promise((resolve) => child.on("close", (code) => resolve({ code: code ?? -1, said })));
+  return new Promise((resolve) => child.on("close", (code, signal) =>
+    resolve({ code: signal === "SIGTERM" ? 0 : code ?? -1, said })));
 }
 
 describe("node --permission", () => {
@@ -72,7 +75,7 @@ describe("node --permission", () => {
   for (const [name, node] of found) {
     test(`${name}: every script runs with what its header states`, { timeout: 120_000 }, async () => {
       for (const file of ["private-key.pem", "public-key.pem", "tesla_session.json"]) rmSync(join(folder, file), { force: true });
-      const jobs: [string, ...string[]][] = [["generate_key"], ["register_partner"], ["get_token", "--force"], ["list_vehicles"],
+      const jobs: [string, ...string[]][] = [["generate_key"], ["serve_public_key"], ["register_partner"], ["get_token", "--force"], ["list_vehicles"],
         ["read_charge"], ["refresh_token"], ["set_charge_amps", "11"], ["send_command", "charge_stop"],
         ["call_api", "GET", "/api/1/products"], ["check_setup"], ["wake_up"]];
       for (const [script, ...words] of jobs) {

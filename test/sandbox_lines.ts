@@ -1,5 +1,5 @@
-// The command lines that hold each script to its header, derived from the header and from nothing else but
-// the names of the settings that the script reads, for Deno. test/deno.test.ts runs them, and `npm run
+// The command lines that hold each script to its header, derived from the header and, for Deno, from the names
+// of the settings that the script reads. test/sandbox.test.ts and test/deno.test.ts run them, and `npm run
 // readme` prints them into README.md. It runs nothing itself.
 import { FLEET_API, TOKEN_HOST } from "../lib/hosts.ts";
 import { closureOf, headerOf, type Texts } from "./project_rules.ts";
@@ -64,6 +64,25 @@ export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}
     ...list("write", writes),
     ...list("env", [...settings, ...(online ? UNDICI_NAMES : [])]),
   ];
+}
+
+/** Arguments of `node --permission`. `project` is the folder in which the code lies; Node has no list of hosts. */
+export function nodeArguments({ reads, writes }: Pick<Sandbox, "reads" | "writes">, project = ""): string[] {
+  const code = ["lib", "scripts", "node_modules", "package.json"].map((name) => project + name);
+  return [
+    "--permission",
+    ...[...code, ...reads].map((file) => `--allow-fs-read=${file}`),
+    ...writes.map((file) => `--allow-fs-write=${file}`),
+  ];
+}
+
+/** One line for each script; what all of them need is named once. */
+export function nodeLines(files: Texts): string {
+  const common = nodeArguments({ reads: [], writes: [] });
+  const lines = [...files.keys()]
+    .filter((path) => path.startsWith("scripts/"))
+    .map((script) => `run ${nodeArguments(sandboxOf(script, files)).slice(common.length).join(" ")} ${script}`);
+  return ["```", `run() { node ${common.join(" ")} "$@"; }`, "", ...lines, "```"].join("\n");
 }
 
 function quoted(word: string): string {
