@@ -60,8 +60,7 @@ function cutOut(text: string, ask: Ask): string {
 
 // What an error answer says: Tesla's own words, and the txid that Tesla's support asks for.
 function wordsOf(body: string, txid: unknown): string {
-  if (/^\s*</.test(body)) return "a web page";
-  let words: unknown[] = [body.trim()];
+  let words: unknown[] = [/^\s*</.test(body) ? "a web page" : body.trim()];
   try {
     const json = Object(JSON.parse(body)) as Record<string, unknown>;
     words = [json.error, json.error_description, json.messages, json.referenceID ?? json.error_uri];

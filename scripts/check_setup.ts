@@ -122,7 +122,7 @@ await step("virtual key", async () => {
   need(isPlain || !isRest, "this car takes only signed commands: set TESLA_COMMANDS=signed");
   need(isRest || isPaired || !isPlain, "this car takes plain commands: set TESLA_COMMANDS=rest");
   need(isRest || isPaired, `not on the car: open ${PAIRING_PAGE}${settings.TESLA_DOMAIN} on your phone`);
-  return `${isRest ? "not needed" : "on the car"}; firmware ${car.firmware_version}`;
+  return `${isRest ? "not needed" : "on the car"}; firmware ${car.firmware_version ?? "unknown"}`;
 }, free);
 await step("session", () => {
   if (!existsSync(SESSION_FILE)) return "none yet: the first command takes 2 requests";

@@ -47,8 +47,8 @@ Open this address, log in, and tick every box:
 
 ${LOGIN_PAGE[settings.TESLA_REGION]}?${String(question).replaceAll("+", "%20")}
 
-Then wait; or, if the browser ends at a page that cannot be shown, paste that page's whole address here and
-press Enter. If Tesla's page says "No policy rules", run register_partner first. Ctrl-C cancels.`);
+Then wait; or, if the browser ends at a page that cannot be shown, paste its whole address and press Enter.
+If Tesla says "No policy rules": register_partner. "redirect_uri": add yours to your app. Ctrl-C cancels.`);
 
 // Step 3: Tesla's answer, from the browser or pasted.
 const { code, tellBrowser } = await loginAnswer(settings.TESLA_REDIRECT_URI, state);

@@ -365,7 +365,7 @@ describe("beside the table", { concurrency: 3 }, () => {
       await useRedirect(owner);
       const { running, address } = await startLogin(owner);
       await assert.rejects(owner.simulator.consent(address), /No policy rules/);
-      assert.match(running.stderr(), /No policy rules", run register_partner/);
+      assert.match(running.stderr(), /No policy rules": register_partner/);
       running.child.kill("SIGINT");
       assertEnd(await running.ended, 2, "cancelled");
     });
@@ -406,6 +406,9 @@ describe("beside the table", { concurrency: 3 }, () => {
   ownerTest("a firewall's page with status 200 is named as one", {}, async (owner) => {
     owner.simulator.fail("html_firewall");
     assertEnd(await owner.run("read_charge"), 1, "web page", "firewall");
+    owner.simulator.clear();
+    owner.answer("/vehicle_data", 403, "<html>blocked</html>");
+    assertEnd(await owner.run("read_charge"), 1, "web page", "firewall", /txid [0-9a-f]{32}/);
   });
 
   const PAIRS: [Region, Region][] = [["na", "eu"], ["eu", "na"]];

@@ -194,10 +194,8 @@ function troubleshooting(): string {
   const rows = EXPLANATIONS.map(([place, status, text, exit, means, todo]) => {
     const number = status > 0 ? String(status) : "";
     const seen = [number, text === "" ? "" : `"${text}"`].filter((word) => word !== "").join(" ");
-    return (
-      `| ${seen || (status === 0 ? "no answer" : "any other answer")} | ${where[place] ?? place} | ${means} ` +
-      `| ${todo} | ${exit} |`
-    );
+    const none = status === 0 && place !== "login page" ? "no answer" : "any other answer";
+    return `| ${seen || none} | ${where[place] ?? place} | ${means} | ${todo} | ${exit} |`;
   });
   return ["| you see | from | it means | do this | exit |", "|---|---|---|---|---|", ...rows].join("\n");
 }
