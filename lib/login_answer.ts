@@ -15,7 +15,7 @@ const LOOPBACK: Record<string, string[]> = {
 
 export interface LoginAnswer {
   code: string; // the authorization code
-  tellBrowser: (status: number, text: string) => Promise<void>; // it waits to hear how the login ended
+  tellBrowser: (status: number, text: string) => Promise<void>; // to be called once: it waits for the end
 }
 
 function isSame(text: string, other: string): boolean {
@@ -35,17 +35,18 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
   let isDecided = false;
 
   async function judge(query: URLSearchParams, page?: ServerResponse): Promise<void> {
-    const tellBrowser = async (status: number, text: string): Promise<void> => {
+    const tell = async (status: number, text: string): Promise<void> => {
       if (page) await answerPage(page, status, text);
     };
+    const tellBrowser = (status: number, text: string): Promise<void> => tell(status, text).then(close);
     const ours = isSame(query.get("state") ?? "", state);
     const refusal = `${query.get("error") ?? ""} ${query.get("error_description") ?? ""}`.trim();
     const code = ours ? query.get("code") ?? "" : "";
     if (isDecided) {
-      await tellBrowser(404, "There is nothing here.");
+      await tell(404, "There is nothing here.");
     } else if (refusal !== "" && (ours || !query.has("state"))) { // Tesla's errors may come without state
       isDecided = true;
-      await tellBrowser(400, "Tesla did not log you in. The terminal says why.");
+      await tell(400, "Tesla did not log you in. The terminal says why.");
       const { exit, means, todo } = explain("login page", 0, refusal);
       giveUp(new Stop(exit, `${means}: Tesla's page says "${refusal}"; ${todo}`));
     } else if (code !== "") {
@@ -53,7 +54,7 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
       decide({ code, tellBrowser });
     } else {
       say("that is not the answer to this login: its state or its code is not right; still waiting");
-      await tellBrowser(400, "This is not the answer to the login that the terminal waits for.");
+      await tell(400, "This is not the answer to the login that the terminal waits for.");
     }
   }
 
@@ -74,7 +75,6 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
   try {
     return await decided;
   } finally {
-    close();
     clearTimeout(timer);
     process.off("SIGINT", cancel);
     pasted.close();

@@ -6,13 +6,14 @@ import { messageOf, Stop } from "./command_line.ts";
 const LIMITS = { headersTimeout: 3000, requestTimeout: 3000, connectionsCheckingInterval: 500 };
 
 /** Listens on `port` of the loopback addresses (127.0.0.1, ::1; one that this machine lacks is left out)
- * and hands every request to `visit`. Returns the function that closes it. Throws Stop 1 when the port is
- * in use. */
+ * and hands every request to `visit`. Returns the function that ends it, together with every connection.
+ * Throws Stop 1 when the port is in use. */
 export async function listenOnLoopback(addresses: string[], port: number, visit: RequestListener):
   Promise<() => void> {
   const servers: Server[] = [];
   for (const host of addresses) {
     const server = createServer(LIMITS, visit);
+    server.maxRequestsPerSocket = 1; // a second one on the same connection is refused
     try {
       await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
       servers.push(server);
@@ -22,7 +23,7 @@ export async function listenOnLoopback(addresses: string[], port: number, visit:
         + "another one (--port; or TESLA_REDIRECT_URI, also on developer.tesla.com)");
     }
   }
-  return () => servers.forEach((server) => server.close().closeIdleConnections());
+  return () => servers.forEach((server) => server.close().closeAllConnections());
 }
 
 /** Answers with a short page (plain text, kept by no cache, nothing of the request in it) and waits until it
