@@ -56,7 +56,7 @@ export function showCommand(command: Command): void {
  * reason when it refuses, 8 when nobody knows whether it has done it. */
 export async function sendCommand(command: Command, bearer: string): Promise<number> {
   const { settings, url, proxy } = readWay(command.name);
-  let verdict: { result?: unknown; reason?: unknown };
+  let verdict: { result?: unknown; reason?: unknown; doubtful?: unknown };
   let requests = 1;
   if (settings.TESLA_COMMANDS === "signed") {
     const sent = await sendSigned(url, bearer, settings.TESLA_VIN, command);
@@ -70,7 +70,11 @@ export async function sendCommand(command: Command, bearer: string): Promise<num
   const told = String(verdict.reason ?? "").replace(/^(car|vcsec) could not execute command: /, "");
   const reason = clean(told).slice(0, 200);
   const isSo = [...ALREADY, ...(ALREADY_SO[command.name] ?? [])].includes(reason);
-  if (!verdict.result && !isSo) {
+  const isGood = verdict.result || isSo;
+  if (isGood && verdict.doubtful === true) {
+    throw lostAnswer("the car says done, but not encrypted as it has answered before");
+  }
+  if (!isGood) {
     throw new Stop(reason === "unsigned_cmds_hardlocked" ? 5 : 6,
       `the car refused: ${reason || "it gave no reason"}; ${ADVICE[reason] ?? "that is the car's own word"}`);
   }

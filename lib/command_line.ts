@@ -25,7 +25,7 @@ export function clean(text: string): string {
 
 /** JSON as Tesla sent it, fit for a terminal: control and direction characters are written as \uXXXX. */
 export function jsonText(value: unknown): string {
-  const unfit = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+  const unfit = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
   return JSON.stringify(value, null, 2).replace(unfit, (character) =>
     `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -2,6 +2,7 @@
 // row that fits an answer counts. Sources: Tesla's pages, and what owners met.
 // https://developer.tesla.com/docs/fleet-api/getting-started/conventions
 import { FLEET_API, PAIRING_PAGE } from "./hosts.ts";
+import { withDomain } from "./settings.ts";
 
 const ANY = -1; // any status; 0 is for no answer at all
 const LOGIN = "login page"; // what your browser meets; no address that a script calls
@@ -65,6 +66,7 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
     "move private-key.pem and public-key.pem away; run generate_key; publish; run register_partner"],
   [REGISTER, 422, "domain has", 5, "another app has registered this domain", "give each app its own domain"],
   [REGISTER, 422, "", 5, "Tesla refuses the registration", "read Tesla's text, and search for it"],
+  [REGISTER, 401, "", 5, "Tesla refuses the app's token", "check TESLA_REGION, then run it again"],
   [REGISTER, 404, "", 5, "Tesla has no key on file for TESLA_DOMAIN in this region", "run register_partner"],
 
   ["", 401, "mobile_access_disabled", 5, "mobile access is off", "allow it in the car: Controls, Safety"],
@@ -112,5 +114,5 @@ export function explain(address: string, status: number, text: string):
   if (!fits) return { exit: 6, means: "Tesla refused the request", todo: "read Tesla's text" };
   const region = Object.keys(FLEET_API).find((name) => text.includes(FLEET_API[name]));
   const [, , , exit, means, todo] = fits;
-  return { exit, means, todo: status === 421 && region ? `set TESLA_REGION=${region}` : todo };
+  return { exit, means, todo: status === 421 && region ? `set TESLA_REGION=${region}` : withDomain(todo) };
 }

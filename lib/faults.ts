@@ -1,6 +1,7 @@
 // Why a car refuses a signed command (protocol: section 7): fault, exit code, what it means and what to do.
 import { Stop } from "./command_line.ts";
 import { PAIRING_PAGE } from "./hosts.ts";
+import { withDomain } from "./settings.ts";
 
 export const RESYNC_FAULTS = [5, 6, 15, 17, 20]; // our session is out of date, and the car sends the new one
 
@@ -19,13 +20,14 @@ const FAULTS: Record<number, [number, string]> = {
   14: [5, "the car has no room for another key; remove one in the car (Locks)"],
   15: [6, "the car has rebooted since; run it again"],
   17: [6, "the command came too late; check this machine's clock, then run it again"],
-  20: [6, "the car's clock and ours differ; check this machine's clock, then run it again"],
+  20: [6, "the car's clock and ours differ; check this machine's clock, then run it again; if it stays so, "
+    + "delete tesla_session.json"],
   21: [5, "mobile access is off; allow it in the car: Controls, Safety"],
   25: [8, "the car has probably done it, but could not say so; look with read_charge before you repeat it"],
 };
 
-/** The error for a fault of the car's. */
-export function stopForFault(fault: number): Stop {
+/** The error for a fault of the car's, or for what comes to the same. */
+export function stopForFault(fault: number, found = `fault ${fault}`): Stop {
   const [exitCode, words] = FAULTS[fault] ?? [6, "see MessageFault_E in Tesla's vehicle-command repository"];
-  return new Stop(exitCode, `the car answers with fault ${fault}: ${words}`);
+  return new Stop(exitCode, `the car answers with ${found}: ${withDomain(words)}`);
 }

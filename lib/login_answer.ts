@@ -58,7 +58,9 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
     }
   }
 
-  const end = (why: string) => (): void => giveUp(new Stop(2, `${why}; nothing was saved`));
+  const end = (why: string) => (): void => {
+    if (!isDecided) giveUp(new Stop(2, `${why}; nothing was saved`));
+  };
   const cancel = end("login cancelled");
   process.once("SIGINT", cancel);
   const close = await listenOnLoopback(addresses, Number(redirect.port || 80), (request, response) => {
@@ -70,7 +72,10 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
   });
   const timer = setTimeout(end(`no answer within ${MINUTES} minutes`), MINUTES * 60_000);
   const pasted = createInterface({ input: process.stdin });
-  pasted.on("line", (line) => void judge(new URLSearchParams(line.trim().replace(/^.*\?/, ""))));
+  pasted.on("line", (line) => {
+    const query = line.replace(/^.*\?/, "").replace(/^["'<\s]+|["'>#\s].*$/g, ""); // some paste it in quotes
+    void judge(new URLSearchParams(query));
+  });
   if (addresses.length === 0) pasted.on("close", end("nothing was pasted"));
   try {
     return await decided;

@@ -45,10 +45,15 @@ export function readSession(name: string, key: ECDH): Session | undefined {
   }
 }
 
-/** Writes a session to the disk; the caller holds the lock of SESSION_FILE. */
-export async function keepSession(name: string, session: Session): Promise<void> {
-  const text = `${JSON.stringify({ ...readSessions(), [name]: session }, null, 2)}\n`;
-  await replaceFile(SESSION_FILE, async () => text);
+/** Writes the session that `produce` gives to the disk, whose room is taken before `produce` runs, and
+ * returns it; the caller holds the lock of SESSION_FILE. */
+export async function keepSession(name: string, produce: () => Promise<Session>): Promise<Session> {
+  let kept = {} as Session;
+  await replaceFile(SESSION_FILE, async () => {
+    kept = await produce();
+    return `${JSON.stringify({ ...readSessions(), [name]: kept }, null, 2)}\n`;
+  });
+  return kept;
 }
 
 /** The session info in an answer to our request `uuid`. Its status counts first; then its tag must be right
@@ -56,7 +61,7 @@ export async function keepSession(name: string, session: Session): Promise<void>
 export function checkSessionInfo(answer: Fields, key: ECDH, vin: string, uuid: Buffer): SessionInfo {
   const bytes = bytesIn(answer, 15);
   const info = decodeFields(bytes);
-  if (numberIn(info, 5) === 1) throw stopForFault(3);
+  if (numberIn(info, 5) === 1) throw stopForFault(3, "status 1 (your key is not on its list)");
   if (numberIn(info, 5) !== 0) throw new Error("its status is unknown");
   const vehicleKey = bytesIn(info, 2);
   const tag = bytesIn(decodeFields(bytesIn(decodeFields(bytesIn(answer, 13)), 6)), 1);

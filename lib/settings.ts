@@ -25,6 +25,15 @@ const RULES: Record<string, [RegExp, string]> = {
     "scopes with one space between them, openid and offline_access among them (for a refresh token)"],
 };
 
+/** A text for the owner, with their own domain where it says TESLA_DOMAIN in the address of a page. */
+export function withDomain(text: string): string {
+  try {
+    return text.replace("/_ak/TESLA_DOMAIN", () => `/_ak/${readSettings(["TESLA_DOMAIN"]).TESLA_DOMAIN}`);
+  } catch {
+    return text; // no domain yet
+  }
+}
+
 /** The named settings, checked. Throws Stop 5 on the first that is missing or malformed. */
 export function readSettings(names: string[]): Record<string, string> {
   let file: Record<string, string> = {};
@@ -35,9 +44,10 @@ export function readSettings(names: string[]): Record<string, string> {
   }
   const settings: Record<string, string> = {};
   for (const name of names) {
-    const value = process.env[name] || file[name] || DEFAULTS[name] || "";
+    const value = (process.env[name] ?? file[name]) || DEFAULTS[name] || "";
     const [pattern, words] = RULES[name];
-    const shown = name === "TESLA_CLIENT_SECRET" ? "what was found is not shown" : `found "${value}"`;
+    const isSecret = name === "TESLA_CLIENT_SECRET" || value.includes("@"); // a password may stand before @
+    const shown = isSecret ? "what was found is not shown" : `found "${value}"`;
     if (value === "") throw new Stop(5, `${name} is not set: put it into .env in this folder: ${words}`);
     const isAddress = !/_UR[IL]$/.test(name) || URL.canParse(value);
     const isRight = pattern.test(value) && isAddress;

@@ -18,11 +18,11 @@ import { decodeFields, type Fields } from "./wire.ts";
 const LIFETIME_SECONDS = 15; // how long after signing the car may still take the command
 
 /** Sends one command to the car's signed_command address and returns the car's verdict, and the requests
- * it took: 1, or 2 with a handshake. `repeatable`: doing it twice does no harm. Throws Stop; 8: nobody
- * knows if it is done. */
+ * it took: 1, or 2 with a handshake. `repeatable`: doing it twice does no harm. `doubtful`: the verdict came
+ * unencrypted from a car that has answered encrypted before. Throws Stop; 8: nobody knows if it is done. */
 export async function sendSigned(url: string, bearer: string, vin: string,
   command: { domain: number; payload: Buffer; repeatable: boolean },
-): Promise<{ result: boolean; reason: string; requests: number }> {
+): Promise<{ result: boolean; reason: string; requests: number; doubtful: boolean }> {
   const { domain, payload, repeatable } = command;
   const key = readPrivateKey();
   const name = `${vin} ${domain === VCSEC ? "vcsec" : "infotainment"}`;
@@ -49,7 +49,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     try {
       const { fault, status } = openAnswer(answer, message, vin, domain, Buffer.alloc(16));
       if (fault !== 0) throw stopForFault(fault);
-      if (status === 1 && !answer.has(15)) throw stopForFault(1); // WAIT
+      if (status === 1 && !answer.has(15)) throw stopForFault(1, "WAIT");
       return sessions.checkSessionInfo(answer, key, vin, message.uuid);
     } catch (error) {
       if (error instanceof Stop) throw error;
@@ -82,7 +82,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
   // After the car's answer a full disk must not hide the verdict: the next run shakes hands, or asks again.
   async function remember(session: sessions.Session): Promise<void> {
     try {
-      await sessions.keepSession(name, session);
+      await sessions.keepSession(name, async () => session);
     } catch (error) {
       say(`warning: ${messageOf(error).replace("nothing was sent, ", "")}`);
     }
@@ -90,15 +90,16 @@ export async function sendSigned(url: string, bearer: string, vin: string,
 
   const release = await takeLock(sessions.SESSION_FILE);
   try {
-    let session = sessions.readSession(name, key);
-    if (!session || session.stale) {
-      const info = await confirmKey(await shakeHands(), session);
-      session = { ...sessions.renewSession(session, info, key), stale: false };
-    }
+    let known = sessions.readSession(name, key);
     for (let attempt = 1; ; attempt += 1) {
-      session = { ...session, counter: session.counter + 1 };
-      if (session.counter >= 2 ** 32) throw new Stop(6, "the car's counter is at its end until it reboots");
-      await sessions.keepSession(name, session); // before sending: no other run may use this counter again
+      const old = known;
+      // On the disk before it is sent: no other run may use this counter again.
+      const session = await sessions.keepSession(name, async () => {
+        const next = old && !old.stale ? old
+          : { ...sessions.renewSession(old, await confirmKey(await shakeHands(), old), key), stale: false };
+        if (next.counter > 2 ** 32 - 2) throw new Stop(6, "the car's counter is at its end until it reboots");
+        return { ...next, counter: next.counter + 1 };
+      });
       const clock = Math.max(Math.floor(Date.now() / 1000 - session.zero), session.clock);
       const expiresAt = Math.min(clock, 2 ** 30) + LIFETIME_SECONDS;
       const sent = signedMessage(vin, domain, payload, key, session, expiresAt);
@@ -108,9 +109,13 @@ export async function sendSigned(url: string, bearer: string, vin: string,
       try {
         const k = sharedKey(key, Buffer.from(session.vehicleKey, "hex"));
         opened = openAnswer(answer, sent, vin, domain, k);
-        if (opened.fault === 0 && answer.has(15)) throw new Error("it is a handshake's, and no verdict");
+        if (opened.fault === 0 && answer.has(15)) {
+          sessions.checkSessionInfo(answer, key, vin, sent.uuid); // the key may be off the car by now
+          throw new Error("it is a handshake's, and no verdict");
+        }
         if (opened.fault === 0) verdict = verdictOf(opened.payload, domain);
       } catch (error) {
+        if (error instanceof Stop) throw error;
         throw lostAnswer(`the car's answer is not believed: ${messageOf(error)}`);
       }
       if (RESYNC_FAULTS.includes(opened.fault)) {
@@ -119,17 +124,14 @@ export async function sendSigned(url: string, bearer: string, vin: string,
         const helps = newer !== session && !newer.stale;
         if (!helps || !repeatable || attempt > 1) throw stopForFault(opened.fault);
         say(`the car proves that our session is out of date (fault ${opened.fault}): signing anew, once`);
-        session = newer;
+        known = newer;
         continue;
       }
       if (opened.fault !== 0) throw stopForFault(opened.fault);
-      if (opened.status === 1) throw stopForFault(1); // WAIT
+      if (opened.status === 1) throw stopForFault(1, "WAIT");
       if (opened.status !== 0 && opened.payload.length === 0) throw stopForFault(11);
-      if (verdict.result && session.encrypted && !opened.encrypted) {
-        throw lostAnswer("the car says done, but not encrypted as it has answered before");
-      }
       if (opened.encrypted && !session.encrypted) await remember({ ...session, encrypted: true });
-      return { ...verdict, requests };
+      return { ...verdict, requests, doubtful: session.encrypted && !opened.encrypted };
     }
   } finally {
     release();

@@ -36,7 +36,10 @@ function refuseWrongHost(ask: Ask): void {
   }
   const { origin, pathname } = new URL(ask.url);
   const known = [...Object.values(TOKEN_HOST), ...Object.values(FLEET_API)];
-  const own = ask.ownHost !== undefined && origin === new URL(ask.ownHost).origin && !known.includes(origin);
+  const own = ask.ownHost !== undefined && origin === new URL(ask.ownHost).origin;
+  if (own && known.includes(origin)) {
+    throw new Stop(5, `${origin} is Tesla's; TESLA_PROXY_URL or TESLA_DOMAIN must be your own; nothing sent`);
+  }
   if (Object.values(TOKEN_HOST).includes(origin) && ask.form && !ask.bearer) return;
   if (Object.values(FLEET_API).includes(origin) && ask.bearer && !ask.form) return;
   if (own && ask.bearer && ask.moves && !ask.form) return; // your proxy: the token, with a command only
@@ -45,7 +48,7 @@ function refuseWrongHost(ask: Ask): void {
 }
 
 // Cuts out what a text quotes back of the secrets that were sent, in every usual spelling.
-function cutOut(text: string, ask: Ask): string {
+function withoutSecrets(text: string, ask: Ask): string {
   const { client_secret, refresh_token, code, code_verifier } = ask.form ?? {};
   for (const secret of [ask.bearer, client_secret, refresh_token, code, code_verifier]) {
     if (!secret) continue;
@@ -55,7 +58,7 @@ function cutOut(text: string, ask: Ask): string {
       text = text.replaceAll(spelling, CUT);
     }
   }
-  return clean(text).slice(0, 500);
+  return text;
 }
 
 // What an error answer says: Tesla's own words, and the txid that Tesla's support asks for.
@@ -92,6 +95,7 @@ export async function teslaFetch(ask: Ask): Promise<string> {
       method,
       headers: {
         "user-agent": "tesla-fleet-scripts",
+        "accept-encoding": "identity", // the answer as it is, not compressed
         "content-type": ask.form ? "application/x-www-form-urlencoded" : "application/json", // on GET as well
         ...(body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) }),
         ...(ask.bearer ? { authorization: `Bearer ${ask.bearer}` } : {}),
@@ -109,25 +113,27 @@ export async function teslaFetch(ask: Ask): Promise<string> {
       parts.push(part);
     }
     const text = Buffer.concat(parts).toString("utf8");
-    if (status >= 200 && status < 300) return ask.bearer ? text.replaceAll(ask.bearer, CUT) : text;
-    const wait = answer.headers["retry-after"];
+    if (status >= 200 && status < 300) return ask.form ? text : withoutSecrets(text, ask);
+    const wait = answer.headers["retry-after"] ?? answer.headers["ratelimit-reset"];
     words = status < 400 ? "a redirect" : wordsOf(text, answer.headers["x-txid"]);
     if (wait) words += `; wait ${wait} seconds`;
   } catch (error) {
     words = messageOf(error);
     if (status < 300) status = 0; // a good answer that broke off is no answer
   }
-  words = cutOut(words, ask);
+  words = clean(withoutSecrets(words, ask)).slice(0, 500);
   const { exit, means, todo } = explain(ask.url, status, words);
   const found = status === 0 ? words : `${url.host} answered ${status} "${words}"`;
-  if (ask.moves && underWay && exit === 1 && (status === 0 || status >= 500)) throw lostAnswer(found);
+  const isProxy = ask.ownHost !== undefined; // tells by 500 what Tesla tells by other means
+  const isLost = status === 0 || (status >= 500 && (exit === 1 || (status !== 503 && !isProxy)));
+  if (ask.moves && underWay && isLost) throw lostAnswer(found);
   throw new Stop(exit, `${means}: ${found}; ${todo}`, status);
 }
 
 /** The error for a command of which nobody knows whether the car has carried it out. */
 export function lostAnswer(found: string): Stop {
   return new Stop(8, `unknown outcome, the car may have done it or not: ${found}; it was not sent again; `
-    + "look with read_charge before you repeat it");
+    + "look with read_charge or at the car before you repeat it");
 }
 
 /** As teslaFetch, for an answer in JSON: the object. */

@@ -40,14 +40,16 @@ export function tokenFileText(answer: Record<string, unknown>): string {
   }
 }
 
-/** What Tesla wrote into the access token: scopes granted, the account's region, expiry (seconds since 1970).
- * To be shown, not trusted; empty where it cannot be read. */
-export function claimsOf(token: Token): { scopes: string[]; region: string; expires: number } {
+/** What Tesla wrote into the access token: scopes granted (undefined where it does not say), the account's
+ * region, expiry (seconds since 1970). To be shown, not trusted; empty where it cannot be read. */
+export function claimsOf(token: { access_token?: unknown }):
+  { scopes?: string[]; region: string; expires: number } {
   let claims: { scp?: unknown; ou_code?: unknown; exp?: unknown } = {};
   try {
-    claims = Object(JSON.parse(Buffer.from(token.access_token.split(".")[1] ?? "", "base64url").toString()));
+    const [, part = ""] = String(token.access_token).split(".");
+    claims = Object(JSON.parse(Buffer.from(part, "base64url").toString()));
   } catch {} // no JWT
-  const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(String(scope))) : [];
+  const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(String(scope))) : undefined;
   const region = clean(String(claims.ou_code ?? "")).toLowerCase();
   return { scopes, region, expires: Number(claims.exp ?? 0) };
 }

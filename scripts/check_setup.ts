@@ -5,9 +5,9 @@
 //   contacts  TESLA_DOMAIN, token host, Fleet API
 //   costs     2 data requests ($0.004); nothing with --free
 //   run       npx tsx scripts/check_setup.ts [--free] [--json] [--skip-check]
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { startChecklist } from "../lib/checklist.ts";
-import { readArguments, say, Stop } from "../lib/command_line.ts";
+import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
 import { FLEET_API, PAIRING_PAGE } from "../lib/hosts.ts";
 import { PRIVATE_KEY_FILE, readPrivateKey, readPublicKey } from "../lib/key_files.ts";
 import { partnerToken, publishedPoint, registeredPoint } from "../lib/partner.ts";
@@ -38,6 +38,9 @@ await step("settings", () => {
   settings = readSettings(["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REDIRECT_URI", "TESLA_REGION",
     "TESLA_DOMAIN", "TESLA_COMMANDS", "TESLA_SCOPES"]);
   if (settings.TESLA_COMMANDS === "proxy") readSettings(["TESLA_PROXY_URL"]);
+  try { readSettings(["TESLA_VIN"]); } catch (error) {
+    if (!messageOf(error).includes("is not set")) throw error; // list_vehicles tells it, after the login
+  }
   return "complete and well formed";
 });
 let point = "";
@@ -86,10 +89,10 @@ await step("login", () => {
 });
 await step("scopes", () => {
   const { scopes } = claimsOf(readToken());
+  if (!scopes) return "not told";
   const missing = settings.TESLA_SCOPES.split(" ").filter((scope) => !scopes.includes(scope)).join(" ");
-  const isGranted = missing === "" || scopes.length === 0;
-  need(isGranted, `not granted: ${missing}; run get_token --force and tick every box`);
-  return scopes.join(" ") || "not told";
+  need(missing === "", `not granted: ${missing}; run get_token --force and tick every box`);
+  return scopes.join(" ");
 });
 await step("region", () => {
   const { region } = claimsOf(readToken());
@@ -116,7 +119,8 @@ await step("virtual key", async () => {
   const { response } = await teslaJson({ url: `${url}/fleet_status`, bearer, json: { vins: [vin] } });
   const { key_paired_vins, vehicle_info } = Object(response) as Record<string, unknown>;
   const car = Object(Object(vehicle_info)[vin]);
-  const isPaired = Array.isArray(key_paired_vins) && key_paired_vins.includes(vin);
+  if (!Array.isArray(key_paired_vins)) throw new Stop(1, "Tesla's answer does not say; try again later");
+  const isPaired = key_paired_vins.includes(vin);
   const isPlain = car.vehicle_command_protocol_required === false;
   const isRest = settings.TESLA_COMMANDS === "rest";
   need(isPlain || !isRest, "this car takes only signed commands: set TESLA_COMMANDS=signed");
@@ -125,9 +129,11 @@ await step("virtual key", async () => {
   return `${isRest ? "not needed" : "on the car"}; firmware ${car.firmware_version ?? "unknown"}`;
 }, free);
 await step("session", () => {
-  if (!existsSync(SESSION_FILE)) return "none yet: the first command takes 2 requests";
-  const isUsable = readSession(`${vin} infotainment`, readPrivateKey()) !== undefined;
-  need(isUsable, `it cannot be used; delete ${SESSION_FILE}`);
-  return "kept: a command takes 1 request";
+  const text = existsSync(SESSION_FILE) ? readFileSync(SESSION_FILE, "utf8").trim() : "{}";
+  const name = `${vin} infotainment`;
+  const session = readSession(name, readPrivateKey());
+  const isNone = /^\{[^]*\}$/.test(text) && !text.includes(name); // perhaps another car's or another part's
+  need(isNone || session !== undefined, `it cannot be used; delete ${SESSION_FILE}`);
+  return session && !session.stale ? "kept: a command takes 1 request" : "the next command takes 2 requests";
 });
 process.exitCode = end();

@@ -55,10 +55,11 @@ const { code, tellBrowser } = await loginAnswer(settings.TESLA_REDIRECT_URI, sta
 
 // Step 4: the code is swapped for the tokens. The file is opened first: a code works only once.
 const release = await takeLock(TOKEN_FILE);
+const { exit, means, todo } = explain("login page", 0, "scopes not granted");
 try {
-  await replaceFile(TOKEN_FILE, async () => tokenFileText(await teslaJson({
-    url: `${TOKEN_HOST[settings.TESLA_REGION]}/oauth2/v3/token`,
-    form: {
+  await replaceFile(TOKEN_FILE, async () => {
+    const url = `${TOKEN_HOST[settings.TESLA_REGION]}/oauth2/v3/token`;
+    const answer = await teslaJson({ url, form: {
       grant_type: "authorization_code",
       client_id: settings.TESLA_CLIENT_ID,
       client_secret: settings.TESLA_CLIENT_SECRET,
@@ -66,8 +67,12 @@ try {
       code_verifier: verifier,
       audience: FLEET_API[settings.TESLA_REGION],
       redirect_uri: settings.TESLA_REDIRECT_URI,
-    },
-  })));
+    } });
+    if (!answer.refresh_token && claimsOf(answer).scopes?.includes("offline_access") === false) {
+      throw new Stop(exit, `${means}: offline_access; without it there is no refresh token; ${todo}`);
+    }
+    return tokenFileText(answer);
+  });
 } catch (error) {
   await tellBrowser(400, "The login did not work. The terminal says why.");
   throw error;
@@ -79,12 +84,10 @@ await tellBrowser(200, "Your tokens are saved. You can close this page and go ba
 // Step 5: what Tesla granted. Tesla drops scopes silently, so they are compared.
 const token = readToken();
 const { scopes, region } = claimsOf(token);
-const asked = settings.TESLA_SCOPES.split(" ");
-const missing = asked.filter((scope) => scopes.length > 0 && !scopes.includes(scope));
+const missing = settings.TESLA_SCOPES.split(" ").filter((scope) => scopes && !scopes.includes(scope));
 say(`saved in ${TOKEN_FILE}; the access token expires ${expiryOf(token)?.toLocaleString() ?? "in some hours"}
-granted  ${scopes.join(" ")} (asked: ${settings.TESLA_SCOPES})
+granted  ${scopes?.join(" ") ?? "not told"} (asked: ${settings.TESLA_SCOPES})
 region   ${region}${["", settings.TESLA_REGION].includes(region) ? "" : `: set TESLA_REGION=${region}`}
 change   ${CONSENT_PAGE}?revoke_client_id=${settings.TESLA_CLIENT_ID}
 next     npx tsx scripts/list_vehicles.ts`);
-const { exit, means, todo } = explain("login page", 0, "scopes not granted");
 if (missing.length > 0) throw new Stop(exit, `${means}: ${missing.join(" ")}; the token is saved; ${todo}`);

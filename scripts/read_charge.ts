@@ -23,7 +23,7 @@ const answer = await teslaJson({
   bearer: access_token,
 });
 const charge = (answer.response as { charge_state?: Record<string, unknown> } | null)?.charge_state;
-if (typeof charge !== "object" || charge === null) {
+if (typeof charge !== "object" || charge === null || Array.isArray(charge)) {
   throw new Stop(1, "Tesla's answer has no charge_state; try again in a minute");
 }
 

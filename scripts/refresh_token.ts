@@ -26,11 +26,13 @@ if (number && expiry && expiry.getTime() > Date.now() + minutes * 60_000) {
   process.exit(0);
 }
 
-// Step 2: one run at a time. Another one may have swapped the token while this one waited: then all is done.
+// Step 2: one run at a time. Another one may have swapped the token since this one began: then all is done.
 const release = await takeLock(TOKEN_FILE);
 try {
-  const { refresh_token } = readToken();
-  const done = refresh_token !== before.refresh_token;
+  const { refresh_token, obtained_at } = readToken();
+  const obtained = Date.parse(obtained_at ?? "");
+  const isNew = obtained > performance.timeOrigin && obtained < Date.now(); // since this process began
+  const done = isNew || refresh_token !== before.refresh_token;
 
   // Step 3: the swap. The refresh token works once, and for up to 24 hours more if the answer is lost.
   // https://developer.tesla.com/docs/fleet-api/authentication/third-party-tokens#refresh-tokens

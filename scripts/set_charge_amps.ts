@@ -42,6 +42,7 @@ const command = {
 };
 if (options["dry-run"] === true) {
   showCommand(command);
+  if (twice) say("sent twice, 5 seconds apart");
   process.exit(0);
 }
 

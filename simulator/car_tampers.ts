@@ -174,6 +174,20 @@ export const TAMPERS: { [name: string]: Tamper } = {
       return plaintext(answer, encode("Response", { actionStatus }));
     },
   },
+  plaintext_already: {
+    on: "command",
+    spoil: (answer) => {
+      const actionStatus = { result: 1, result_reason: { plain_text: "already_set" } };
+      return plaintext(answer, encode("Response", { actionStatus }));
+    },
+  },
+  key_not_on_whitelist: {
+    on: "command",
+    spoil: (answer) => {
+      const { protobuf_message_as_bytes: _, ...rest } = plaintext(answer, Buffer.alloc(0));
+      return { ...rest, session_info: encode("SessionInfo", { status: 1 }) };
+    },
+  },
   plaintext_garbage: { on: "command", spoil: (answer) => plaintext(answer, Buffer.alloc(40, 0xff)) },
   // Nested about as deep as 100,000 bytes allow.
   nested_too_deep: { on: "command", spoil: (answer) => plaintext(answer, nested(20_000, 0x0a)) },

@@ -140,6 +140,18 @@ describe("read_charge", { concurrency: 3 }, () => {
       if (/"txid"/.test(result.stderr)) assert.match(result.stderr, /txid [0-9a-f]{32}/);
     }
     assert.equal(owner.read("tesla_token.json"), before);
+    owner.simulator.clear();
+    owner.answer("/vehicle_data", 429, "slow down", { "ratelimit-reset": "41" });
+    assertEnd(await owner.run("read_charge"), 7, "wait 41 seconds");
+  });
+
+  ownerTest("an answer that quotes the token in another spelling", {}, async (owner) => {
+    const token = owner.token().access_token;
+    const quotes = [token, Buffer.from(token).toString("base64"), encodeURIComponent(token)];
+    owner.answer("/vehicle_data", 200, { response: { charge_state: { quotes } } });
+    const result = await owner.run("read_charge", ["--json"]); // the harness looks for secrets
+    assertEnd(result, 0);
+    assert.equal(result.stdout.match(/secret cut out/g)?.length, 3);
   });
 
   const asScript: [string, number, string][] =
@@ -506,6 +518,20 @@ describe("set_charge_amps, proxy", { concurrency: 3 }, () => {
       assertEnd(result, 5, "TESLA_PROXY_URL");
       assert.deepEqual(result.requests, []);
     }
+    owner.setSettings({ TESLA_COMMANDS: "proxy", TESLA_PROXY_URL: "https://me:my-password@proxy.example.com" });
+    const { stderr } = await owner.run("set_charge_amps", ["13"]);
+    assert.match(stderr, /TESLA_PROXY_URL is malformed/);
+    assert.doesNotMatch(stderr, /my-password/);
+    // Tesla's own hosts are nobody's proxy, the one of another region neither.
+    for (const url of ["https://fleet-api.prd.na.vn.cloud.tesla.com", "https://auth.tesla.cn"]) {
+      owner.setSettings({ TESLA_COMMANDS: "proxy", TESLA_PROXY_URL: url });
+      const result = await owner.run("set_charge_amps", ["13"]);
+      assertEnd(result, 5, "TESLA_PROXY_URL");
+      assert.deepEqual(result.requests, []);
+    }
+    // An empty variable wins over the file too: then the default counts.
+    const empty = await owner.run("set_charge_amps", ["13"], { env: { TESLA_COMMANDS: "" } });
+    assert.match(empty.stderr, /signed_command/);
     owner.setSettings({ TESLA_COMMANDS: "proxies" });
     assertEnd(await owner.run("set_charge_amps", ["13"]), 5, "TESLA_COMMANDS");
   });

@@ -160,7 +160,15 @@ describe("a good set-up", { concurrency: 3 }, () => {
   ownerTest("a session that is kept is ok, a sleeping car too; without a session the line says so", {},
     async (owner) => {
     assert.match((await check(owner)).lines.at(-1)?.text ?? "", /2 requests/);
+    assertEnd(await owner.run("send_command", ["door_lock"]), 0); // of the car's other computer
+    assert.match((await check(owner)).lines.at(-1)?.text ?? "", /2 requests/);
+    owner.write("tesla_session.json", owner.read("tesla_session.json").replaceAll(VIN, OTHER_VIN));
+    assert.match((await check(owner)).lines.at(-1)?.text ?? "", /2 requests/);
     assertEnd(await owner.run("set_charge_amps", ["10"]), 0);
+    const kept = owner.read("tesla_session.json");
+    owner.write("tesla_session.json", kept.replaceAll('"stale": false', '"stale": true'));
+    assert.match((await check(owner)).lines.at(-1)?.text ?? "", /2 requests/);
+    owner.write("tesla_session.json", kept);
     owner.simulator.car.awake = false;
     const result = await check(owner);
     assertEnd(result, 0);
@@ -208,7 +216,7 @@ Object.defineProperty(process, "versions", { value });`;
 
 function setting(name: string, value: string, ...mends: (string | RegExp)[]): Break {
   const title = value === "" ? `${name} missing` : `${name}=${value}`;
-  return { step: name === "TESLA_VIN" ? "VIN" : "settings", title, mends: [name, ...mends],
+  return { step: name === "TESLA_VIN" && value === "" ? "VIN" : "settings", title, mends: [name, ...mends],
     breaks: (owner) => owner.setSettings({ [name]: value }) };
 }
 

@@ -10,6 +10,7 @@ import {
   CLIENT_ID, DOMAIN, SCOPES, assertEnd, calls, freePort, outputsSearched, ownerTest, pointOf, startLogin,
   useRedirect, visit, visitWhenListening, type Owner, type Result, type Running,
 } from "./harness.ts";
+import { pointIn } from "../lib/key_files.ts";
 import type { Reply } from "../simulator/world.ts";
 
 const KEY_PATH = "/.well-known/appspecific/com.tesla.3p.public-key.pem";
@@ -266,6 +267,8 @@ describe("register_partner", { concurrency: 3 }, () => {
   const pem = (key: typeof p384) => key.export({ type: "spki", format: "pem" }).toString();
   const hostings: [string, (owner: Owner) => void, RegExp][] = [
     ["another key", (owner) => host(owner, pem(other.publicKey)), /another key/],
+    ["the point in hex", (owner) => host(owner, pointIn(owner.publicKey)), /not a public key in PEM form/],
+    ["a key behind 500 KB of nothing", (owner) => host(owner, owner.publicKey + " ".repeat(500_000)), /too large/],
     ["a web page", (owner) => host(owner, "<!doctype html><title>hi</title>"), /web page/],
     ["a key of another curve", (owner) => host(owner, pem(p384)), /P-256/],
     ["a private key", (owner) => {
@@ -402,7 +405,7 @@ describe("get_token", { concurrency: 3 }, () => {
     assert.equal(owner.has("tesla_token.json"), false);
   });
 
-  for (const form of ["the whole address", "code and state"]) {
+  for (const form of ["the whole address", "code and state", "in quotes"]) {
     ownerTest(`pasted: ${form}`, LOGGED_OUT, async (owner) => {
       const redirect = "https://app.example.com/callback";
       owner.simulator.account.redirectUris.push(redirect);
@@ -411,11 +414,21 @@ describe("get_token", { concurrency: 3 }, () => {
       const back = await owner.simulator.consent(address);
       const { searchParams } = new URL(back);
       const short = `code=${searchParams.get("code")}&state=${searchParams.get("state")}`;
-      running.type(`  ${form === "code and state" ? short : back} \n`);
+      const texts: Record<string, string> = { "code and state": short, "in quotes": `'${back}#'` };
+      running.type(`  ${texts[form] ?? back} \n`);
       assertEnd(await running.ended, 0, "saved");
       fileMode(owner);
     });
   }
+
+  ownerTest("Tesla's refusal piped in, without an end of line", LOGGED_OUT, async (owner) => {
+    const redirect = "https://app.example.com/callback";
+    owner.setSettings({ TESLA_REDIRECT_URI: redirect });
+    const { running, address } = await startLogin(owner, [], { keepStdin: true });
+    const state = new URL(address).searchParams.get("state");
+    running.child.stdin?.end(`${redirect}?error=server_error&error_description=Out%20of%20order&state=${state}`);
+    assertEnd(await running.ended, 4, "Out of order");
+  });
 
   ownerTest("pasted, while the browser could come too; nonsense before it", LOGGED_OUT, async (owner) => {
     await useRedirect(owner);
@@ -539,6 +552,26 @@ describe("get_token", { concurrency: 3 }, () => {
       "granted  openid offline_access (asked: ");
     fileMode(owner);
     assert.equal(Boolean(owner.token().refresh_token), true);
+  });
+
+  ownerTest("offline_access was not granted: exit 5, and the old tokens are kept", {}, async (owner) => {
+    const before = owner.read("tesla_token.json");
+    const granted = owner.newToken("openid vehicle_device_data vehicle_charging_cmds");
+    assert.equal(granted.refresh_token, undefined);
+    owner.answer("/oauth2/v3/token", 200, granted);
+    const { result, page } = await logIn(owner, ["--force"]);
+    assertEnd(result, 5, "offline_access", "tick every box");
+    assert.equal(page.status, 400);
+    assert.equal(owner.read("tesla_token.json"), before);
+  });
+
+  ownerTest("no scope at all: exit 5", LOGGED_OUT, async (owner) => {
+    const { access_token, ...rest } = owner.newToken();
+    const [head, claims = "", tail] = access_token.split(".");
+    const emptied = { ...JSON.parse(Buffer.from(claims, "base64url").toString()), scp: [] };
+    const changed = [head, Buffer.from(JSON.stringify(emptied)).toString("base64url"), tail].join(".");
+    owner.answer("/oauth2/v3/token", 200, { ...rest, access_token: changed });
+    assertEnd((await logIn(owner)).result, 5, "openid offline_access", "--force");
   });
 
   ownerTest("the account's region differs from the setting",

@@ -185,6 +185,9 @@ const CASES: Case[] = [
       owner.simulator.partner.takenDomains = [DOMAIN];
     }), exit: 5, means: "another app has registered", todo: "its own domain",
     tesla: "Domain has already been taken", status: 422 },
+  { row: "register 401", script: ["register_partner"], owner: UNREGISTERED,
+    prepare: hosted(fails("token_expired", "/partner_accounts")), exit: 5,
+    means: "refuses the app's token", todo: "check TESLA_REGION", tesla: "txid", status: 401 },
   { row: "register 422", script: ["register_partner"], owner: UNREGISTERED,
     prepare: hosted(fails("csr_invalid")),
     exit: 5, means: "refuses the registration", todo: "read Tesla's text", tesla: "Csr is not a valid CSR",
@@ -349,7 +352,8 @@ describe("the table of explanations", { concurrency: 3 }, () => {
       const row = EXPLANATIONS.find((one) => nameOf(one) === each.row);
       assert.ok(row !== undefined, `no row "${each.row}"`);
       assert.equal(row[3], each.exit, "the table has another exit code");
-      assert.ok(result.stderr.includes(row[4]) && result.stderr.includes(row[5]),
+      const todo = row[5].replace("_ak/TESLA_DOMAIN", `_ak/${owner.simulator.partner.domain}`); // the owner's own
+      assert.ok(result.stderr.includes(row[4]) && result.stderr.includes(todo),
         `other words:\n${result.stderr}`);
       const [, , part] = row;
       // What the scripts find out themselves is not in anybody's answer.

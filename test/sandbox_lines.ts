@@ -29,10 +29,11 @@ export function sandboxOf(script: string, files: Texts): Sandbox {
   const { reads, writes, contacts } = headerOf(script, files.get(script) ?? "");
   const words = contacts.join(", ");
   const closure = [...closureOf(script, files)];
-  const texts = closure.filter((path) => path !== "lib/settings.ts").map((path) => files.get(path) ?? "");
-  const settings = texts.flatMap((text) =>
-    [...text.matchAll(/"(TESLA_[A-Z_]+)"/g)].map(([, name = ""]) => name),
-  );
+  const settings = closure.flatMap((path) => {
+    // lib/settings.ts names them all; there only what it reads itself counts
+    const name = path === "lib/settings.ts" ? /readSettings\(\["(TESLA_[A-Z_]+)"\]\)/g : /"(TESLA_[A-Z_]+)"/g;
+    return [...(files.get(path) ?? "").matchAll(name)].map(([, found = ""]) => found);
+  });
   return {
     script,
     reads,

@@ -142,9 +142,12 @@ describe("sessions", { concurrency: 3 }, () => {
     for (const way of ["fault", "status", "status_only"] as const) {
       car.unpairedAnswer = way;
       const result = way === "fault" ? await owner.run("set_charge_amps", ["11"]) : await send(owner, 11);
-      assertEnd(result, 5, /tesla\.com\/_ak\//);
+      assertEnd(result, 5, `https://tesla.com/_ak/${owner.simulator.partner.domain} `);
       assertRequests(result, 1);
     }
+    owner.setSettings({ TESLA_DOMAIN: "" });
+    assertEnd(await send(owner, 11), 5, "https://tesla.com/_ak/TESLA_DOMAIN ");
+    owner.setSettings({});
     car.pair(owner.publicKey);
     await sends(owner, 2, 11);
     car.unpair();
@@ -157,6 +160,14 @@ describe("sessions", { concurrency: 3 }, () => {
     assertEnd(await send(owner, 12), 0);
     car.mobileAccess = false;
     assertEnd(await send(owner, 12), 5, /mobile access/i);
+  });
+
+  ownerTest("a full disk is found before the handshake", {}, async (owner) => {
+    assertEnd(await owner.run("set_charge_amps", ["--help"]), 0); // warms the loader's cache: files too
+    const result = await owner.run("set_charge_amps", ["11"], { fileLimit: 4 });
+    assertEnd(result, 1, "nothing was sent");
+    assertRequests(result, 0);
+    await sends(owner, 2);
   });
 
   ownerTest("a session file that cannot be used costs one handshake and nothing else", {}, async (owner) => {
@@ -219,7 +230,8 @@ describe("answers that are not what they should be", { concurrency: 3 }, () => {
     wrong_request_uuid: [1, 8], no_request_uuid: [0, 0], wrong_routing_address: [1, 8],
     wrong_from_domain: [1, 8],
     no_from_domain: [1, 8], replay_last: [1, 8], replay_last_readdressed: [1, 8],
-    plaintext_success: [undefined, 8], plaintext_error: [undefined, 6], plaintext_garbage: [undefined, 8],
+    plaintext_success: [undefined, 8], plaintext_already: [undefined, 8], key_not_on_whitelist: [undefined, 5],
+    plaintext_error: [undefined, 6], plaintext_garbage: [undefined, 8],
     nested_too_deep: [undefined, 8], nested_groups: [1, 8], no_payload: [undefined, 8],
     truncated: [1, 8], cut_last_byte: [1, 8], oversized: [1, 8], unknown_fields: [0, 0], long_varint: [1, 8],
     garbage: [1, 8], empty: [1, 8],
@@ -493,6 +505,14 @@ describe("the network between", { concurrency: 3 }, () => {
       owner.simulator.clear();
       owner.answer("/signed_command", 200, { response });
       assertEnd(await send(owner, 11), 8);
+    }
+    // What a proxy's text would tell is no proof here, where Tesla itself answers.
+    for (const error of ["vehicle is offline or asleep", "your public key has not been paired with the vehicle"]) {
+      for (const status of [500, 502, 504]) {
+        owner.simulator.clear();
+        owner.answer("/signed_command", status, { response: null, error, error_description: "" });
+        assertEnd(await send(owner, 11), 8, error);
+      }
     }
     owner.simulator.clear();
     await sends(owner, 1, 9);
