@@ -1,9 +1,9 @@
 // A row of checks, each with its line: ok, wrong with the mend, left out, or waiting for one that is wrong.
-import { clean, jsonText, messageOf, Stop } from "./command_line.ts";
+import { clean, jsonText, messageOf, say, Stop } from "./command_line.ts";
 
 /** `step` runs a check, which returns its finding or throws what is wrong; behind a wrong one the others
  * wait. `end` returns the exit code: 0, 4 for a login, else 5. The lines go to stdout, as JSON at the end
- * if asked. */
+ * if asked, and what is wrong to stderr once more. */
 export function startChecklist(asJson: boolean): {
   step: (name: string, check: () => string | Promise<string>, leaveOut?: boolean) => Promise<void>;
   end: () => number;
@@ -24,6 +24,8 @@ export function startChecklist(asJson: boolean): {
   }
   function end(): number {
     if (asJson) process.stdout.write(`${jsonText({ ok: exitCode === 0, steps: lines })}\n`);
+    const wrong = lines.find(({ state }) => state === "wrong");
+    if (wrong) say(`error: ${wrong.step}: ${wrong.text}; then run check_setup again`);
     return exitCode;
   }
   return { step, end };

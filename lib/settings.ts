@@ -49,8 +49,7 @@ export function readSettings(names: string[]): Record<string, string> {
     const isSecret = name === "TESLA_CLIENT_SECRET" || value.includes("@"); // a password may stand before @
     const shown = isSecret ? "what was found is not shown" : `found "${value}"`;
     if (value === "") throw new Stop(5, `${name} is not set: put it into .env in this folder: ${words}`);
-    const isAddress = !/_UR[IL]$/.test(name) || URL.canParse(value);
-    const isRight = pattern.test(value) && isAddress;
+    const isRight = pattern.test(value) && (!/_UR[IL]$/.test(name) || URL.canParse(value));
     if (!isRight) throw new Stop(5, `${name} is malformed: ${shown}; it must be ${words}`);
     settings[name] = value;
   }

@@ -61,7 +61,7 @@ function announcedIn(stderr: string): string[] {
 async function check(owner: Owner, words: string[] = [],
   options: RunOptions = {}): Promise<Result & { lines: Line[] }> {
   const before = snapshot(owner);
-  const result = await owner.run("check_setup", words, { ...options, checklist: true });
+  const result = await owner.run("check_setup", words, options);
   assert.deepEqual(snapshot(owner), before, "it wrote something");
   const announced = announcedIn(result.stderr);
   if ((owner.options.domain ?? DOMAIN) === DOMAIN && (owner.options.region ?? "eu") === "eu") {
@@ -86,6 +86,8 @@ function assertWrong(result: Result & { lines: Line[] }, step: string, exit: num
     assert.ok(wanted.includes(line.state), `${line.step} is ${line.state}:\n${result.stdout}`);
   }
   const text = result.lines[at]?.text ?? "";
+  assert.match(result.stderr, /^error: .*; then run check_setup again\n$/m);
+  assert.ok(result.stderr.includes(`error: ${step}: ${text}; then`), result.stderr);
   for (const mend of mends) {
     assert.ok(typeof mend === "string" ? text.includes(mend) : mend.test(text),
       `does not say ${mend}: ${text}`);
