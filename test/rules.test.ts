@@ -12,10 +12,10 @@ import { checkCode, checkHeaders, checkLayout, checkSecrets, headerOf, type Text
 import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts } from "./readme_tables.ts";
 
 const BUDGETS = {
-  mission: 1136, // the six scripts of the mission and what they import, less the signing files and the table
+  mission: 1146, // the six scripts of the mission and what they import, less the signing files and the table
   table: 120, // of explanations
   signing: 456,
-  everything: 2316,
+  everything: 2345,
   script: 140,
   libFile: 150,
   readme: 680,
