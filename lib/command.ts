@@ -20,13 +20,13 @@ const ALREADY_SO: Record<string, string[]> = {
   charge_start: ["is_charging", "charging", "requested"],
   charge_stop: ["not_charging"],
 };
-const ADVICE: Record<string, string> = {
+const ADVICE = new Map(Object.entries({
   complete: "the battery is at its limit: raise the charge limit first",
   disconnected: "plug the car in",
   no_power: "the charging station gives no power",
   could_not_wake_buses: "the car was not ready: wait 5 seconds, then run it again",
   unsigned_cmds_hardlocked: "this car takes only signed commands: set TESLA_COMMANDS=signed",
-};
+}));
 
 /** The settings that a command needs; and the address it goes to. Throws Stop 5. */
 export function readWay(name: string): { settings: Record<string, string>; url: string; proxy?: string } {
@@ -67,16 +67,17 @@ export async function sendCommand(command: Command, bearer: string): Promise<num
     verdict = Object((await teslaJson(ask)).response);
   }
   if (typeof verdict.result !== "boolean") throw lostAnswer("there is no verdict of the car's in the answer");
-  const told = String(verdict.reason ?? "").replace(/^(car|vcsec) could not execute command: /, "");
-  const reason = clean(told).slice(0, 200);
+  const told = clean(verdict.reason ?? "").replace(/^(car|vcsec) could not execute command: /, "");
+  const reason = told.slice(0, 200);
   const isSo = [...ALREADY, ...(ALREADY_SO[command.name] ?? [])].includes(reason);
   const isGood = verdict.result || isSo;
   if (isGood && verdict.doubtful === true) {
     throw lostAnswer("the car says done, but not encrypted as it has answered before");
   }
   if (!isGood) {
+    const advice = ADVICE.get(reason) ?? "that is the car's own word";
     throw new Stop(reason === "unsigned_cmds_hardlocked" ? 5 : 6,
-      `the car refused: ${reason || "it gave no reason"}; ${ADVICE[reason] ?? "that is the car's own word"}`);
+      `the car refused: ${reason || "it gave no reason"}; ${advice}`);
   }
   say(verdict.result ? "the car has done it" : `nothing to do: the car says ${reason}`);
   return requests;

@@ -18,7 +18,8 @@ export class Stop extends Error {
 }
 
 /** Text from outside, fit for a terminal: no control characters, nothing like a token of Tesla's. */
-export function clean(text: string): string {
+export function clean(value: unknown): string {
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
     .replace(/eyJ[\w-]{10,}[\w.-]*|\b(NA|EU|CN)_[\w-]{10,}|ta-secret\.\S+/g, "[secret cut out]");
 }

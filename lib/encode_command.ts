@@ -2,7 +2,7 @@
 //
 // In this order: is the command known, is every parameter known, is each that is needed there, is each of the
 // right kind and in its range. The first that is not throws an Error of one line, which says what was found
-// and what is allowed (a PIN is never shown). Nothing is sent from here.
+// and what is allowed (an error never shows a PIN). Nothing is sent from here.
 import { COMMANDS, NOT_SIGNED, type Parameter } from "./commands.ts";
 import { encodeFields, type Field } from "./wire.ts";
 

@@ -13,7 +13,7 @@ const APP = "your app's page on developer.tesla.com";
 const GRANT = `set the grant type on ${APP} to "Authorization Code and Machine-to-Machine"`;
 
 // Part of the address, status, part of Tesla's text in small letters, exit code (lib/command_line.ts), its
-// meaning, what to do. For a command that may have reached the car, exit code 8 stands in for 1.
+// meaning, what to do. A command that may have reached the car without an answer of the car's ends with 8.
 export const EXPLANATIONS: [string, number, string, number, string, string][] = [
   [LOGIN, 0, "no policy rules", 5, "Tesla does not know the domain yet", "run register_partner first"],
   [LOGIN, 0, "redirect_uri", 5, "TESLA_REDIRECT_URI is not registered",
@@ -55,7 +55,8 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
   [KEY, 404, "", 5, "the key is not at its place on your domain",
     "put public-key.pem there (GitHub Pages needs .nojekyll), or start serve_public_key and the tunnel"],
   [KEY, ANY, "a redirect", 5, "your domain redirects; Tesla wants the key", "set TESLA_DOMAIN to the target"],
-  [KEY, ANY, "", 5, "your domain did not show the key", "let it answer everyone with 200 and the key alone"],
+  [KEY, ANY, "", 5, "your domain did not show the key",
+    "let it answer everyone with 200 and the key alone; behind a tunnel: start serve_public_key"],
 
   [REGISTER, 400, "invalid domain", 5, "TESLA_DOMAIN is misspelt", "small letters, no https://, no slash"],
   [REGISTER, 412, "root domain", 5, "TESLA_DOMAIN is not among the app's Allowed Origins",
@@ -78,7 +79,7 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
   ["", 403, "exceeded_limit", 7, "the app has reached its billing limit and is switched off",
     `raise the limit on ${APP}, or wait for the next month`],
   ["", 403, "scope", 5, "the token lacks a scope that this needs",
-    `tick it on ${APP} (it takes 10 minutes), run get_token --force, tick every box`],
+    `tick it on ${APP} (10 minutes), name it in TESLA_SCOPES, run get_token --force, tick every box`],
   ["", 403, "command protocol required", 5, "this car takes only signed commands",
     "set TESLA_COMMANDS=signed"],
   ["", 403, "unsupported vehicle", 6, "Tesla does not offer this for this car", "nothing helps"],

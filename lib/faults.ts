@@ -1,11 +1,11 @@
-// Why a car refuses a signed command (protocol: section 7): fault, exit code, what it means and what to do.
+// Why a car refuses a signed command (docs/protocol.md, section 7): exit code, what it means, what to do.
 import { Stop } from "./command_line.ts";
 import { PAIRING_PAGE } from "./hosts.ts";
 import { withDomain } from "./settings.ts";
 
 export const RESYNC_FAULTS = [5, 6, 15, 17, 20]; // our session is out of date, and the car sends the new one
 
-const FAULTS: Record<number, [number, string]> = {
+export const FAULTS: Record<number, [number, string]> = {
   1: [6, "the car is busy or still waking up; try again in some seconds"],
   2: [6, "a part of the car did not answer; try again in some seconds"],
   3: [5, `the virtual key is not on the car; open ${PAIRING_PAGE}TESLA_DOMAIN on the phone that has the `

@@ -1,10 +1,14 @@
 // Your key pair in this folder, and the public half as others show it, brought to one form to compare.
-import { createECDH, createPrivateKey, createPublicKey, type ECDH } from "node:crypto";
+import { createECDH, createPrivateKey, createPublicKey, type ECDH, type JsonWebKey } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { messageOf, say, Stop } from "./command_line.ts";
 
 export const PRIVATE_KEY_FILE = "private-key.pem";
 export const PUBLIC_KEY_FILE = "public-key.pem";
+
+function pointOf(jwk: JsonWebKey): string {
+  return `04${[jwk.x, jwk.y].map((part) => Buffer.from(part ?? "", "base64url").toString("hex")).join("")}`;
+}
 
 /** Your private key. It goes nowhere. Throws Stop 5 when it is missing, encrypted, or not on the curve
  * P-256. */
@@ -21,6 +25,7 @@ export function readPrivateKey(): ECDH {
     }
     const key = createECDH("prime256v1");
     key.setPrivateKey(Buffer.from(jwk.d, "base64url"));
+    if (key.getPublicKey("hex") !== pointOf(jwk)) throw new Error("it is damaged");
     return key;
   } catch (error) {
     const reason = /^(it |E[A-Z]+:)/.test(messageOf(error)) ? messageOf(error) : "it is damaged";
@@ -44,7 +49,7 @@ export function pointIn(text: string): string {
     throw new Error("its PEM is damaged");
   }
   if (jwk.crv !== "P-256") throw new Error("it is not on the curve P-256 (prime256v1)");
-  return `04${[jwk.x, jwk.y].map((part) => Buffer.from(part ?? "", "base64url").toString("hex")).join("")}`;
+  return pointOf(jwk);
 }
 
 /** The public key in this folder: its PEM and its point. Throws Stop 5. */

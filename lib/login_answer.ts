@@ -7,11 +7,11 @@ import { explain } from "./explanations.ts";
 import { answerPage, listenOnLoopback } from "./loopback_server.ts";
 
 const MINUTES = 5;
-const LOOPBACK: Record<string, string[]> = {
-  "localhost": ["127.0.0.1", "::1"], // a browser takes either
-  "127.0.0.1": ["127.0.0.1"],
-  "[::1]": ["::1"],
-};
+const LOOPBACK = new Map([
+  ["localhost", ["127.0.0.1", "::1"]], // a browser takes either
+  ["127.0.0.1", ["127.0.0.1"]],
+  ["[::1]", ["::1"]],
+]);
 
 export interface LoginAnswer {
   code: string; // the authorization code
@@ -28,7 +28,7 @@ function isSame(text: string, other: string): boolean {
  * minutes. */
 export async function loginAnswer(redirectUri: string, state: string): Promise<LoginAnswer> {
   const redirect = new URL(redirectUri);
-  const addresses = redirect.protocol === "http:" ? LOOPBACK[redirect.hostname] ?? [] : [];
+  const addresses = redirect.protocol === "http:" ? LOOPBACK.get(redirect.hostname) ?? [] : [];
   let decide = (answer: LoginAnswer): void => {};
   let giveUp = (error: Stop): void => {};
   const decided = new Promise<LoginAnswer>((resolve, reject) => [decide, giveUp] = [resolve, reject]);
@@ -70,10 +70,11 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
     if (expected) void judge(new URLSearchParams(query), response);
     else void answerPage(response, 404, "There is nothing here.");
   });
-  const timer = setTimeout(end(`no answer within ${MINUTES} minutes`), MINUTES * 60_000);
+  const timer = setTimeout(end(`no answer within ${MINUTES} minutes; run get_token again`), MINUTES * 60_000);
   const pasted = createInterface({ input: process.stdin });
   pasted.on("line", (line) => {
-    const query = line.replace(/^.*\?/, "").replace(/^["'<\s]+|["'>#\s].*$/g, ""); // some paste it in quotes
+    // Cut out of whatever stands around it: the address, quotes, marks of the terminal.
+    const [query] = /\b(code|state|error)=[^\s"'`<>#\u001b\u0080-\uffff]*/.exec(line) ?? [""];
     void judge(new URLSearchParams(query));
   });
   if (addresses.length === 0) pasted.on("close", end("nothing was pasted"));

@@ -28,8 +28,10 @@ export async function partnerToken(settings: Record<string, string>): Promise<st
       scope: settings.TESLA_SCOPES.replace(/ ?offline_access/, ""), // nobody stays logged in here
     },
   });
-  const token = String(answer.access_token ?? "");
-  if (!/^[!-~]+$/.test(token)) throw new Stop(1, "Tesla's answer has no partner token; try again later");
+  const token = answer.access_token;
+  if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
+    throw new Stop(1, "Tesla's answer has no partner token; try again later");
+  }
   return token;
 }
 
@@ -38,8 +40,8 @@ export async function partnerToken(settings: Record<string, string>): Promise<st
 export async function registeredPoint(settings: Record<string, string>, bearer: string): Promise<string> {
   const path = `/api/1/partner_accounts/public_key?domain=${settings.TESLA_DOMAIN}`;
   const { response } = await teslaJson({ url: `${FLEET_API[settings.TESLA_REGION]}${path}`, bearer });
-  const key = String(Object(response).public_key);
   try {
+    const key = String(Object(response).public_key);
     return /^04[0-9a-f]{128}$/i.test(key) ? key.toLowerCase() : pointIn(key); // Tesla sends the point in hex
   } catch {
     throw new Stop(1, "Tesla's answer has no public key that can be read; try again later");

@@ -1,5 +1,5 @@
-// Sessions with the car (protocol: sections 5 to 7, 12): what it tells of itself, when that is believed, and
-// how it is kept in tesla_session.json, so that a command takes one request and not two.
+// Sessions with the car (docs/protocol.md, sections 5 to 7, 12): what it tells of itself, when that is
+// believed, and how it is kept in tesla_session.json, so that a command takes one request and not two.
 import { timingSafeEqual, type ECDH } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { stopForFault } from "./faults.ts";
@@ -32,14 +32,15 @@ function readSessions(): Record<string, Session | undefined> {
  * ours: that costs one handshake, nothing else. */
 export function readSession(name: string, key: ECDH): Session | undefined {
   const session = readSessions()[name];
-  const isNumber = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0;
   try {
     if (!session || session.clientKey !== key.getPublicKey("hex")) return undefined;
+    if (!/^[0-9a-f]{130}$/.test(session.vehicleKey)) return undefined;
     sharedKey(key, Buffer.from(session.vehicleKey, "hex")); // throws when it is no point on the curve
     const age = Date.now() / 1000 - session.zero; // the car's clock; absurd after ours was wrong
     const isWhole = /^[0-9a-f]{32}$/.test(session.epoch) && age >= 0 && age < 2 ** 30
-      && isNumber(session.counter) && isNumber(session.clock) && session.counter < 2 ** 32 - 1;
-    return isWhole && session.clock < 2 ** 30 ? session : undefined;
+      && [session.counter, session.clock].every((value) => Number.isInteger(value) && value >= 0)
+      && typeof session.zero === "number" && session.counter < 2 ** 32 - 1 && session.clock < 2 ** 30;
+    return isWhole ? session : undefined;
   } catch {
     return undefined;
   }

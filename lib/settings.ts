@@ -38,7 +38,7 @@ export function withDomain(text: string): string {
 export function readSettings(names: string[]): Record<string, string> {
   let file: Record<string, string> = {};
   try {
-    file = parse(readFileSync(".env", "utf8").replace(/^\ufeff/, "")); // some editors put a mark in front
+    file = parse(readFileSync(".env", "utf8"));
   } catch (error) {
     if (!messageOf(error).startsWith("ENOENT")) throw new Stop(5, `.env cannot be read: ${messageOf(error)}`);
   }
@@ -47,7 +47,8 @@ export function readSettings(names: string[]): Record<string, string> {
     const value = (process.env[name] ?? file[name]) || DEFAULTS[name] || "";
     const [pattern, words] = RULES[name];
     const isSecret = name === "TESLA_CLIENT_SECRET" || value.includes("@"); // a password may stand before @
-    const shown = isSecret ? "what was found is not shown" : `found "${value}"`;
+    const start = value.replace(/[\s=][^]*/, "…"); // the rest may be another setting, misplaced
+    const shown = isSecret ? "what was found is not shown" : `found "${start}"`;
     if (value === "") throw new Stop(5, `${name} is not set: put it into .env in this folder: ${words}`);
     const isRight = pattern.test(value) && (!/_UR[IL]$/.test(name) || URL.canParse(value));
     if (!isRight) throw new Stop(5, `${name} is malformed: ${shown}; it must be ${words}`);

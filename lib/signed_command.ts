@@ -1,4 +1,4 @@
-// Signed commands (protocol: sections 5 to 7, 11), from the stored session to the car's own verdict.
+// Signed commands (docs/protocol.md, sections 5 to 7, 11), from the stored session to the car's own verdict.
 //
 // In order: take the stored session, or shake hands for one; write the next counter to the disk; sign; send;
 // open the answer. When the car proves that our session is out of date, the command is signed once more, if
@@ -18,8 +18,8 @@ import { decodeFields, type Fields } from "./wire.ts";
 const LIFETIME_SECONDS = 15; // how long after signing the car may still take the command
 
 /** Sends one command to the car's signed_command address and returns the car's verdict, and the requests
- * it took: 1, or 2 with a handshake. `repeatable`: doing it twice does no harm. `doubtful`: the verdict came
- * unencrypted from a car that has answered encrypted before. Throws Stop; 8: nobody knows if it is done. */
+ * it took: 1, 2 with a handshake, 3 after a resync. `repeatable`: doing it twice does no harm. `doubtful`:
+ * the verdict came unencrypted, though the car has encrypted before. Throws Stop; 8: unknown outcome. */
 export async function sendSigned(url: string, bearer: string, vin: string,
   command: { domain: number; payload: Buffer; repeatable: boolean },
 ): Promise<{ result: boolean; reason: string; requests: number; doubtful: boolean }> {
@@ -47,7 +47,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     const message = handshakeMessage(domain, key);
     const answer = await exchange(message, false);
     try {
-      const { fault, status } = openAnswer(answer, message, vin, domain, Buffer.alloc(16));
+      const { fault, status } = openAnswer(answer, message, vin, domain); // never encrypted
       if (fault !== 0) throw stopForFault(fault);
       if (status === 1 && !answer.has(15)) throw stopForFault(1, "WAIT");
       return sessions.checkSessionInfo(answer, key, vin, message.uuid);
@@ -64,8 +64,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     const again = await shakeHands();
     if (again.vehicleKey === info.vehicleKey) return again;
     throw new Stop(5, "the car's changed key is not confirmed: two answers differ; if the car has a new "
-      + "computer, "
-      + `delete ${sessions.SESSION_FILE} and run it again`);
+      + `computer, delete ${sessions.SESSION_FILE} and run it again`);
   }
 
   // The session as the car proves it when it refuses. Without proof, the next run shakes hands anew.

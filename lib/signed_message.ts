@@ -1,5 +1,5 @@
-// The messages of signed commands (protocol: sections 4 to 6, 8 to 10): how a request is made and signed, how
-// the car's answer is opened and read. Nothing is sent or stored here.
+// The messages of signed commands (docs/protocol.md, sections 4 to 6, 8 to 10): how a request is made and
+// signed, how the car's answer is opened and read. Nothing is sent or stored here.
 import { createDecipheriv, createHash, randomBytes, type ECDH } from "node:crypto";
 import type { Session } from "./session.ts";
 import { fourBytes, hmac, metadata, sharedKey } from "./vehicle_key.ts";
@@ -46,7 +46,7 @@ export interface Opened { fault: number; status: number; payload: Buffer; encryp
 
 /** Opens the car's answer to `sent` (section 8); `k` decrypts it. Throws an Error for an answer to another
  * request, and for one that does not decrypt with all that it is bound to. */
-export function openAnswer(answer: Fields, sent: Message, vin: string, domain: number, k: Buffer): Opened {
+export function openAnswer(answer: Fields, sent: Message, vin: string, domain: number, k?: Buffer): Opened {
   const uuid = bytesIn(answer, 50);
   const address = bytesIn(decodeFields(bytesIn(answer, 6)), 2);
   const from = numberIn(decodeFields(bytesIn(answer, 7)), 1);
@@ -60,6 +60,7 @@ export function openAnswer(answer: Fields, sent: Message, vin: string, domain: n
   const signature = decodeFields(bytesIn(answer, 13));
   if (!signature.has(9)) return { fault, status, payload, encrypted: false };
 
+  if (!k) throw new Error("it is encrypted, without a key that both know");
   const gcm = decodeFields(bytesIn(signature, 9));
   const [nonce, counter, tag] = [bytesIn(gcm, 1), numberIn(gcm, 2), bytesIn(gcm, 3)];
   if (nonce.length !== 12 || tag.length !== 16) throw new Error("its signature has a wrong length");

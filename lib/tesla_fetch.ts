@@ -54,7 +54,8 @@ function withoutSecrets(text: string, ask: Ask): string {
     if (!secret) continue;
     const base64 = Buffer.from(secret).toString("base64").replace(/=+$/, "");
     const json = JSON.stringify(secret).slice(1, -1);
-    for (const spelling of [secret, encodeURIComponent(secret), json, base64]) {
+    const form = String(new URLSearchParams({ secret })).slice("secret=".length);
+    for (const spelling of [secret, encodeURIComponent(secret), form, json, base64]) {
       text = text.replaceAll(spelling, CUT);
     }
   }
@@ -69,7 +70,7 @@ function wordsOf(body: string, txid: unknown): string {
     words = [json.error, json.error_description, json.messages, json.referenceID ?? json.error_uri];
     txid = json.txid ?? txid;
   } catch {} // no JSON: the text as it is
-  if (txid) words.push(`txid ${txid}`);
+  if (txid) words.push(`txid ${typeof txid === "object" ? "unknown" : txid}`);
   const texts = words.filter(Boolean).map((word) => (typeof word === "string" ? word : JSON.stringify(word)));
   return texts.join("; ");
 }
@@ -124,7 +125,7 @@ export async function teslaFetch(ask: Ask): Promise<string> {
   words = clean(withoutSecrets(words, ask)).slice(0, 500);
   const { exit, means, todo } = explain(ask.url, status, words);
   const found = status === 0 ? words : `${url.host} answered ${status} "${words}"`;
-  const isProxy = ask.ownHost !== undefined; // tells by 500 what Tesla tells by other means
+  const isProxy = ask.ownHost !== undefined; // Tesla's own proxy says by 500 what is wrong with key or car
   const isLost = status === 0 || (status >= 500 && (exit === 1 || (status !== 503 && !isProxy)));
   if (ask.moves && underWay && isLost) throw lostAnswer(found);
   throw new Stop(exit, `${means}: ${found}; ${todo}`, status);

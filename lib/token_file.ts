@@ -49,16 +49,16 @@ export function claimsOf(token: { access_token?: unknown }):
     const [, part = ""] = String(token.access_token).split(".");
     claims = Object(JSON.parse(Buffer.from(part, "base64url").toString()));
   } catch {} // no JWT
-  const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(String(scope))) : undefined;
-  const region = clean(String(claims.ou_code ?? "")).toLowerCase();
-  return { scopes, region, expires: Number(claims.exp ?? 0) };
+  const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(scope)) : undefined;
+  const region = clean(claims.ou_code ?? "").toLowerCase();
+  return { scopes, region, expires: typeof claims.exp === "number" ? claims.exp : 0 };
 }
 
 /** When the access token expires: as the file says, unless it was written by a clock that was ahead; else
  * as the token itself says; undefined where neither does. */
 export function expiryOf(token: Token): Date | undefined {
-  const obtained = Date.parse(token.obtained_at ?? "");
-  const noted = obtained < Date.now() + 60_000 ? obtained + Number(token.expires_in) * 1000 : 0;
+  const obtained = Date.parse(clean(token.obtained_at));
+  const noted = obtained < Date.now() + 60_000 ? obtained + Number(clean(token.expires_in)) * 1000 : 0;
   const milliseconds = noted > 0 ? noted : claimsOf(token).expires * 1000;
-  return milliseconds > 0 ? new Date(milliseconds) : undefined;
+  return milliseconds > 0 && milliseconds < 8.64e15 ? new Date(milliseconds) : undefined; // a Date's limit
 }

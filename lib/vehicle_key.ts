@@ -1,4 +1,4 @@
-// What your key and the car's key give together (protocol: section 4).
+// What your key and the car's key give together (docs/protocol.md, section 4).
 import { createHash, createHmac, type ECDH } from "node:crypto";
 
 /** K: 16 bytes of SHA-1 over the 32-byte x coordinate that both sides compute, leading zeros kept. Throws an

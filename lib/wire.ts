@@ -1,4 +1,4 @@
-// Protobuf, as much of it as Tesla's messages need (protocol: sections 2 and 3). A message is a row of
+// Protobuf, as much of it as Tesla's messages need (docs/protocol.md, sections 2, 3). A message is a row of
 // fields: a number that tells the field and its layout, then a varint (0), eight bytes (1), a length and that
 // many bytes (2), or four bytes (5). No message is known here: field numbers stand where a message is made or
 // read.

@@ -22,7 +22,7 @@ if (!["GET", "POST", "PUT", "PATCH", "DELETE"].includes(method)) {
 }
 const url = new URL(path.replace(/^\/*/, "/"), "https://tesla.invalid");
 if (!path.startsWith("/api/1/") || url.pathname + url.search !== path) {
-  throw new Stop(2, `wrong usage: PATH begins with /api/1/ and holds nothing to resolve; found "${path}"`);
+  throw new Stop(2, `wrong usage: PATH begins with /api/1/, without spaces, # and ..; found "${path}"`);
 }
 let json: object | undefined = ["GET", "DELETE"].includes(method) ? undefined : {};
 if (body !== undefined) {

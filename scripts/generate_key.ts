@@ -12,7 +12,7 @@ import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
 // Step 1: a pair that is already here is kept. Another private key would mean: register and pair anew.
 readArguments(import.meta.filename);
 for (const file of ["private-key.pem", "public-key.pem"]) {
-  if (existsSync(file)) throw new Stop(2, `${file} is here already, and kept; move it away first`);
+  if (existsSync(file)) throw new Stop(2, `${file} is here already, and kept; move it away for another pair`);
 }
 
 // Step 2: a pair on the curve P-256, as Tesla wants it.

@@ -47,7 +47,7 @@ Open this address, log in, and tick every box:
 
 ${LOGIN_PAGE[settings.TESLA_REGION]}?${String(question).replaceAll("+", "%20")}
 
-Then wait; or, if the browser ends at a page that cannot be shown, paste its whole address and press Enter.
+Then wait (5 minutes); where the browser ends at a page that cannot be shown, paste its address, press Enter.
 If Tesla says "No policy rules": register_partner. "redirect_uri": add yours to your app. Ctrl-C cancels.`);
 
 // Step 3: Tesla's answer, from the browser or pasted.

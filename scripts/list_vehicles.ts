@@ -23,8 +23,9 @@ if (!Array.isArray(answer.response)) throw new Stop(1, "Tesla's answer has no li
 const cars = answer.response as ({ vin?: unknown; state?: unknown; display_name?: unknown } | null)[];
 
 // Step 3: the list; as JSON it is as Tesla sent it.
-const lines = cars.map((car) => `${car?.vin ?? "?"}  ${car?.state ?? "unknown"}  ${car?.display_name ?? ""}`);
-const text = options.json === true ? jsonText(cars) : lines.map(clean).join("\n");
+const columns = cars.map((car) => [car?.vin ?? "?", car?.state ?? "unknown", car?.display_name ?? ""]);
+const lines = columns.map((row) => row.map(clean).join("  "));
+const text = options.json === true ? jsonText(cars) : lines.join("\n");
 if (text !== "") process.stdout.write(`${text}\n`);
 if (cars.length === 0) say("no car in this account: log in with the account that has it");
 else say("next      put the VIN into .env as TESLA_VIN, then: npx tsx scripts/read_charge.ts");

@@ -33,12 +33,12 @@ function show(field: string, unit: string, factor = 1): string {
   return typeof value === "number" ? `${Math.round(value * factor * 10) / 10} ${unit}` : "unknown";
 }
 const PHASES: Record<string, string> = { 1: "1 phase", 2: "3 phases", 3: "3 phases" }; // Tesla's 2 means 3
-const phases = PHASES[String(charge.charger_phases)] ?? "no phase";
+const phases = PHASES[clean(charge.charger_phases)] ?? "no phase";
 const minutes = charge.minutes_to_full_charge;
 const left = typeof minutes === "number" ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : "unknown";
 const text = `battery    ${show("battery_level", "%")}, range ${show("battery_range", "km", 1.609344)}
 limit      ${show("charge_limit_soc", "%")}
-state      ${clean(String(charge.charging_state ?? "unknown"))}
+state      ${clean(charge.charging_state ?? "unknown")}
 set        ${show("charge_current_request", "A")} of at most ${show("charge_current_request_max", "A")}
 drawn      ${show("charger_actual_current", "A")} at ${show("charger_voltage", "V")}, ${phases}
 power      ${show("charger_power", "kW")}

@@ -16,7 +16,7 @@ import { teslaJson } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
 import { encodeFields } from "../lib/wire.ts";
 
-// Step 1: AMPS, per phase. Below 5 A the car obeys only the second of two calls, while charging (7.3).
+// Step 1: AMPS, per phase. Below 5 A the car obeys only the second of two calls, while charging.
 const flag = { type: "boolean" as const };
 const { options, words } = readArguments(import.meta.filename,
   { "dry-run": flag, verify: flag, "below-5": flag }, ["AMPS"]);
@@ -36,7 +36,7 @@ const command = {
   name: "set_charging_amps",
   json: { charging_amps: amps },
   domain: INFOTAINMENT,
-  // Action.vehicleAction.setChargingAmpsAction.charging_amps (section 9); protobuf leaves out a zero.
+  // Action.vehicleAction.setChargingAmpsAction.charging_amps (docs/protocol.md, 9); a zero is left out.
   payload: encodeFields([[2, [[43, amps === 0 ? [] : [[1, amps]]]]]]),
   repeatable: true,
 };

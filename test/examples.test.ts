@@ -219,7 +219,6 @@ describe("solar_loop", { concurrency: 3 }, () => {
   const ends: [string, number, (owner: Owner) => void][] = [
     ["the token has expired", 4, ({ simulator }) => simulator.fail("token_expired")],
     ["the key is no longer on the car", 5, ({ simulator }) => simulator.car.unpair()],
-    ["too many requests", 7, ({ simulator }) => simulator.fail("rate_limited")],
   ];
   for (const [title, code, change] of ends) {
     ownerTest(`ends when ${title}: exit ${code}`, {}, async (owner) => {
@@ -232,6 +231,20 @@ describe("solar_loop", { concurrency: 3 }, () => {
       assertEnd(await running.ended, code);
     });
   }
+
+  ownerTest("too many requests: it tries at every look to stop the charging", {}, async (owner) => {
+    sun(owner, 6900);
+    const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(150) });
+    await looks(running, 3);
+    const before = owner.simulator.requests.length;
+    owner.simulator.fail("rate_limited", { times: 2 });
+    sun(owner, 0);
+    await looks(running, 4);
+    assert.equal(done(owner).at(-1), "charge_stop", running.stderr());
+    assert.equal(owner.simulator.requests.length - before, 3);
+    running.child.kill("SIGTERM");
+    await running.ended;
+  });
 
   ownerTest("a refusal: the next try comes six looks later, and then as if nothing were known", {},
     async (owner) => {

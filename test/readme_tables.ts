@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { EXPLANATIONS } from "../lib/explanations.ts";
-import { stopForFault } from "../lib/faults.ts";
+import { FAULTS } from "../lib/faults.ts";
 import { PRICES } from "../simulator/bill.ts";
 import { closureOf, headerOf, type Texts } from "./project_rules.ts";
 import { denoLines, nodeLines } from "./sandbox_lines.ts";
@@ -203,11 +203,8 @@ function troubleshooting(): string {
 /** The car's own refusals of a signed command, by fault. */
 function faults(): string {
   const rows: string[] = [];
-  const unknown = stopForFault(-1).message.replace("-1", "");
-  for (let fault = 1; fault <= 40; fault += 1) {
-    const { message, exitCode } = stopForFault(fault);
-    if (message.replace(String(fault), "") === unknown) continue;
-    rows.push(`| ${fault} | ${message.replace(/^.*?fault \d+: /, "")} | ${exitCode} |`);
+  for (const [fault, [exitCode, words]] of Object.entries(FAULTS)) {
+    rows.push(`| ${fault} | ${words} | ${exitCode} |`);
   }
   return ["| fault | it means, and what to do | exit |", "|---|---|---|", ...rows].join("\n");
 }
