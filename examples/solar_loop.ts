@@ -12,7 +12,8 @@
 // writes it. Start this from cron in the morning, beside refresh_token, while the car is plugged in at home:
 // it does not look where the car is. It reads nothing from the car: while nothing changes, nothing is billed.
 // Tesla takes 30 commands a minute from all apps of an account together; this sends one in 5 minutes.
-// It ends at once when only you can help: exit 4 login needed, 5 not set up, 7 a limit.
+// It ends at once when only you can help: exit 4 login needed, 5 not set up. Its last look stops charging. But
+// if it is killed, or the machine or the network fails, the car goes on as it was told last: set a charge limit.
 import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sendCommand } from "../lib/command.ts";
@@ -48,7 +49,7 @@ let amps: number | undefined;
 let pause = 0;
 for (let look = 1; look <= LOOKS; look += 1) {
   if (look > 1) await sleep(MINUTES * 60_000);
-  const possible = Math.floor(readSurplus() / WATTS_PER_AMP);
+  const possible = look === LOOKS ? 0 : Math.floor(readSurplus() / WATTS_PER_AMP);
   const wanted = possible < LEAST_AMPS ? 0 : Math.min(possible, MOST_AMPS);
   pause -= 1;
   if (pause > 0) continue;
@@ -71,12 +72,15 @@ for (let look = 1; look <= LOOKS; look += 1) {
     if (next.name === "set_charging_amps") amps = wanted;
     else charging = next.name === "charge_start";
   } catch (error) {
-    if (!(error instanceof Stop) || [4, 5, 7].includes(error.exitCode)) throw error;
-    const refused = [3, 6].includes(error.exitCode); // asleep, full, unplugged: asking costs
+    if (!(error instanceof Stop) || [4, 5].includes(error.exitCode)) {
+      say("the car goes on as it was told last");
+      throw error;
+    }
+    const refused = [3, 6, 7].includes(error.exitCode) && wanted > 0; // asleep, full, unplugged: asking costs
     pause = refused ? PAUSE : 0;
     say(`${error.message}; next try in ${MINUTES * (refused ? PAUSE : 1)} minutes`);
     charging = undefined;
     amps = undefined;
   }
 }
-say("ended after its last look: the car keeps what it was told last");
+say("ended after its last look");

@@ -34,7 +34,14 @@ if (!LOOPBACK_HOSTS.includes(simulatorHost) || !/^\d+$/.test(simulatorPort ?? ""
 }
 if (domain !== "") MAPPED_HOSTS.push(domain);
 
-const connect = buildConnector({ ca: readFileSync(caFile, "utf8"), timeout: 10_000 });
+let ca = "";
+try {
+  ca = readFileSync(caFile, "utf8");
+} catch {
+  console.error("the simulator has ended: start it again, or unset NODE_OPTIONS");
+  process.exit(1);
+}
+const connect = buildConnector({ ca, timeout: 10_000 });
 
 function connectToSimulator(target, done) {
   if (LOOPBACK_HOSTS.includes(target.hostname)) return connect(target, done);

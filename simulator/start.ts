@@ -105,12 +105,14 @@ async function run(line: string): Promise<void> {
 
 async function stop(): Promise<void> {
   await simulator.close();
+  console.log("In the other terminal: unset NODE_OPTIONS (or close it). Delete the folder of practice: its tokens,");
+  console.log("keys and .env are of no use with the real Tesla.");
   process.exit(0);
 }
 
 console.log(`A simulated Tesla is up on 127.0.0.1. Nothing here reaches the real one.
 
-1. In a folder of its own, put this into .env:
+1. In a second clone of this project (with npm ci), put this into .env:
 
 TESLA_CLIENT_ID=${CLIENT_ID}
 TESLA_CLIENT_SECRET=${CLIENT_SECRET}
