@@ -68,10 +68,10 @@ const JOBS: Job[] = [
 
   { title: "a command with a session", script: "set_charge_amps", words: ["10"], before: withSession,
     calls: [SIGNED],
-    bill: { command: 1 }, plant: ["lib/session.ts", "return isWhole && session.clock < 2 ** 30 ? session : undefined;",
+    bill: { command: 1 }, plant: ["lib/session.ts", "return isWhole ? session : undefined;",
       "return undefined;"] },
   { title: "a command without a session", script: "set_charge_amps", words: ["10"], calls: [SIGNED, SIGNED],
-    bill: { command: 2 }, plant: ["lib/signed_command.ts", "await confirmKey(await shakeHands(), session)",
+    bill: { command: 2 }, plant: ["lib/signed_command.ts", "await confirmKey(await shakeHands(), old)",
       "await confirmKey(await shakeHands(), await shakeHands() as never)"] },
   { title: "a command with --verify", script: "set_charge_amps", words: ["10", "--verify"],
     before: withSession,
