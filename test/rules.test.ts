@@ -14,9 +14,9 @@ import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts
 const BUDGETS = {
   mission: 1146, // the six scripts of the mission and what they import, less the signing files and the table
   table: 120, // of explanations
-  signing: 456,
-  everything: 2345,
-  script: 140,
+  signing: 452,
+  everything: 2332,
+  script: 139,
   libFile: 150,
   readme: 680,
 };
