@@ -47,8 +47,7 @@ let point = "";
 await step("key pair", () => {
   const own = readPrivateKey().getPublicKey("hex");
   point = readPublicKey().point;
-  const isPair = own === point;
-  need(isPair, "public-key.pem does not belong to private-key.pem; copy the right pair here");
+  need(own === point, "public-key.pem does not belong to private-key.pem; copy the right pair here");
   return "P-256, both halves of one pair";
 });
 await step("file modes", () => {
@@ -77,6 +76,7 @@ await step("registration", async () => {
 });
 
 // Step 3: your login.
+let claims: ReturnType<typeof claimsOf>;
 await step("login", () => {
   const token = readToken();
   const expiry = expiryOf(token) ?? new Date(0);
@@ -84,21 +84,21 @@ await step("login", () => {
   need(!(days >= 90), `the refresh token is ${days} days old and ends after 3 months; run get_token`, 4);
   need(expiry > new Date(), `the access token expired ${expiry.toLocaleString()}; run refresh_token`, 4);
   bearer = token.access_token;
+  claims = claimsOf(token);
   const age = Number.isNaN(days) ? "of unknown age" : `${days} days old`;
   return `good until ${expiry.toLocaleString()}; the refresh token is ${age}, and ends after 3 months`;
 });
 await step("scopes", () => {
-  const { scopes } = claimsOf(readToken());
+  const { scopes } = claims;
   if (!scopes) return "not told";
   const missing = settings.TESLA_SCOPES.split(" ").filter((scope) => !scopes.includes(scope)).join(" ");
   need(missing === "", `not granted: ${missing}; run get_token --force and tick every box`);
   return scopes.join(" ");
 });
 await step("region", () => {
-  const { region } = claimsOf(readToken());
-  const isHere = region === "" || region === settings.TESLA_REGION;
-  need(isHere, `the account is elsewhere: set TESLA_REGION=${region}`);
-  return region || "not told";
+  const isHere = ["", settings.TESLA_REGION].includes(claims.region);
+  need(isHere, `the account is elsewhere: set TESLA_REGION=${claims.region}`);
+  return claims.region || "not told";
 });
 
 // Step 4: your car. The requests are billed.

@@ -3,15 +3,12 @@
 // session grow.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
-import { LOADER, PROJECT } from "./harness.ts";
+import { describe, test } from "node:test";
+import { LOADER, plantedCopy, PROJECT } from "./harness.ts";
 
+const OTHERS = ["bench", "simulator", "test/harness.ts"];
 const SAMPLE = ["--commands", "24", "--lost", "6"];
-const folders: string[] = [];
-after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
 function liveOneDay(project: string, words: string[]): Promise<{ code: number; output: string }> {
   const child = spawn(process.execPath, [...LOADER, join(project, "bench", "endurance.ts"), ...words],
@@ -23,20 +20,6 @@ function liveOneDay(project: string, words: string[]): Promise<{ code: number; o
     child.on("error", reject);
     child.on("close", (code) => resolve({ code: code ?? -1, output }));
   });
-}
-
-/** A copy of the project in which one file is changed. */
-function planted(path: string, from: string, to: string): string {
-  const folder = mkdtempSync(join(tmpdir(), "tesla-planted-"));
-  folders.push(folder);
-  for (const name of ["bench", "lib", "scripts", "simulator", "test/harness.ts", "package.json"]) {
-    cpSync(join(PROJECT, name), join(folder, name), { recursive: true });
-  }
-  symlinkSync(join(PROJECT, "node_modules"), join(folder, "node_modules"), "junction");
-  const text = readFileSync(join(folder, path), "utf8");
-  assert.ok(text.includes(from), `${path} has no longer: ${from}`);
-  writeFileSync(join(folder, path), text.replace(from, () => to));
-  return folder;
 }
 
 describe("a day of a solar loop", { concurrency: 2 }, () => {
@@ -71,7 +54,7 @@ describe("a day of a solar loop", { concurrency: 2 }, () => {
   ];
   for (const [name, path, from, to, complaint] of violations) {
     test(`notices: ${name}`, { timeout: 120_000 }, async () => {
-      const { code, output } = await liveOneDay(planted(path, from, to), SAMPLE);
+      const { code, output } = await liveOneDay(plantedCopy(path, from, to, OTHERS), SAMPLE);
       assert.equal(code, 1, output);
       assert.match(output, complaint);
     });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import * as faults from "./faults/rotation.ts";
-import type { Owner } from "./harness.ts";
+import { withOwner, type Owner } from "./harness.ts";
 
 const KILLS = 24;
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
@@ -11,7 +11,7 @@ const random = faults.randomFrom(seed);
 const tally = new faults.Tally();
 
 function faultTest(title: string, body: (owner: Owner) => Promise<unknown>): void {
-  test(title, { timeout: 120_000 }, () => faults.withOwner(body));
+  test(title, { timeout: 120_000 }, () => withOwner(body));
 }
 
 describe("tokens and sessions survive", { concurrency: 2 }, () => {

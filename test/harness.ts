@@ -9,7 +9,8 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync }
+  from "node:fs";
 import { request } from "node:http";
 import { createRequire } from "node:module";
 import { createServer, type AddressInfo } from "node:net";
@@ -385,18 +386,35 @@ export async function newOwner(options: OwnerOptions = {}): Promise<Owner> {
   return owner;
 }
 
+/** Runs `body` with an owner of its own, and ends that owner. */
+export async function withOwner(body: (owner: Owner) => Promise<unknown>, options?: OwnerOptions): Promise<void> {
+  const owner = await newOwner(options);
+  let failed = true;
+  try {
+    await body(owner);
+    failed = false;
+  } finally {
+    await owner.close(failed);
+  }
+}
+
 /** One test with an owner of its own. Cases inside a `describe` with a concurrency run side by side. */
 export function ownerTest(title: string, options: OwnerOptions, body: (owner: Owner) => Promise<void>): void {
-  void test(title, { timeout: 120_000 }, async () => {
-    const owner = await newOwner(options);
-    let failed = true;
-    try {
-      await body(owner);
-      failed = false;
-    } finally {
-      await owner.close(failed);
-    }
-  });
+  void test(title, { timeout: 120_000 }, () => withOwner(body, options));
+}
+
+/** A copy of the audited files, and of `others`, in which one text is changed: its folder. */
+export function plantedCopy(path: string, from: string, to: string, others: string[] = []): string {
+  const folder = mkdtempSync(join(tmpdir(), "tesla-planted-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  for (const name of ["lib", "scripts", "package.json", ...others]) {
+    cpSync(join(PROJECT, name), join(folder, name), { recursive: true });
+  }
+  symlinkSync(join(PROJECT, "node_modules"), join(folder, "node_modules"), "junction");
+  const text = readFileSync(join(folder, path), "utf8");
+  assert.ok(text.includes(from), `${path} has no longer: ${from}`);
+  writeFileSync(join(folder, path), text.replace(from, () => to));
+  return folder;
 }
 
 // ---- The same files inside this process ----

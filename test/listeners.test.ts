@@ -2,15 +2,14 @@
 // thousands of them, hostile requests, foreign answers. The right visitor is served all the same, nothing of
 // a request comes back, no file but the public key leaves, and only this machine gets through.
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync }
-  from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { networkInterfaces, tmpdir } from "node:os";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import {
-  PROJECT, assertEnd, assertNoSecret, freePort, newOwner, ownerTest, useRedirect, visit, visitWhenListening,
+  assertEnd, assertNoSecret, freePort, newOwner, ownerTest, plantedCopy, useRedirect, visit, visitWhenListening,
   type Owner, type Running,
 } from "./harness.ts";
 import { hostileRequests, KEY_PATH, MARK } from "./listeners/hostile_requests.ts";
@@ -341,14 +340,7 @@ const PLANTS: [string, string, string, string, string, (target: Target) => Promi
 describe("a violation is seen:", { concurrency: 3 }, () => {
   for (const [title, script, file, from, to, keeps, complaint] of PLANTS) {
     test(title, { timeout: 60_000 }, async () => {
-      const copy = mkdtempSync(join(tmpdir(), "tesla-plant-"));
-      for (const name of ["lib", "scripts", "package.json"]) {
-        cpSync(join(PROJECT, name), join(copy, name), { recursive: true });
-      }
-      symlinkSync(join(PROJECT, "node_modules"), join(copy, "node_modules"));
-      const text = readFileSync(join(copy, file), "utf8");
-      assert.ok(text.includes(from), `${file} no longer has: ${from}`);
-      writeFileSync(join(copy, file), text.replace(from, to));
+      const copy = plantedCopy(file, from, to);
       const owner = await newOwner({ loggedIn: false, expectUnexpected: true });
       try {
         const target = await listen(owner, script, join(copy, "scripts", `${script}.ts`));
@@ -356,7 +348,6 @@ describe("a violation is seen:", { concurrency: 3 }, () => {
         await target.running.ended.catch(() => {});
       } finally {
         await owner.close(true);
-        rmSync(copy, { recursive: true });
       }
     });
   }

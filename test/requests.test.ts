@@ -2,12 +2,11 @@
 // and that the script's header names the same price. Then each job once more with a script that has been
 // changed to send one request too many: the same check must refuse it.
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { PRICES, type Bill, type BilledKind } from "../simulator/bill.ts";
-import { PROJECT, VIN, assertEnd, calls, newOwner, ownerTest, startLogin, useRedirect, visitWhenListening }
+import { PROJECT, VIN, assertEnd, calls, newOwner, ownerTest, plantedCopy, startLogin, useRedirect, visitWhenListening }
   from "./harness.ts";
 import type { Owner, OwnerOptions, Result } from "./harness.ts";
 
@@ -169,21 +168,6 @@ async function check(job: Job, owner: Owner, script = job.script): Promise<void>
   job.more?.(result);
 }
 
-// A copy of the audited files, so that one of them can be changed.
-const planted: string[] = [];
-function plantedScript(job: Job, [path, from, to]: [string, string, string]): string {
-  const folder = mkdtempSync(join(tmpdir(), "tesla-planted-"));
-  planted.push(folder);
-  for (const name of ["lib", "scripts"]) cpSync(join(PROJECT, name), join(folder, name), { recursive: true });
-  cpSync(join(PROJECT, "package.json"), join(folder, "package.json"));
-  symlinkSync(join(PROJECT, "node_modules"), join(folder, "node_modules"), "junction");
-  const text = readFileSync(join(folder, path), "utf8");
-  assert.ok(text.includes(from), `${path} has no longer: ${from}`);
-  writeFileSync(join(folder, path), text.replace(from, () => to));
-  return `${folder}/scripts/${job.script}.ts`;
-}
-after(() => planted.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
-
 describe("requests per job", { concurrency: 3 }, () => {
   for (const job of JOBS) ownerTest(job.title, job.owner ?? {}, (owner) => check(job, owner));
 
@@ -215,7 +199,7 @@ describe("one request too many is noticed", { concurrency: 3 }, () => {
       try {
         const isNoticed = (error: Error): boolean => error.name === "AssertionError"
           && /deepEqual|deep-equal|deeply|billed as|a poll after/.test(error.message);
-        await assert.rejects(check(job, owner, plantedScript(job, plant)), isNoticed);
+        await assert.rejects(check(job, owner, join(plantedCopy(...plant), "scripts", `${job.script}.ts`)), isNoticed);
       } finally {
         await owner.close(true);
       }

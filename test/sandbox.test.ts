@@ -15,6 +15,7 @@ import { nodeArguments, sandboxOf } from "./sandbox_lines.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const RUNTIMES = join(PROJECT, "node_modules/.cache/runtimes/node_modules");
+const files = auditedFiles();
 const REDIRECT = "http://localhost:38215/callback";
 
 function runtimes(): [string, string][] {
@@ -41,7 +42,7 @@ after(async () => {
 
 function run(name: string, node: string, script: string, words: string[], leftOut = ""): Promise<{ code: number; said: string }> {
   const path = `scripts/${script}.ts`;
-  const sandbox = sandboxOf(path, auditedFiles());
+  const sandbox = sandboxOf(path, files);
   const keep = (files: string[]): string[] => files.filter((file) => file !== leftOut);
   const own = nodeArguments({ ...sandbox, reads: keep(sandbox.reads), writes: keep(sandbox.writes) }, PROJECT);
   const parameters = [...own, "--no-warnings", `--allow-fs-read=${join(PROJECT, "simulator")}`,

@@ -5,9 +5,8 @@
 // see from here.
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, isIP, type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { FLEET_API, TOKEN_HOST } from "../lib/hosts.ts";
@@ -17,6 +16,7 @@ import {
   IN_A_HURRY,
   newOwner,
   ownerTest,
+  plantedCopy,
   PROJECT,
   startLogin,
   useRedirect,
@@ -174,13 +174,15 @@ function readmeTable(): Cell[] {
   );
 }
 
+function headerOfScript(script: string): ReturnType<typeof headerOf> {
+  const path = `scripts/${script}.ts`;
+  return headerOf(path, readFileSync(join(PROJECT, path), "utf8"));
+}
+
 /** What the README lets a script send: "secret > kind of host". Those of "every call" go with Fleet API in
  * the header. */
 function allowed(script: string, table: Cell[]): Set<string> {
-  const { contacts, reads } = headerOf(
-    `scripts/${script}.ts`,
-    readFileSync(join(PROJECT, `scripts/${script}.ts`), "utf8"),
-  );
+  const { contacts, reads } = headerOfScript(script);
   const words = contacts.join(", ");
   const found = new Set<string>();
   for (const { secret, kind, scripts } of table) {
@@ -240,10 +242,7 @@ const WAYS: Record<string, Way[]> = {
 };
 
 function hostsOf(script: string, owner: Owner): string[] {
-  const { contacts } = headerOf(
-    `scripts/${script}.ts`,
-    readFileSync(join(PROJECT, `scripts/${script}.ts`), "utf8"),
-  );
+  const { contacts } = headerOfScript(script);
   const words = contacts.join(", ");
   const region = owner.simulator.account.region;
   return [
@@ -675,13 +674,7 @@ const PLANTS: [string, string, string, string, string, RegExp][] = [
 describe("a violation is seen:", { concurrency: 2 }, () => {
   for (const [title, script, file, from, to, complaint] of PLANTS) {
     test(title, { timeout: 60_000 }, async () => {
-      const copy = mkdtempSync(join(tmpdir(), "tesla-plant-"));
-      for (const name of ["lib", "scripts", "package.json"])
-        cpSync(join(PROJECT, name), join(copy, name), { recursive: true });
-      symlinkSync(join(PROJECT, "node_modules"), join(copy, "node_modules"));
-      const text = readFileSync(join(copy, file), "utf8");
-      assert.ok(text.includes(from), `${file} no longer has: ${from}`);
-      writeFileSync(join(copy, file), text.replace(from, to));
+      const copy = plantedCopy(file, from, to);
       const owner = await newOwner({ expectUnexpected: true });
       try {
         const complaints = await complaintsOf(
@@ -693,7 +686,6 @@ describe("a violation is seen:", { concurrency: 2 }, () => {
         assert.match(complaints.join("\n"), complaint);
       } finally {
         await owner.close(true);
-        rmSync(copy, { recursive: true });
       }
     });
   }

@@ -12,7 +12,7 @@ import { dirname } from "node:path";
 import { spawnSync } from "node:child_process";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { LOADER, newOwner, type Owner, type Result, type RunOptions, type Running } from "../harness.ts";
+import { LOADER, newOwner, withOwner, type Owner, type Result, type RunOptions, type Running } from "../harness.ts";
 import { bytesIn, decodeFields, numberIn } from "../../lib/wire.ts";
 
 const TOKEN = "tesla_token.json";
@@ -472,17 +472,6 @@ export async function killMany(kills: number, seed: number, tally: Tally): Promi
   };
   const outcomes = await Promise.allSettled([refreshes(randomFrom(seed)), commands(randomFrom(seed + 1))]);
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
-}
-
-export async function withOwner(body: (owner: Owner) => Promise<unknown>): Promise<void> {
-  const owner = await newOwner();
-  let failed = true;
-  try {
-    await body(owner);
-    failed = false;
-  } finally {
-    await owner.close(failed);
-  }
 }
 
 async function main(): Promise<void> {
