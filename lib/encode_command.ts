@@ -44,9 +44,9 @@ function encodeParameter(name: string, value: unknown, rule: Parameter): [number
     return refuse(`a text of ${from} to ${to} characters`);
   }
   if (kind === "days") {
-    const days = String(value).toUpperCase().split(",").map((day) => DAYS.get(day.trim()) ?? 0);
-    const all = days.reduce((sum, day) => sum | day);
-    if (typeof value === "string" && !days.includes(0)) return send(field, all);
+    const text = typeof value === "string" ? value : "";
+    const days = text.toUpperCase().split(",").map((day) => DAYS.get(day.trim()) ?? 0);
+    if (!days.includes(0)) return send(field, days.reduce((all, day) => all | day));
     return refuse(`days, with commas between them, out of ${[...DAYS.keys()].join(", ")}`);
   }
   const whole = kind !== "decimal" && kind !== "decimal kept" && kind !== "double";
