@@ -18,7 +18,6 @@ import { FLEET_API, KEY_PATH, TOKEN_HOST } from "./hosts.ts";
 
 const MAX_SECONDS = 30;
 const MAX_BYTES = 1_048_576;
-const CUT = "[secret cut out]";
 
 export interface Ask {
   url: string;
@@ -34,10 +33,9 @@ function refuseWrongHost(ask: Ask): void {
   if (getGlobalDispatcher().constructor.name === "EnvHttpProxyAgent") { // Node's, with NODE_USE_ENV_PROXY=1
     throw new Stop(5, "the environment puts a proxy in between: unset NODE_USE_ENV_PROXY; nothing was sent");
   }
-  const { origin, pathname } = new URL(ask.url);
-  const known = [...Object.values(TOKEN_HOST), ...Object.values(FLEET_API)];
+  const { origin, hostname, pathname } = new URL(ask.url);
   const own = ask.ownHost !== undefined && origin === new URL(ask.ownHost).origin;
-  if (own && known.includes(origin)) {
+  if (own && /(^|\.)tesla\.(com|cn)\.?$/.test(hostname)) {
     throw new Stop(5, `${origin} is Tesla's; TESLA_PROXY_URL or TESLA_DOMAIN must be your own; nothing sent`);
   }
   if (Object.values(TOKEN_HOST).includes(origin) && ask.form && !ask.bearer) return;
@@ -51,12 +49,13 @@ function refuseWrongHost(ask: Ask): void {
 function withoutSecrets(text: string, ask: Ask): string {
   const { client_secret, refresh_token, code, code_verifier } = ask.form ?? {};
   for (const secret of [ask.bearer, client_secret, refresh_token, code, code_verifier]) {
-    if (!secret) continue;
-    const base64 = Buffer.from(secret).toString("base64").replace(/=+$/, "");
+    if (!secret) continue; // its base64 depends on where in a longer text it begins: at 0, 1 or 2 of three
+    const base64 = [0, 1, 2].map((at) => Buffer.from(" ".repeat(at) + secret).toString("base64")
+      .slice(Math.ceil(at * 4 / 3), Math.floor((at + secret.length) * 4 / 3)));
     const json = JSON.stringify(secret).slice(1, -1);
     const form = String(new URLSearchParams({ secret })).slice("secret=".length);
-    for (const spelling of [secret, encodeURIComponent(secret), form, json, base64]) {
-      text = text.replaceAll(spelling, CUT);
+    for (const spelling of [secret, encodeURIComponent(secret), form, json, ...base64]) {
+      text = text.replaceAll(spelling, "[secret cut out]");
     }
   }
   return text;
@@ -133,7 +132,7 @@ export async function teslaFetch(ask: Ask): Promise<string> {
 
 /** The error for a command of which nobody knows whether the car has carried it out. */
 export function lostAnswer(found: string): Stop {
-  return new Stop(8, `unknown outcome, the car may have done it or not: ${found}; it was not sent again; `
+  return new Stop(8, `unknown outcome, it may have been done or not: ${found}; it was not sent again; `
     + "look with read_charge or at the car before you repeat it");
 }
 
@@ -146,5 +145,5 @@ export async function teslaJson(ask: Ask): Promise<Record<string, unknown>> {
   } catch {} // the parser's words would quote the answer, which may hold a token
   const what = /^\s*</.test(text) ? "a web page, as firewalls do" : "no JSON object";
   if (ask.moves) throw lostAnswer(`the answer is ${what}`);
-  throw new Stop(1, `cannot read the answer: ${new URL(ask.url).host} sent ${what}; try again later`);
+  throw new Stop(1, `cannot read the answer: ${new URL(ask.url).host} sent ${what}; try again, or elsewhere`);
 }

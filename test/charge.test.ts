@@ -147,11 +147,13 @@ describe("read_charge", { concurrency: 3 }, () => {
 
   ownerTest("an answer that quotes the token in another spelling", {}, async (owner) => {
     const token = owner.token().access_token;
-    const quotes = [token, Buffer.from(token).toString("base64"), encodeURIComponent(token)];
+    // In base64 the same token looks different behind "Bearer " and behind "?".
+    const quotes = [token, ...[token, `Bearer ${token}`, `{"token":"?${token}"}`]
+      .map((text) => Buffer.from(text).toString("base64")), encodeURIComponent(token)];
     owner.answer("/vehicle_data", 200, { response: { charge_state: { quotes } } });
     const result = await owner.run("read_charge", ["--json"]); // the harness looks for secrets
     assertEnd(result, 0);
-    assert.equal(result.stdout.match(/secret cut out/g)?.length, 3);
+    assert.equal(result.stdout.match(/secret cut out/g)?.length, quotes.length);
   });
 
   const asScript: [string, number, string][] =
@@ -523,7 +525,8 @@ describe("set_charge_amps, proxy", { concurrency: 3 }, () => {
     assert.match(stderr, /TESLA_PROXY_URL is malformed/);
     assert.doesNotMatch(stderr, /my-password/);
     // Tesla's own hosts are nobody's proxy, the one of another region neither.
-    for (const url of ["https://fleet-api.prd.na.vn.cloud.tesla.com", "https://auth.tesla.cn"]) {
+    for (const url of ["https://fleet-api.prd.na.vn.cloud.tesla.com", "https://auth.tesla.cn",
+      "https://auth.tesla.com", "https://tesla.com", "https://www.Tesla.com.:8443"]) {
       owner.setSettings({ TESLA_COMMANDS: "proxy", TESLA_PROXY_URL: url });
       const result = await owner.run("set_charge_amps", ["13"]);
       assertEnd(result, 5, "TESLA_PROXY_URL");
