@@ -1,6 +1,6 @@
 // Files that must never be lost: changed by one run at a time, and never left half written.
-import { closeSync, constants, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync,
-  writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, fsyncSync, ftruncateSync, lstatSync, openSync, readFileSync, renameSync,
+  rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, Stop } from "./command_line.ts";
 
@@ -13,7 +13,7 @@ function isStale(lock: string): boolean {
   try {
     const pid = Number(readFileSync(lock, "utf8"));
     const seconds = (Date.now() - statSync(lock).mtimeMs) / 1000;
-    if (seconds > (pid > 0 ? STALE_SECONDS : 5)) return true;
+    if (pid > 0 ? seconds > STALE_SECONDS : Math.abs(seconds) > 5) return true; // without a number: no time
     if (pid === process.pid) return true; // left by an earlier process that had our number
     if (pid > 0) process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
     return false;
@@ -50,8 +50,10 @@ async function moveInto(file: string, beside: string): Promise<void> {
 }
 
 /** Waits for its turn, then holds the lock beside `file` until the returned function is called. Throws Stop 1
- * when another run keeps the lock, or when the folder cannot be written. */
+ * when another run keeps the lock, or when the folder cannot be written; 5 when `file` is a link. */
 export async function takeLock(file: string): Promise<() => void> {
+  const isLink = lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink(); // its file would not change
+  if (isLink) throw new Stop(5, `nothing was sent: ${file} is a link; work in the folder of the file itself`);
   const lock = `${file}.lock`;
   const end = Date.now() + WAIT_SECONDS * 1000;
   while (Date.now() < end) {

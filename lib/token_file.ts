@@ -15,8 +15,7 @@ export interface Token {
 function checkToken(token: Partial<Token> | null): Token {
   for (const name of ["access_token", "refresh_token"] as const) {
     const value: unknown = token?.[name];
-    const usable = typeof value === "string" && /^[!-~]+$/.test(value);
-    if (!usable) throw new Error(`there is no usable ${name} in it`);
+    if (typeof value !== "string" || !/^[!-~]+$/.test(value)) throw new Error(`it has no usable ${name}`);
   }
   return token as Token;
 }
@@ -27,7 +26,8 @@ export function readToken(): Token {
     return checkToken(JSON.parse(readFileSync(TOKEN_FILE, "utf8").replace(/^\ufeff/, "")));
   } catch (error) {
     const reason = error instanceof SyntaxError ? "it is no JSON" : messageOf(error);
-    throw new Stop(4, `no login in this folder: ${TOKEN_FILE}: ${reason}; run get_token here`);
+    const todo = reason.startsWith("EACCES") ? "make it yours: sudo chown" : "run get_token here";
+    throw new Stop(4, `no login in this folder: ${TOKEN_FILE}: ${reason}; ${todo}`);
   }
 }
 
@@ -36,7 +36,7 @@ export function tokenFileText(answer: Record<string, unknown>): string {
   try {
     return `${JSON.stringify({ ...checkToken(answer), obtained_at: new Date().toISOString() }, null, 2)}\n`;
   } catch (error) {
-    throw new Stop(1, `Tesla's answer cannot be used: ${messageOf(error)}; ${TOKEN_FILE} is as it was`);
+    throw new Stop(1, `Tesla's answer cannot be used: ${messageOf(error)}; nothing is lost; run it again`);
   }
 }
 

@@ -41,7 +41,7 @@ const WRITERS: Record<string, string[]> = {
   fsyncSync: ["lib/safe_file.ts"],
   closeSync: ["lib/safe_file.ts"],
 };
-const READERS = ["existsSync", "readFileSync", "statSync", "constants"];
+const READERS = ["existsSync", "readFileSync", "statSync", "lstatSync", "constants"];
 const FORBIDDEN_WORDS = [
   "eval",
   "Function",

@@ -1,6 +1,7 @@
 // refresh_token as cron runs it: what it sends, what it keeps, and that no failure costs the owner the login.
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { damages } from "../simulator/failure_kinds.ts";
 import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner,
@@ -272,6 +273,33 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assert.deepEqual(result.requests, []);
     assertKept(owner, before, result);
   });
+
+  if (process.platform !== "win32") ownerTest("a link is not replaced: its file would keep a spent token", {},
+    async (owner) => {
+      const before = owner.read(FILE);
+      mkdirSync(owner.path("elsewhere"));
+      renameSync(owner.path(FILE), owner.path(join("elsewhere", FILE)));
+      symlinkSync(join("elsewhere", FILE), owner.path(FILE));
+      const result = await owner.run("refresh_token");
+      assertEnd(result, 5, "is a link", "nothing was sent");
+      assert.deepEqual(result.requests, []);
+      assert.equal(owner.read(join("elsewhere", FILE)), before);
+      assertEnd(await owner.run("read_charge"), 0);
+    });
+
+  if (process.platform !== "win32") ownerTest("a token file that a run with sudo left: the mend is chown", {},
+    async (owner) => {
+      const uid = process.getuid?.() === 0 ? 65534 : undefined;
+      if (uid === undefined) chmodSync(owner.path(FILE), 0);
+      else {
+        for (const folder of [dirname(owner.simulator.caFile), owner.folder]) chmodSync(folder, 0o755);
+        chownSync(owner.path(".env"), uid, uid);
+      }
+      const result = await owner.run("read_charge", [], { uid });
+      assertEnd(result, 4, "EACCES", "sudo chown");
+      assert.doesNotMatch(result.stderr, /get_token/);
+      chmodSync(owner.path(FILE), 0o600);
+    });
 
   ownerTest("the settings are checked first", {}, async (owner) => {
     const before = owner.read(FILE);
