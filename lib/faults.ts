@@ -12,7 +12,7 @@ export const FAULTS: Record<number, [number, string]> = {
     + "Tesla app, and approve"],
   4: [5, "the virtual key is switched off; remove it in the car (Locks), then pair it again"],
   5: [6, "the car finds the signature wrong; run it again"],
-  6: [6, "the car has seen this counter before; run it again"],
+  6: [6, "the car has seen this counter before, perhaps with this very command; look, then run it again"],
   7: [6, "the key's role or the car's state does not allow this; a driver's key may do less than an owner's"],
   9: [6, "the car does not know this command; its software may be too old"],
   11: [6, "the car has an internal error, often while it boots; try again in a minute"],

@@ -29,7 +29,7 @@ function readSessions(): Record<string, Session | undefined> {
 }
 
 /** The stored session. A file or entry that cannot be used counts as none, and so does one of another key of
- * ours: that costs one handshake, nothing else. */
+ * ours: that costs one handshake, and what it remembered of the car (its key, that it encrypts). */
 export function readSession(name: string, key: ECDH): Session | undefined {
   const session = readSessions()[name];
   try {

@@ -34,9 +34,9 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     const json = { routable_message: message.bytes.toString("base64") };
     const { response } = await teslaJson({ url, bearer, json, moves });
     try {
-      const isBase64 = typeof response === "string" && /^[A-Za-z0-9+/]{4,}={0,2}$/.test(response);
-      if (!isBase64) throw new Error("there is no message in it");
-      return decodeFields(Buffer.from(response, "base64"));
+      const bytes = Buffer.from(String(response), "base64");
+      if (!response || bytes.toString("base64") !== response) throw new Error("there is no message in it");
+      return decodeFields(bytes);
     } catch (error) {
       if (moves) throw lostAnswer(`the car's answer cannot be read: ${messageOf(error)}`);
       throw new Stop(1, `the car's answer cannot be read: ${messageOf(error)}; try again later`);
@@ -44,6 +44,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
   }
 
   async function shakeHands(): Promise<SessionInfo> {
+    say("shaking hands: there is no session with this part of the car, or none that can be used");
     const message = handshakeMessage(domain, key);
     const answer = await exchange(message, false);
     try {
@@ -80,11 +81,8 @@ export async function sendSigned(url: string, bearer: string, vin: string,
 
   // After the car's answer a full disk must not hide the verdict: the next run shakes hands, or asks again.
   async function remember(session: sessions.Session): Promise<void> {
-    try {
-      await sessions.keepSession(name, async () => session);
-    } catch (error) {
-      say(`warning: ${messageOf(error).replace("nothing was sent, ", "")}`);
-    }
+    const kept = sessions.keepSession(name, async () => session);
+    await kept.catch((error) => say(`warning: ${messageOf(error).replace("nothing was sent, ", "")}`));
   }
 
   const release = await takeLock(sessions.SESSION_FILE);

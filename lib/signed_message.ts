@@ -80,8 +80,8 @@ export function verdictOf(payload: Buffer, domain: number): { result: boolean; r
     const reason = bytesIn(decodeFields(bytesIn(action, 2)), 1).toString("utf8");
     return { result: numberIn(action, 1) === 0, reason };
   }
-  const error = numberIn(decodeFields(bytesIn(message, 46)), 1);
+  const error = numberIn(decodeFields(bytesIn(message, 46)), 1); // a nominalError; its presence refuses
   const status = numberIn(decodeFields(bytesIn(message, 4)), 1);
   const reason = VCSEC_ERRORS[error] ?? (status === 1 ? "busy" : `error ${error}, status ${status}`);
-  return { result: error === 0 && status === 0, reason };
+  return { result: !message.has(46) && status === 0, reason };
 }

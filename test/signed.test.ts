@@ -444,6 +444,19 @@ describe("faults", { concurrency: 3 }, () => {
     assert.equal(owner.simulator.car.executed.length, 0);
   });
 
+  ownerTest("an answer that was cut between two fields is none: base64 is whole, with padding", {},
+    async (owner) => {
+      await sends(owner, 2);
+      const session = JSON.parse(owner.read(SESSION)) as Record<string, { encrypted: boolean }>;
+      for (const kept of Object.values(session)) kept.encrypted = false; // a car that does not encrypt
+      owner.write(SESSION, JSON.stringify(session));
+      owner.answer("/signed_command", 200, { response: "OgIIAw==" }); // from infotainment, and nothing more
+      assertEnd(await send(owner, 11), 0);
+      owner.simulator.clear();
+      owner.answer("/signed_command", 200, { response: "OgIIAw" });
+      assertEnd(await send(owner, 11), 8, "no message");
+    });
+
   ownerTest("the car's own verdict, under the signature", {}, async (owner) => {
     await sends(owner, 2);
     const reasons: [string, number, string][] =

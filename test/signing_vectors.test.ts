@@ -470,6 +470,13 @@ function mutate(bytes: Buffer, random: (below: number) => number): Buffer {
   }
 }
 
+test("security: a nominalError refuses, whatever its number", () => {
+  for (const [payload, reason] of [["f20200", "error 0, status 0"], ["f202020805", "not in park"]]) {
+    assert.deepEqual(verdictOf(hex(payload), 2), { result: false, reason });
+  }
+  assert.equal(verdictOf(Buffer.alloc(0), 2).result, true);
+});
+
 test("random and mutated bytes end in an error of our own, and are never believed", (context) => {
   const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000_000);
   context.diagnostic(`seed ${seed} (TEST_SEED=${seed} gives it again)`);
