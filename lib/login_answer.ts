@@ -23,10 +23,10 @@ function isSame(text: string, other: string): boolean {
   return timingSafeEqual(digest(text), digest(other)); // in constant time
 }
 
-/** Waits for the answer that carries `state`. What belongs to another login is refused, and the wait goes on;
- * parameters besides code and state are ignored. Throws Stop when Tesla says no, on Ctrl-C, and after five
- * minutes. */
-export async function loginAnswer(redirectUri: string, state: string): Promise<LoginAnswer> {
+/** Says `request` once all is ready, and waits for the answer that carries `state`. What belongs to another
+ * login is refused, and the wait goes on; parameters besides code and state are ignored. Throws Stop when
+ * Tesla says no, on Ctrl-C, and after five minutes. */
+export async function loginAnswer(redirectUri: string, state: string, request: string): Promise<LoginAnswer> {
   const redirect = new URL(redirectUri);
   const addresses = redirect.protocol === "http:" ? LOOPBACK.get(redirect.hostname) ?? [] : [];
   let decide = (answer: LoginAnswer): void => {};
@@ -63,10 +63,10 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
   };
   const cancel = end("login cancelled");
   process.once("SIGINT", cancel);
-  const close = await listenOnLoopback(addresses, Number(redirect.port || 80), (request, response) => {
-    const [path, query] = (request.url ?? "").split("?");
-    const named = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(request.headers.host ?? "");
-    const expected = request.method === "GET" && path === redirect.pathname && named;
+  const close = await listenOnLoopback(addresses, Number(redirect.port || 80), (visit, response) => {
+    const [path, query] = (visit.url ?? "").split("?");
+    const named = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(visit.headers.host ?? "");
+    const expected = visit.method === "GET" && path === redirect.pathname && named;
     if (expected) void judge(new URLSearchParams(query), response);
     else void answerPage(response, 404, "There is nothing here.");
   });
@@ -78,6 +78,7 @@ export async function loginAnswer(redirectUri: string, state: string): Promise<L
     void judge(new URLSearchParams(query));
   });
   if (addresses.length === 0) pasted.on("close", end("nothing was pasted"));
+  say(request);
   try {
     return await decided;
   } finally {

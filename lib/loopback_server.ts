@@ -20,7 +20,7 @@ export async function listenOnLoopback(addresses: string[], port: number, visit:
     } catch (error) {
       if (/EADDRNOTAVAIL|EAFNOSUPPORT/.test(messageOf(error)) && servers.length > 0) continue;
       throw new Stop(1, `cannot listen on ${host}: ${messageOf(error)}; end what uses port ${port}, or take `
-        + "another one (--port; or TESLA_REDIRECT_URI, also on developer.tesla.com)");
+        + "another: --port; for get_token TESLA_REDIRECT_URI, also on developer.tesla.com");
     }
   }
   return () => servers.forEach((server) => server.close().closeAllConnections());

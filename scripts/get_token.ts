@@ -22,7 +22,7 @@ const settings = readSettings(
 let expiry: Date | undefined;
 try { expiry = expiryOf(readToken()); } catch {} // no login yet
 if (expiry && expiry > new Date() && options.force !== true) {
-  say(`${TOKEN_FILE} is valid until ${expiry.toLocaleString()}; to log in all the same: --force`);
+  say(`${TOKEN_FILE} is valid until ${expiry.toLocaleString()}; for another login or scopes: --force`);
   process.exit(0);
 }
 
@@ -41,22 +41,23 @@ const question = new URLSearchParams({
   prompt_missing_scopes: "true", // ask again for what an earlier consent left out
   require_requested_scopes: "true", // no half consent
 });
-say(`Tesla will ask you to grant: ${settings.TESLA_SCOPES}
+const request = `Tesla will ask you to grant: ${settings.TESLA_SCOPES}
 (vehicle_device_data: see the car; vehicle_charging_cmds: its charging only; offline_access: stay logged in)
 Open this address, log in, and tick every box:
 
 ${LOGIN_PAGE[settings.TESLA_REGION]}?${String(question).replaceAll("+", "%20")}
 
 Then wait (5 minutes); where the browser ends at a page that cannot be shown, paste its address, press Enter.
-If Tesla says "No policy rules": register_partner. "redirect_uri": add yours to your app. Ctrl-C cancels.`);
+If Tesla says "No policy rules": register_partner. "redirect_uri": add yours to your app. Ctrl-C cancels.`;
 
 // Step 3: Tesla's answer, from the browser or pasted.
-const { code, tellBrowser } = await loginAnswer(settings.TESLA_REDIRECT_URI, state);
+const { code, tellBrowser } = await loginAnswer(settings.TESLA_REDIRECT_URI, state, request);
 
 // Step 4: the code is swapped for the tokens. The file is opened first: a code works only once.
-const release = await takeLock(TOKEN_FILE);
+let release = (): void => {};
 const { exit, means, todo } = explain("login page", 0, "scopes not granted");
 try {
+  release = await takeLock(TOKEN_FILE);
   await replaceFile(TOKEN_FILE, async () => {
     const url = `${TOKEN_HOST[settings.TESLA_REGION]}/oauth2/v3/token`;
     const answer = await teslaJson({ url, form: {

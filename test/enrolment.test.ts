@@ -3,7 +3,7 @@
 // one: explanations.test.ts.)
 import assert from "node:assert/strict";
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, rmSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import {
@@ -670,13 +670,27 @@ describe("get_token", { concurrency: 3 }, () => {
     assertEnd(await running.ended, 0);
   });
 
+  if (process.platform !== "win32") ownerTest("a token file that is a link: told to the browser too", LOGGED_OUT,
+    async (owner) => {
+      await useRedirect(owner);
+      symlinkSync("elsewhere.json", owner.path("tesla_token.json"));
+      const { running, address } = await startLogin(owner);
+      const page = await visit(await owner.simulator.consent(address));
+      assert.equal(page.status, 400);
+      assert.match(page.body, /did not work/);
+      const result = await running.ended;
+      assertEnd(result, 5, "is a link", "nothing was sent");
+      assert.equal(result.requests.some(({ path }) => path.includes("/token")), false);
+    });
+
   ownerTest("a port in use", LOGGED_OUT, async (owner) => {
     const redirect = await useRedirect(owner);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(Number(new URL(redirect).port), "127.0.0.1", resolve));
     const result = await owner.run("get_token");
-    assertEnd(result, 1, new URL(redirect).port, "in use");
     server.close();
+    assertEnd(result, 1, new URL(redirect).port, "in use");
+    assert.doesNotMatch(result.stderr, /authorize/); // no address that cannot lead anywhere
     assert.deepEqual(result.requests, []);
   });
 

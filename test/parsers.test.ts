@@ -240,7 +240,7 @@ function paste(text: string, redirect = AWAY): Promise<End<{ code: string }>> {
   Object.defineProperty(process, "stdin", { value: stdin, configurable: true });
   stdin.end(text);
   const secrets = text.includes("error") ? [CODE] : [CODE, STATE]; // Tesla's words to an error are told
-  return endOf(() => loginAnswer(redirect, STATE), [2, 4, 5], secrets);
+  return endOf(() => loginAnswer(redirect, STATE, ""), [2, 4, 5], secrets);
 }
 
 const extra = fc.subarray(["locale=en-US", "issuer=https%3A%2F%2Fauth.tesla.com%2Foauth2%2Fv3", "x", "y=a=b",
@@ -304,7 +304,7 @@ property("the listener: whatever visits it, the right answer alone ends the wait
     Object.defineProperty(process, "stdin", { value: new PassThrough(), configurable: true });
     const pages: string[] = [];
     const { value } = await endOf(async () => {
-      const waiting = loginAnswer(`http://127.0.0.1:${port}/callback`, STATE);
+      const waiting = loginAnswer(`http://127.0.0.1:${port}/callback`, STATE, "");
       while ((await ask("/")) === ""); // until it listens
       for (const text of queries) pages.push(await ask(`/callback?${text}`));
       const last = ask(`/callback?code=${CODE}&state=${STATE}`);
