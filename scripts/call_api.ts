@@ -36,7 +36,7 @@ if (body !== undefined) {
 const app = ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_SCOPES"];
 const settings = readSettings(["TESLA_REGION", ...(options.partner === true ? app : [])]);
 const bearer = options.partner === true ? await partnerToken(settings) : readToken().access_token;
-const moves = /\/(command|signed_command)(\/|$)/.test(path);
-const fleetApi = FLEET_API[settings.TESLA_REGION];
-const answer = await teslaJson({ url: fleetApi + path, method, bearer, json, moves });
+const moves = method !== "GET" && !path.endsWith("/fleet_status"); // that one only looks, though by POST
+const answer = await teslaJson({ url: FLEET_API[settings.TESLA_REGION] + path, method, bearer, json, moves });
 process.stdout.write(`${jsonText(answer)}\n`);
+if (Object(answer.response).result === false) throw new Stop(6, "it was refused; the answer says why");

@@ -155,7 +155,7 @@ describe("call_api", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "GET", "/api/1/products"), 4, "get_token");
   });
 
-  ownerTest("a lost answer to a command is an unknown outcome, to a read it is not", {}, async (owner) => {
+  ownerTest("a lost answer to a command is an unknown outcome, to a read it is not", ENERGY, async (owner) => {
     owner.simulator.fail("hang_up_after", { after: true });
     owner.simulator.car.protocolRequired = false;
     const lost = await run(owner, "POST", `/api/1/vehicles/${VIN}/command/charge_stop`);
@@ -163,6 +163,23 @@ describe("call_api", { concurrency: 3 }, () => {
     assert.equal(lost.requests.length, 1);
     assert.equal(owner.simulator.car.charging, false);
     assertEnd(await run(owner, "GET", "/api/1/products"), 1);
+    // A change that is no command may have been made too; fleet_status only looks, though by POST.
+    const { simulator } = owner;
+    simulator.clear();
+    for (const failure of ["hang_up_after", "server_error", "gateway", "truncated_json"]) {
+      simulator.clear();
+      simulator.fail(failure);
+      assertEnd(await run(owner, "POST", `${SITE}/backup`, '{"backup_reserve_percent": 30}'), 8, "read_charge");
+      assertEnd(await run(owner, "POST", "/api/1/vehicles/fleet_status", `{"vins":["${VIN}"]}`), 1, "try again");
+    }
+  });
+
+  ownerTest("what the car or Tesla refuses in a good answer is no success", {}, async (owner) => {
+    owner.simulator.car.protocolRequired = false;
+    owner.simulator.car.refuse("user_present");
+    const result = await run(owner, "POST", `/api/1/vehicles/${VIN}/command/charge_stop`);
+    assertEnd(result, 6, "refused");
+    assert.match(result.stdout, /"reason": "[^"]*user_present"/);
   });
 });
 
