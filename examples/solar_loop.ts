@@ -52,7 +52,7 @@ for (let look = 1; look <= LOOKS; look += 1) {
   const possible = look === LOOKS ? 0 : Math.floor(readSurplus() / WATTS_PER_AMP);
   const wanted = possible < LEAST_AMPS ? 0 : Math.min(possible, MOST_AMPS);
   pause -= 1;
-  if (pause > 0) continue;
+  if (pause > 0 && wanted > 0) continue;
 
   // Step 3: at most one command. It starts only when the car has been told its amps. Twice does no harm.
   // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
@@ -72,7 +72,7 @@ for (let look = 1; look <= LOOKS; look += 1) {
     if (next.name === "set_charging_amps") amps = wanted;
     else charging = next.name === "charge_start";
   } catch (error) {
-    if (!(error instanceof Stop) || [4, 5].includes(error.exitCode)) {
+    if (!(error instanceof Stop) || [4, 5].includes(error.exitCode) || look === LOOKS) {
       say("the car goes on as it was told last");
       throw error;
     }

@@ -265,6 +265,30 @@ describe("solar_loop", { concurrency: 3 }, () => {
       await running.ended;
     });
 
+  ownerTest("no sun in the half hour after a refusal: it stops the charging all the same", {},
+    async (owner) => {
+      sun(owner, 6900);
+      owner.simulator.fail("reason:not now", 1);
+      const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(150) });
+      await running.said(/not now.*next try in 30 minutes/);
+      sun(owner, 0);
+      await looks(running, 2);
+      assert.deepEqual(done(owner), ["charge_stop"], running.stderr());
+      running.child.kill("SIGTERM");
+      await running.ended;
+    });
+
+  ownerTest("a last look that cannot stop the charging says so, and is no success", {}, async (owner) => {
+    sun(owner, 6900);
+    const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(20) });
+    await looks(running, 4);
+    assert.deepEqual(done(owner), ["10 A"]); // it is charging already
+    owner.simulator.fail("reason:not now");
+    const result = await running.ended;
+    assertEnd(result, 6, "the car goes on as it was told last", "not now");
+    assert.equal(owner.simulator.car.chargingState, "Charging");
+  });
+
   ownerTest("a lost answer: it is told, and the same is asked for at the next look", {}, async (owner) => {
     sun(owner, 6900);
     const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(150) });
