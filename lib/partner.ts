@@ -25,7 +25,7 @@ export async function partnerToken(settings: Record<string, string>): Promise<st
       client_id: settings.TESLA_CLIENT_ID,
       client_secret: settings.TESLA_CLIENT_SECRET,
       audience: FLEET_API[settings.TESLA_REGION],
-      scope: settings.TESLA_SCOPES.replace(/ ?offline_access/, ""), // nobody stays logged in here
+      scope: settings.TESLA_SCOPES.replace(/ ?offline_access/, "").trim(), // nobody stays logged in here
     },
   });
   const token = answer.access_token;

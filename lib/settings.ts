@@ -17,7 +17,7 @@ const RULES: Record<string, [RegExp, string]> = {
   TESLA_REGION: [/^(na|eu|cn)$/, "na (North America, Asia, Pacific), eu (Europe, Middle East, Africa) or cn"],
   TESLA_DOMAIN: [/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
     "your domain in small letters, without https:// and without a slash, such as car.example.com"],
-  TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "the car's 17 characters, no I, O or Q; list_vehicles prints it"],
+  TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 characters in capitals, no I, O or Q; list_vehicles prints it"],
   TESLA_COMMANDS: [/^(signed|proxy|rest)$/, "signed (nearly every car), proxy, or rest (cars before 2021)"],
   TESLA_PROXY_URL: [/^(https:\/\/[^\s/?#@]+|http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?)\/?$/,
     "https://HOST:PORT, or http:// on this machine only"],
@@ -40,7 +40,7 @@ export function readSettings(names: string[]): Record<string, string> {
   try {
     file = parse(readFileSync(".env", "utf8"));
   } catch (error) {
-    if (!messageOf(error).startsWith("ENOENT")) throw new Stop(5, `.env cannot be read: ${messageOf(error)}`);
+    if (!messageOf(error).startsWith("ENOENT")) throw new Stop(5, `.env cannot be used: ${messageOf(error)}`);
   }
   const settings: Record<string, string> = {};
   for (const name of names) {

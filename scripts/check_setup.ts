@@ -20,8 +20,8 @@ const flag = { type: "boolean" as const };
 const { options } = readArguments(import.meta.filename, { free: flag, json: flag, "skip-check": flag });
 const { step, end } = startChecklist(options.json === true);
 const free = options.free === true;
-const own = options["skip-check"] === true ? "" : "the key on your domain, ";
-say(`not billed: ${own}a partner token, the key that Tesla has on file
+const shown = options["skip-check"] === true ? "" : "the key on your domain, ";
+say(`not billed: ${shown}a partner token, the key that Tesla has on file
 ${free ? "left out" : "billed"}: the list of your cars ($0.002), fleet_status ($0.002)`);
 function need(isRight: boolean, mend: string, exitCode = 5): void {
   if (!isRight) throw new Stop(exitCode, mend);
@@ -59,18 +59,18 @@ await step("file modes", () => {
 });
 
 // Step 2: your domain and your app.
-let bearer = "";
+let [partner, bearer] = ["", ""]; // your app's token, and your own
 await step("published key", async () => {
   const isOurs = (await publishedPoint(settings.TESLA_DOMAIN)) === point;
   need(isOurs, "your domain shows another key; put public-key.pem there");
   return `${settings.TESLA_DOMAIN} shows it`;
 }, options["skip-check"] === true);
 await step("app", async () => {
-  bearer = await partnerToken(settings);
+  partner = await partnerToken(settings);
   return "Tesla knows your app and its secret";
 });
 await step("registration", async () => {
-  const isOurs = (await registeredPoint(settings, bearer)) === point;
+  const isOurs = (await registeredPoint(settings, partner)) === point;
   need(isOurs, "Tesla has another key on file; run register_partner");
   return "Tesla has your key on file";
 });

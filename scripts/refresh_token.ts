@@ -13,7 +13,7 @@ import { teslaJson } from "../lib/tesla_fetch.ts";
 import { expiryOf, readToken, TOKEN_FILE, tokenFileText } from "../lib/token_file.ts";
 
 // Step 1: is it time? A duration is a whole number with m, h or d.
-const began = Date.now() - performance.now() + 250; // when this process was started; clocks are not exact
+const began = Date.now() - performance.now() + 250; // this run's start, and a bit: in doubt, refresh
 const { options } = readArguments(import.meta.filename, { "if-expiring-within": { type: "string" } });
 const within = options["if-expiring-within"];
 const [, number, unit] = /^(\d{1,5})([mhd])$/.exec(String(within)) ?? [];
@@ -32,8 +32,7 @@ const release = await takeLock(TOKEN_FILE);
 try {
   const { refresh_token, obtained_at } = readToken();
   const obtained = Date.parse(obtained_at ?? "");
-  const isNew = obtained > began && obtained < Date.now();
-  const done = isNew || refresh_token !== before.refresh_token;
+  const done = refresh_token !== before.refresh_token || (obtained > began && obtained < Date.now());
 
   // Step 3: the swap. The refresh token works once, and for up to 24 hours more if the answer is lost.
   // https://developer.tesla.com/docs/fleet-api/authentication/third-party-tokens#refresh-tokens

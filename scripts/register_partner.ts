@@ -5,7 +5,7 @@
 //   contacts  TESLA_DOMAIN, token host, Fleet API
 //   costs     nothing
 //   run       npx tsx scripts/register_partner.ts [--skip-check]
-import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
+import { readArguments, say, Stop } from "../lib/command_line.ts";
 import { FLEET_API, PAIRING_PAGE } from "../lib/hosts.ts";
 import { readPublicKey } from "../lib/key_files.ts";
 import { partnerToken, publishedPoint, registeredPoint } from "../lib/partner.ts";
@@ -36,8 +36,7 @@ try {
   await teslaJson({ url, bearer, json: { domain } });
 } catch (error) {
   if (!(error instanceof Stop && error.status === 422 && error.message.includes("taken"))) throw error;
-  say(`Tesla says: ${messageOf(error)}`);
-  say("that may be an earlier registration of this same key: looking");
+  say("already taken, perhaps by an earlier registration of this same key: looking");
   taken = error;
 }
 

@@ -54,6 +54,7 @@ const READING_ORDER = [
   "lib/signed_command",
   "lib/command",
   "scripts/set_charge_amps",
+  "lib/checklist",
   "scripts/check_setup",
   "lib/commands",
   "lib/encode_command",
