@@ -51,7 +51,7 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
   [TOKEN, 401, "", 4, "Tesla refuses the login", "mend the app's secret, or run get_token --force"],
 
   [KEY, 0, "", 5, "your domain cannot be reached from here",
-    "check your internet, TESLA_DOMAIN, its DNS entry, its certificate; is it only the router: --skip-check"],
+    "check your internet, TESLA_DOMAIN, its DNS entry, its certificate; if only your router: --skip-check"],
   [KEY, 404, "", 5, "the key is not at its place on your domain",
     "put public-key.pem there (GitHub Pages needs .nojekyll), or start serve_public_key and the tunnel"],
   [KEY, ANY, "a redirect", 5, "your domain redirects; Tesla wants the key", "set TESLA_DOMAIN to the target"],
@@ -85,7 +85,7 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
     "set TESLA_COMMANDS=signed"],
   ["", 403, "unsupported vehicle", 6, "Tesla does not offer this for this car", "nothing helps"],
   ["", 404, "not_found", 5, "Tesla finds no such car in this account",
-    "compare TESLA_VIN with list_vehicles; is it another account's: get_token --force"],
+    "compare TESLA_VIN with list_vehicles; if it is another account's: get_token --force"],
   ["", 405, "", 6, "the car is in service, or this call does not exist", "try again after the service"],
   ["", 408, "", 3, "the car is asleep or offline", "run wake_up ($0.02), open the Tesla app (free), or wait"],
   ["", 412, "", 5, "the app is not registered in this region",

@@ -36,7 +36,7 @@ export function tokenFileText(answer: Record<string, unknown>): string {
   try {
     return `${JSON.stringify({ ...checkToken(answer), obtained_at: new Date().toISOString() }, null, 2)}\n`;
   } catch (error) {
-    throw new Stop(1, `Tesla's answer cannot be used: ${messageOf(error)}; nothing is lost; run it again`);
+    throw new Stop(1, `Tesla's answer cannot be used: ${messageOf(error)}; the file is kept; run it again`);
   }
 }
 
