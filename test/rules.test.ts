@@ -12,19 +12,21 @@ import { checkCode, checkHeaders, checkLayout, checkSecrets, headerOf, type Text
 import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts } from "./readme_tables.ts";
 
 const BUDGETS = {
-  mission: 1146, // the six scripts of the mission and what they import, less the signing files and the table
+  mission: 1151, // the six scripts of the mission and what they import, less the signing files and the table
   table: 120, // of explanations
   signing: 450,
-  everything: 2330,
+  everything: 2335,
   script: 139,
   libFile: 150,
-  readme: 680,
+  readme: 684,
 };
 const TABLE = "lib/explanations.ts";
 const LIBRARIES = ["dotenv", "esbuild", "fsevents", "tsx", "undici"]; // and @esbuild/*, esbuild's binaries
 const SECRET_FILES = [
   ".env",
   ".env.local",
+  ".env~",
+  "private-key.pem.bak",
   "private-key.pem",
   "public-key.pem",
   "old-key.pem",
