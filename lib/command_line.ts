@@ -26,9 +26,9 @@ export function clean(value: unknown): string {
 
 /** JSON as Tesla sent it, fit for a terminal: control and direction characters are written as \uXXXX. */
 export function jsonText(value: unknown): string {
-  const unfit = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-  return JSON.stringify(value, null, 2).replace(unfit, (character) =>
-    `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character.split("").map(escape).join(""));
 }
 
 export function messageOf(error: unknown): string {
@@ -43,6 +43,7 @@ export function say(line: string): void {
  * prints the script's header. From here on, an error ends the script with its one line and exit code. */
 export function readArguments(script: string, options: ParseArgsConfig["options"] = {}, words: string[] = []):
   { options: Record<string, unknown>; words: string[] } {
+  process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half way
   process.on("uncaughtException", (error) => {
     say(`error: ${clean(error.message)}`);
     process.exit(error instanceof Stop ? error.exitCode : 1);

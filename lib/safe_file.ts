@@ -1,4 +1,5 @@
 // Files that must never be lost: changed by one run at a time, and never left half written.
+import { randomUUID } from "node:crypto";
 import { closeSync, constants, fsyncSync, ftruncateSync, lstatSync, openSync, readFileSync, renameSync,
   rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,11 +8,12 @@ import { messageOf, Stop } from "./command_line.ts";
 const WAIT_SECONDS = 35; // longer than one request may take
 const STALE_SECONDS = 300; // longer than a run holds a lock; a process number may be given anew
 const RESERVED_BYTES = 16_384; // more than any of our files has
+const OURS = `${process.pid} ${randomUUID()}`; // in two containers both runs may have the same number
 
-// A lock holds the number of the process that made it. Stale: that process is gone, or (killed) wrote none.
+// A lock begins with the number of the process that made it. Stale: that one is gone, or (killed) wrote none.
 function isStale(lock: string): boolean {
   try {
-    const pid = Number(readFileSync(lock, "utf8"));
+    const pid = Number.parseInt(readFileSync(lock, "utf8"), 10);
     const seconds = (Date.now() - statSync(lock).mtimeMs) / 1000;
     if (pid > 0 ? seconds > STALE_SECONDS : Math.abs(seconds) > 5) return true; // without a number: no time
     if (pid === process.pid) return true; // left by an earlier process that had our number
@@ -24,7 +26,7 @@ function isStale(lock: string): boolean {
 
 function isOurs(lock: string): boolean {
   try {
-    return Number(readFileSync(lock, "utf8")) === process.pid;
+    return readFileSync(lock, "utf8") === OURS;
   } catch {
     return false;
   }
@@ -60,7 +62,7 @@ export async function takeLock(file: string): Promise<() => void> {
     const stale = isStale(lock);
     try {
       if (stale) rmSync(lock, { force: true });
-      writeFileSync(lock, String(process.pid), { flag: "wx", mode: 0o600 }); // fails when it is there already
+      writeFileSync(lock, OURS, { flag: "wx", mode: 0o600 }); // fails when it is there already
       if (stale) await sleep(300); // another run may have seen the same stale lock, and removed ours with it
       if (isOurs(lock)) return () => (isOurs(lock) ? removeQuietly(lock) : undefined);
     } catch (error) {
@@ -87,14 +89,14 @@ function flush(path: string, flags: string): void {
  * is spent. The old file stays as it is until the new one is complete and on the disk. Throws Stop 1. */
 export async function replaceFile(file: string, produce: () => Promise<string>): Promise<void> {
   const beside = `${file}.new`;
-  let isReady = false;
+  let state = "nothing was sent, the old one is kept";
   const { O_CREAT, O_EXCL, O_SYNC = 0, O_WRONLY } = constants; // O_SYNC: a write returns when the disk has it
   try {
     rmSync(beside, { force: true }); // what a killed run left
     const handle = openSync(beside, O_WRONLY | O_CREAT | O_EXCL | O_SYNC, 0o600);
     try {
       if (writeSync(handle, " ".repeat(RESERVED_BYTES)) < RESERVED_BYTES) throw new Error("the disk is full");
-      isReady = true;
+      state = "the old one is kept";
       const bytes = Buffer.from(await produce());
       const written = writeSync(handle, bytes, 0, bytes.length, 0); // with a text, Deno heeds no position
       if (written !== bytes.length) throw new Error("the disk took only a part of it");
@@ -104,12 +106,12 @@ export async function replaceFile(file: string, produce: () => Promise<string>):
     }
     flush(beside, "r+");
     if (!isOurs(`${file}.lock`)) throw new Error("another run has taken the lock");
+    state = `the new one is ${beside}`; // such as where the file alone, not its folder, is mounted
     await moveInto(file, beside);
     flush(".", "r");
   } catch (error) {
-    if (isOurs(`${file}.lock`)) removeQuietly(beside);
+    if (isOurs(`${file}.lock`) && !state.endsWith(beside)) removeQuietly(beside);
     if (error instanceof Stop) throw error;
-    const state = isReady ? "the old one is kept" : "nothing was sent, the old one is kept";
     throw new Stop(1, `cannot write ${file}: ${messageOf(error)}; ${state}; mend that, then run it again`);
   }
 }

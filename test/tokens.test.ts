@@ -1,8 +1,11 @@
 // refresh_token as cron runs it: what it sends, what it keeps, and that no failure costs the owner the login.
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync,
+  writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
+import { replaceFile, takeLock } from "../lib/safe_file.ts";
 import { damages } from "../simulator/failure_kinds.ts";
 import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner,
   type Result } from "./harness.ts";
@@ -31,6 +34,30 @@ async function assertNothingLost(owner: Owner, before: string, result: Result): 
   assertEnd(await owner.run("refresh_token"), 0, "saved");
   assert.notEqual(owner.read(FILE), before);
 }
+
+test("a lock of another run with our number is not ours: nothing is replaced", async () => {
+  const file = join(mkdtempSync(join(tmpdir(), "lock-")), FILE);
+  writeFileSync(file, "old");
+  const release = await takeLock(file);
+  await assert.rejects(replaceFile(file, async () => {
+    writeFileSync(`${file}.lock`, String(process.pid)); // in another container
+    return "new";
+  }), /another run has taken the lock/);
+  assert.equal(readFileSync(file, "utf8"), "old");
+  release();
+  assert.equal(existsSync(`${file}.lock`), true, "the lock of the other run stays");
+  rmSync(dirname(file), { recursive: true });
+});
+
+test("where the new file cannot be put in place, it is kept and named", async () => {
+  const file = join(mkdtempSync(join(tmpdir(), "mount-")), FILE);
+  mkdirSync(join(file, "in the way"), { recursive: true }); // as a file that is mounted: no rename onto it
+  const release = await takeLock(file);
+  await assert.rejects(replaceFile(file, async () => "new"), /cannot write .*; the new one is .*\.new; mend/);
+  assert.equal(readFileSync(`${file}.new`, "utf8"), "new");
+  release();
+  rmSync(dirname(file), { recursive: true });
+});
 
 describe("refresh_token", { concurrency: 3 }, () => {
   // First, since it takes longest.
@@ -300,6 +327,17 @@ describe("refresh_token", { concurrency: 3 }, () => {
       assert.doesNotMatch(result.stderr, /get_token/);
       chmodSync(owner.path(FILE), 0o600);
     });
+
+  ownerTest("a log that takes no more does not end the run between spent and saved", {}, async (owner) => {
+    const before = owner.read(FILE);
+    const running = owner.start("refresh_token");
+    running.child.stderr?.destroy(); // as `2>&1 | head -1` does
+    const result = await running.ended;
+    assert.equal(result.code, 0);
+    assert.equal(result.requests.length, 1);
+    assert.notEqual(owner.read(FILE), before);
+    assertTidy(owner);
+  });
 
   ownerTest("the settings are checked first", {}, async (owner) => {
     const before = owner.read(FILE);
