@@ -113,7 +113,7 @@ export async function teslaFetch(ask: Ask): Promise<string> {
       parts.push(part);
     }
     const text = Buffer.concat(parts).toString("utf8");
-    if (status >= 200 && status < 300) return ask.form ? text : withoutSecrets(text, ask);
+    if (status >= 200 && status < 300) return text;
     const wait = answer.headers["retry-after"] ?? answer.headers["ratelimit-reset"];
     words = status < 400 ? "a redirect" : wordsOf(text, answer.headers["x-txid"]);
     if (wait) words += `; wait ${wait} seconds`;
@@ -136,11 +136,12 @@ export function lostAnswer(found: string): Stop {
     + "look with read_charge or at the car before you repeat it");
 }
 
-/** As teslaFetch, for an answer in JSON: the object. */
+/** As teslaFetch, for an answer in JSON: the object, without the bearer token where Tesla quotes it. */
 export async function teslaJson(ask: Ask): Promise<Record<string, unknown>> {
   const text = await teslaFetch(ask);
   try {
-    const json = JSON.parse(text) as Record<string, unknown> | null;
+    const plain = JSON.stringify(JSON.parse(text)); // every character written in one way
+    const json: Record<string, unknown> | null = JSON.parse(ask.form ? plain : withoutSecrets(plain, ask));
     if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
   } catch {} // the parser's words would quote the answer, which may hold a token
   const what = /^\s*</.test(text) ? "a web page, as firewalls do" : "no JSON object";

@@ -163,9 +163,11 @@ describe("call_api", { concurrency: 3 }, () => {
     assert.equal(lost.requests.length, 1);
     assert.equal(owner.simulator.car.charging, false);
     assertEnd(await run(owner, "GET", "/api/1/products"), 1);
-    // A change that is no command may have been made too; fleet_status only looks, though by POST.
     const { simulator } = owner;
     simulator.clear();
+    owner.answer(`${SITE}/backup`, 200, `{"response":${"[".repeat(200_000)}${"]".repeat(200_000)}}`);
+    assertEnd(await run(owner, "POST", `${SITE}/backup`, '{"backup_reserve_percent": 30}'), 8, "no JSON object");
+    // A change that is no command may have been made too; fleet_status only looks, though by POST.
     for (const failure of ["hang_up_after", "server_error", "gateway", "truncated_json"]) {
       simulator.clear();
       simulator.fail(failure);

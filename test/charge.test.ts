@@ -154,6 +154,13 @@ describe("read_charge", { concurrency: 3 }, () => {
     const result = await owner.run("read_charge", ["--json"]); // the harness looks for secrets
     assertEnd(result, 0);
     assert.equal(result.stdout.match(/secret cut out/g)?.length, quotes.length);
+    // And with every character as \\uXXXX, which is the same once it has been parsed.
+    owner.simulator.clear();
+    const spelt = [...token].map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
+    owner.answer("/vehicle_data", 200, `{"response":{"charge_state":{"quote":"${spelt}"}}}`);
+    const again = await owner.run("read_charge", ["--json"]);
+    assertEnd(again, 0);
+    assert.match(again.stdout, /"quote": "\[secret cut out\]"/);
   });
 
   const asScript: [string, number, string][] =
