@@ -29,18 +29,18 @@ function readSessions(): Record<string, Session | undefined> {
 }
 
 /** The stored session. A file or entry that cannot be used counts as none, and so does one of another key of
- * ours: that costs one handshake, and what it remembered of the car (its key, that it encrypts). */
+ * ours: that costs one handshake, and what it remembered of the car. After a wrong clock it is stale only. */
 export function readSession(name: string, key: ECDH): Session | undefined {
   const session = readSessions()[name];
   try {
     if (!session || session.clientKey !== key.getPublicKey("hex")) return undefined;
-    if (!/^[0-9a-f]{130}$/.test(session.vehicleKey)) return undefined;
+    if (!/^[0-9a-f]{130} [0-9a-f]{32}$/.test(`${session.vehicleKey} ${session.epoch}`)) return undefined;
     sharedKey(key, Buffer.from(session.vehicleKey, "hex")); // throws when it is no point on the curve
     const age = Date.now() / 1000 - session.zero; // the car's clock; absurd after ours was wrong
-    const isWhole = /^[0-9a-f]{32}$/.test(session.epoch) && age >= 0 && age < 2 ** 30
-      && [session.counter, session.clock].every((value) => Number.isInteger(value) && value >= 0)
+    const isWhole = [session.counter, session.clock].every((value) => Number.isInteger(value) && value >= 0)
       && typeof session.zero === "number" && session.counter < 2 ** 32 - 1 && session.clock < 2 ** 30;
-    return isWhole ? session : undefined;
+    if (!isWhole) return undefined;
+    return age >= 0 && age < 2 ** 30 ? session : { ...session, stale: true };
   } catch {
     return undefined;
   }

@@ -67,7 +67,7 @@ const JOBS: Job[] = [
 
   { title: "a command with a session", script: "set_charge_amps", words: ["10"], before: withSession,
     calls: [SIGNED],
-    bill: { command: 1 }, plant: ["lib/session.ts", "return isWhole ? session : undefined;",
+    bill: { command: 1 }, plant: ["lib/session.ts", "if (!isWhole) return undefined;",
       "return undefined;"] },
   { title: "a command without a session", script: "set_charge_amps", words: ["10"], calls: [SIGNED, SIGNED],
     bill: { command: 2 }, plant: ["lib/signed_command.ts", "await confirmKey(await shakeHands(), old)",

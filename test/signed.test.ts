@@ -119,6 +119,16 @@ describe("sessions", { concurrency: 3 }, () => {
     assertNoCounterTwice(owner);
   });
 
+  ownerTest("a clock that was wrong does not make the car's key forgotten", {}, async (owner) => {
+    await sends(owner, 2);
+    const sessions = JSON.parse(owner.read(SESSION)) as Record<string, { zero: number }>;
+    for (const session of Object.values(sessions)) session.zero += 86_400 * 400; // a clock before its time
+    owner.write(SESSION, JSON.stringify(sessions));
+    owner.simulator.car.changeKey();
+    const result = await obeys(owner, 3, "11");
+    assert.match(result.stderr, /another key than before/);
+  });
+
   ownerTest("a changed key that is not confirmed: exit 5, and the file is named", {}, async (owner) => {
     const { car } = owner.simulator;
     await obeys(owner, 2);
