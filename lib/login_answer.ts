@@ -48,7 +48,7 @@ export async function loginAnswer(redirectUri: string, state: string, request: s
       isDecided = true;
       await tell(400, "Tesla did not log you in. The terminal says why.");
       const { exit, means, todo } = explain("login page", 0, refusal);
-      giveUp(new Stop(exit, `${means}: Tesla's page says "${refusal}"; ${todo}`));
+      giveUp(new Stop(exit, `${means}: Tesla's page says "${refusal.slice(0, 300)}"; ${todo}`));
     } else if (code !== "") {
       isDecided = true;
       decide({ code, tellBrowser });

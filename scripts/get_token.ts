@@ -42,7 +42,8 @@ const question = new URLSearchParams({
   require_requested_scopes: "true", // no half consent
 });
 const request = `Tesla will ask you to grant: ${settings.TESLA_SCOPES}
-(vehicle_device_data: see the car; vehicle_charging_cmds: its charging only; offline_access: stay logged in)
+(vehicle_device_data: see the car; vehicle_charging_cmds: its charging; vehicle_cmds: all else, unlocking too;
+energy_device_data, energy_cmds: see or steer Powerwall and solar; openid, offline_access: stay logged in)
 Open this address, log in, and tick every box:
 
 ${LOGIN_PAGE[settings.TESLA_REGION]}?${String(question).replaceAll("+", "%20")}

@@ -32,8 +32,8 @@ function show(field: string, unit: string, factor = 1): string {
   const value = charge?.[field];
   return typeof value === "number" ? `${Math.round(value * factor * 10) / 10} ${unit}` : "unknown";
 }
-const PHASES: Record<string, string> = { 1: "1 phase", 2: "3 phases", 3: "3 phases" }; // Tesla's 2 means 3
-const phases = PHASES[clean(charge.charger_phases)] ?? "no phase";
+const PHASES = new Map<unknown, string>([[1, "1 phase"], [2, "3 phases"], [3, "3 phases"]]); // 2 means 3
+const phases = PHASES.get(charge.charger_phases) ?? "no phase";
 const minutes = charge.minutes_to_full_charge;
 const left = typeof minutes === "number" ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : "unknown";
 const text = `battery    ${show("battery_level", "%")}, range ${show("battery_range", "km", 1.609344)}
