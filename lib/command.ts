@@ -67,7 +67,8 @@ export async function sendCommand(command: Command, bearer: string): Promise<num
     verdict = Object((await teslaJson(ask)).response);
   }
   if (typeof verdict.result !== "boolean") throw lostAnswer("there is no verdict of the car's in the answer");
-  const reason = clean(verdict.reason ?? "").slice(0, 240).replace(/^\w+ could not execute command: /, "");
+  const told = clean(verdict.reason ?? "").replace(/^(car|vcsec) could not execute command: /, "");
+  const reason = told.slice(0, 200);
   const isSo = [...ALREADY, ...(ALREADY_SO[command.name] ?? [])].includes(reason);
   const isGood = verdict.result || isSo;
   if (isGood && verdict.doubtful === true) {

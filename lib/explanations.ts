@@ -114,7 +114,7 @@ export function explain(address: string, status: number, text: string):
     && (code === ANY || code === status) && text.toLowerCase().includes(part));
   if (!fits && status >= 500) return { exit: 1, means: "Tesla's server failed", todo: "try again later" };
   if (!fits) return { exit: 6, means: "Tesla refused the request", todo: "read Tesla's text" };
-  const region = Object.keys(FLEET_API).find((name) => status === 421 && text.includes(FLEET_API[name]));
+  const region = Object.keys(FLEET_API).find((name) => text.includes(FLEET_API[name]));
   const [, , , exit, means, todo] = fits;
-  return { exit, means, todo: region ? `set TESLA_REGION=${region}` : withDomain(todo) };
+  return { exit, means, todo: status === 421 && region ? `set TESLA_REGION=${region}` : withDomain(todo) };
 }

@@ -29,10 +29,8 @@ export async function partnerToken(settings: Record<string, string>): Promise<st
     },
   });
   const token = answer.access_token;
-  if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
-    throw new Stop(1, "Tesla's answer has no partner token; try again later");
-  }
-  return token;
+  if (typeof token === "string" && /^[!-~]+$/.test(token)) return token;
+  throw new Stop(1, "Tesla's answer has no partner token; try again later");
 }
 
 /** The key that Tesla has on file for the domain in the region of the settings. Throws Stop.

@@ -39,14 +39,15 @@ function removeQuietly(file: string): void {
   } catch {}
 }
 
-// On Windows a file cannot be replaced in the moment in which another program reads it.
+// Windows refuses it while another program reads the file; every system, where the file alone is mounted.
 async function moveInto(file: string, beside: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return renameSync(beside, file);
     } catch (error) {
-      if (attempt === 20 || process.platform !== "win32") throw error;
-      await sleep(100);
+      if (attempt < 20 && process.platform === "win32") await sleep(100);
+      else throw new Stop(1, `cannot write ${file}: ${messageOf(error)}; the new one is ${beside}; mend that `
+        + "and move it there");
     }
   }
 }
@@ -89,14 +90,14 @@ function flush(path: string, flags: string): void {
  * is spent. The old file stays as it is until the new one is complete and on the disk. Throws Stop 1. */
 export async function replaceFile(file: string, produce: () => Promise<string>): Promise<void> {
   const beside = `${file}.new`;
-  let state = "nothing was sent, the old one is kept";
+  let isReady = false;
   const { O_CREAT, O_EXCL, O_SYNC = 0, O_WRONLY } = constants; // O_SYNC: a write returns when the disk has it
   try {
     rmSync(beside, { force: true }); // what a killed run left
     const handle = openSync(beside, O_WRONLY | O_CREAT | O_EXCL | O_SYNC, 0o600);
     try {
       if (writeSync(handle, " ".repeat(RESERVED_BYTES)) < RESERVED_BYTES) throw new Error("the disk is full");
-      state = "the old one is kept";
+      isReady = true;
       const bytes = Buffer.from(await produce());
       const written = writeSync(handle, bytes, 0, bytes.length, 0); // with a text, Deno heeds no position
       if (written !== bytes.length) throw new Error("the disk took only a part of it");
@@ -106,12 +107,12 @@ export async function replaceFile(file: string, produce: () => Promise<string>):
     }
     flush(beside, "r+");
     if (!isOurs(`${file}.lock`)) throw new Error("another run has taken the lock");
-    state = `the new one is ${beside}`; // such as where the file alone, not its folder, is mounted
-    await moveInto(file, beside);
-    flush(".", "r");
   } catch (error) {
-    if (isOurs(`${file}.lock`) && !state.endsWith(beside)) removeQuietly(beside);
+    if (isOurs(`${file}.lock`)) removeQuietly(beside);
     if (error instanceof Stop) throw error;
+    const state = isReady ? "the old one is kept" : "nothing was sent, the old one is kept";
     throw new Stop(1, `cannot write ${file}: ${messageOf(error)}; ${state}; mend that, then run it again`);
   }
+  await moveInto(file, beside);
+  flush(".", "r");
 }

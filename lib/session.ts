@@ -34,10 +34,10 @@ export function readSession(name: string, key: ECDH): Session | undefined {
   const session = readSessions()[name];
   try {
     if (!session || session.clientKey !== key.getPublicKey("hex")) return undefined;
-    if (!/^[0-9a-f]{130} [0-9a-f]{32}$/.test(`${session.vehicleKey} ${session.epoch}`)) return undefined;
     sharedKey(key, Buffer.from(session.vehicleKey, "hex")); // throws when it is no point on the curve
     const age = Date.now() / 1000 - session.zero; // the car's clock; absurd after ours was wrong
-    const isWhole = [session.counter, session.clock].every((value) => Number.isInteger(value) && value >= 0)
+    const isWhole = /^[0-9a-f]{130}$/.test(session.vehicleKey) && /^[0-9a-f]{32}$/.test(session.epoch)
+      && [session.counter, session.clock].every((value) => Number.isInteger(value) && value >= 0)
       && typeof session.zero === "number" && session.counter < 2 ** 32 - 1 && session.clock < 2 ** 30;
     if (!isWhole) return undefined;
     return age >= 0 && age < 2 ** 30 ? session : { ...session, stale: true };
