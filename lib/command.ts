@@ -69,8 +69,7 @@ export async function sendCommand(command: Command, bearer: string): Promise<num
   if (typeof verdict.result !== "boolean") throw lostAnswer("there is no verdict of the car's in the answer");
   const told = clean(verdict.reason ?? "").replace(/^(car|vcsec) could not execute command: /, "");
   const reason = told.slice(0, 200);
-  const isSo = [...ALREADY, ...(ALREADY_SO[command.name] ?? [])].includes(reason);
-  const isGood = verdict.result || isSo;
+  const isGood = verdict.result || [...ALREADY, ...(ALREADY_SO[command.name] ?? [])].includes(reason);
   if (isGood && verdict.doubtful === true) {
     throw lostAnswer("the car says done, but not encrypted as it has answered before");
   }

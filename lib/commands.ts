@@ -2,8 +2,8 @@
 //
 //   at          where the command stands in Tesla's message: field numbers, from the outside inwards
 //   fixed       what always stands there, as [field number, value]
-//   parameters  what the owner gives: the field it travels in, its kind, its range; `name?` may be left out;
-//               or a list of words, each with the field and the value that it stands for
+//   parameters  what the owner gives: its field (0: plain REST alone has it), kind and range; `name?` may be
+//               left out; or a list of words, each with the field and the value that it stands for
 //   domain      the computer in the car that acts: infotainment, unless SECURITY stands there
 //   scope       what the token must allow: vehicle_cmds; where CHARGING stands, vehicle_charging_cmds will do
 //   once        never signed a second time: twice is not the same as once, or it opens or erases something
@@ -83,7 +83,8 @@ export const COMMANDS: { [name: string]: Command } = {
   open_tonneau: { at: [4], fixed: [[8, 3]], domain: SECURITY, once: true },
   close_tonneau: { at: [4], fixed: [[8, 4]], domain: SECURITY, once: true },
   stop_tonneau: { at: [4], fixed: [[8, 2]], domain: SECURITY },
-  window_control: { at: [34], parameters: { command: { vent: [3, []], close: [4, []] } } },
+  window_control: { at: [34], parameters: { command: { vent: [3, []], close: [4, []] },
+    "lat?": [0, ...LATITUDE], "lon?": [0, ...LONGITUDE] } }, // cars before 2021 close only with the place
   sun_roof_control: { at: [32], parameters: { state: { vent: [3, []], close: [4, []] } } },
   trigger_homelink: { at: [33, 1], once: true,
     parameters: { lat: [1, ...LATITUDE], lon: [2, ...LONGITUDE] } },

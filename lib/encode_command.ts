@@ -85,7 +85,7 @@ export function encodeCommand(
     if (value === undefined && label.endsWith("?")) continue;
     if (value === undefined) throw new Error(`missing parameter ${key}: ${takes}`);
     const [field, bytes] = encodeParameter(key, value, rule);
-    if (bytes.length > 0 && given[switchedBy] !== false) fields.set(field, bytes);
+    if (field > 0 && bytes.length > 0 && given[switchedBy] !== false) fields.set(field, bytes);
   }
   let payload: Buffer = Buffer.concat([...fields].sort(([a], [b]) => a - b).map(([, bytes]) => bytes));
   for (const field of at.toReversed()) payload = encodeFields([[field, payload]]);

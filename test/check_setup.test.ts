@@ -243,6 +243,7 @@ const BREAKS: Break[] = [
   setting("TESLA_DOMAIN", "", "put it into .env"),
   setting("TESLA_DOMAIN", `https://${DOMAIN}`, "without https://"),
   setting("TESLA_DOMAIN", "Car.example.com", "small letters"),
+  setting("TESLA_DOMAIN", "pi.local", "your public domain"),
   setting("TESLA_REDIRECT_URI", "localhost:3000", "Allowed Redirect URI"),
   setting("TESLA_COMMANDS", "sign", "signed (nearly every car)"),
   setting("TESLA_SCOPES", "vehicle_device_data", "openid and offline_access"),

@@ -162,6 +162,8 @@ const CASES: [string, Content, string][] = [
   ["stop_tonneau", {}, move("tonneau", "STOP")],
   ["window_control", { command: "vent" }, car({ vehicleControlWindowAction: { vent: {} } })],
   ["window_control", { command: "close" }, car({ vehicleControlWindowAction: { close: {} } })],
+  ["window_control", { command: "close", lat: -33.875, lon: 151.25 }, // the place is for plain REST alone
+    car({ vehicleControlWindowAction: { close: {} } })],
   ["sun_roof_control", { state: "vent" }, car({ vehicleControlSunroofOpenCloseAction: { vent: {} } })],
   ["sun_roof_control", { state: "close" }, car({ vehicleControlSunroofOpenCloseAction: { close: {} } })],
   ["trigger_homelink", { lat: -33.875, lon: 151.25 },
@@ -251,7 +253,7 @@ test("every command of the table gives the bytes of an independent encoder", () 
   const once = Object.keys(COMMANDS).filter((name) => COMMANDS[name].parameters !== undefined &&
     CASES.filter(([tried]) => tried === name).length < 2);
   assert.deepEqual(once, [], "a command with parameters is tried with at least two sets of them");
-  assert.equal(CASES.length, 165);
+  assert.equal(CASES.length, 166);
   const used = new Set(CASES.flatMap(([name, parameters]) =>
     Object.keys(parameters).map((key) => `${name} ${key}`)));
   const all = Object.entries(COMMANDS).flatMap(([name, { parameters = {} }]) =>
@@ -389,7 +391,7 @@ test("every parameter of a wrong kind or out of its range is refused by name", (
       }
     }
   }
-  assert.equal(refused, 969);
+  assert.equal(refused, 997);
 });
 
 // The ranges once more, by hand: a range that the table widens or narrows by mistake must be seen.
@@ -419,6 +421,8 @@ const RANGES: [string, string, number, number][] = [
   ["remote_seat_cooler_request", "seat_cooler_level", 1, 4],
   ["remote_seat_cooler_request", "seat_position", 1, 2],
   ["remote_auto_seat_climate_request", "auto_seat_position", 1, 2],
+  ["window_control", "lat", -90, 90],
+  ["window_control", "lon", -180, 180],
   ["trigger_homelink", "lat", -90, 90],
   ["trigger_homelink", "lon", -180, 180],
   ["adjust_volume", "volume", 0, 10],
@@ -460,6 +464,7 @@ test("what is missing, unknown or not signable is refused, and the message says 
   refuse("set_charging_amps", { amps: 7 }, "unknown parameter amps: set_charging_amps takes charging_amps");
   refuse("honk_horn", { loud: true }, "unknown parameter loud: honk_horn takes no parameters");
   refuse("window_control", { command: "open" }, 'command must be one of vent, close: found "open"');
+  refuse("window_control", { command: "close", lat: 91 }, "lat must be a number from -90 to 90: found 91");
   refuse("speed_limit_activate", { pin: "12345" }, "pin must be a text of four digits: found something else");
   refuse("wake_up", {}, `wake_up cannot be signed: ${NOT_SIGNED.wake_up}`);
   for (const name of ["constructor", "__proto__", "toString", ""]) {

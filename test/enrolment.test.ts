@@ -308,7 +308,7 @@ describe("register_partner", { concurrency: 3 }, () => {
   const settings: [string, string][] = [
     ["TESLA_CLIENT_SECRET", ""], ["TESLA_DOMAIN", ""], ["TESLA_REGION", "us"], ["TESLA_CLIENT_ID", "short"],
     ["TESLA_DOMAIN", "https://car.example.com"], ["TESLA_DOMAIN", "Car.example.com"],
-    ["TESLA_DOMAIN", "localhost"],
+    ["TESLA_DOMAIN", "localhost"], ["TESLA_DOMAIN", "pi.local"], ["TESLA_DOMAIN", "pi.home.arpa"],
     ["TESLA_DOMAIN", "car.example.com/"], ["TESLA_DOMAIN", "car.example.com:8443"],
   ];
   ownerTest("settings that are missing or malformed are named, and nothing is sent", NEW, async (owner) => {

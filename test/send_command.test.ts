@@ -227,6 +227,8 @@ describe("the script", { concurrency: 3 }, () => {
     owner.setSettings({ TESLA_COMMANDS: "rest" });
     const plain = await run(owner, "set_vehicle_name", `{"vehicle_name": "d'A $HOME"}`, "--dry-run");
     assertEnd(plain, 0, `${CAR}/command/set_vehicle_name`, `-d '{"vehicle_name":"d'\\''A $HOME"}'`);
+    const place = '{"command":"close","lat":-33.875,"lon":151.25}'; // which a signed command leaves out
+    assertEnd(await run(owner, "window_control", place, "--dry-run"), 0, `-d '${place}'`);
     assert.deepEqual([owner.simulator.requests.length, owner.has("tesla_session.json")], [0, false]);
   });
 
