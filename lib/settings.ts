@@ -15,7 +15,7 @@ const RULES: Record<string, [RegExp, string]> = {
   TESLA_CLIENT_SECRET: [/^[!-~]{8,}$/, "the Client Secret of your app on developer.tesla.com"],
   TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "an Allowed Redirect URI of your app, with path"],
   TESLA_REGION: [/^(na|eu|cn)$/, "na (North America, Asia, Pacific), eu (Europe, Middle East, Africa) or cn"],
-  TESLA_DOMAIN: [/^(?!.*\.(local|lan|internal|home\.arpa)$)([a-z0-9-]+\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
+  TESLA_DOMAIN: [/^(?!.*\.(local|lan|internal|arpa)$)([a-z0-9]+(-+[a-z0-9]+)*\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
     "your public domain in small letters, without https:// and slash, such as car.example.com"],
   TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 characters in capitals, no I, O or Q; list_vehicles prints it"],
   TESLA_COMMANDS: [/^(signed|proxy|rest)$/, "signed (nearly every car), proxy, or rest (cars before 2021)"],
