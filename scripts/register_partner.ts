@@ -41,14 +41,12 @@ try {
 }
 
 // Step 5: what Tesla has on file now.
-let registered = "";
 try {
-  registered = await registeredPoint(settings, bearer);
+  if ((await registeredPoint(settings, bearer)) !== point) {
+    throw new Stop(5, "Tesla has another key on file than public-key.pem; try again in some minutes");
+  }
 } catch (error) {
   throw taken ?? error;
-}
-if (registered !== point) {
-  throw taken ?? new Stop(5, "Tesla has another key on file than public-key.pem; try again in some minutes");
 }
 
 // Step 6: the virtual key. The car's owner approves it in the Tesla app.

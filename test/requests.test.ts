@@ -132,8 +132,8 @@ const JOBS: Job[] = [
     owner: { registered: false }, calls: [DOMAIN_KEY, TOKEN, `POST ${PARTNER}`,
       `GET ${PARTNER}/public_key?domain=car.example.com`], bill: { auth: 1, partner: 2 },
     before: (owner) => { owner.simulator.partner.hosting = { kind: "file", body: owner.publicKey }; },
-    plant: ["scripts/register_partner.ts", "if (registered !== point)",
-      "await registeredPoint(settings, bearer);\nif (registered !== point)"] },
+    plant: ["scripts/register_partner.ts", "  if ((await registeredPoint",
+      "  await registeredPoint(settings, bearer);\n  if ((await registeredPoint"] },
 
   { title: "a wake-up: once, and one poll in 5 seconds at most", script: "wake_up",
     calls: [`POST ${CAR}/wake_up`, `GET ${CAR}`, `GET ${CAR}`], bill: { wake: 1, data: 2 },
