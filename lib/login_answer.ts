@@ -18,11 +18,6 @@ export interface LoginAnswer {
   tellBrowser: (status: number, text: string) => Promise<void>; // to be called once: it waits for the end
 }
 
-function isSame(text: string, other: string): boolean {
-  const digest = (part: string): Buffer => createHash("sha256").update(part).digest();
-  return timingSafeEqual(digest(text), digest(other)); // in constant time
-}
-
 /** Says `request` once all is ready, and waits for the answer that carries `state`. What belongs to another
  * login is refused, and the wait goes on; parameters besides code and state are ignored. Throws Stop when
  * Tesla says no, on Ctrl-C, and after five minutes. */
@@ -38,8 +33,8 @@ export async function loginAnswer(redirectUri: string, state: string, request: s
     const tell = async (status: number, text: string): Promise<void> => {
       if (page) await answerPage(page, status, text);
     };
-    const tellBrowser = (status: number, text: string): Promise<void> => tell(status, text).then(close);
-    const ours = isSame(query.get("state") ?? "", state);
+    const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+    const ours = timingSafeEqual(digest(query.get("state") ?? ""), digest(state)); // in constant time
     const refusal = `${query.get("error") ?? ""} ${query.get("error_description") ?? ""}`.trim();
     const code = ours ? query.get("code") ?? "" : "";
     if (isDecided) {
@@ -51,7 +46,7 @@ export async function loginAnswer(redirectUri: string, state: string, request: s
       giveUp(new Stop(exit, `${means}: Tesla's page says "${refusal.slice(0, 300)}"; ${todo}`));
     } else if (code !== "") {
       isDecided = true;
-      decide({ code, tellBrowser });
+      decide({ code, tellBrowser: (status, text) => tell(status, text).then(close) });
     } else {
       say("that is not the answer to this login: its state or its code is not right; still waiting");
       await tell(400, "This is not the answer to the login that the terminal waits for.");
