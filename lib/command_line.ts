@@ -50,8 +50,7 @@ export function readArguments(script: string, options: ParseArgsConfig["options"
   });
   let found;
   try {
-    const help = { type: "boolean" as const };
-    found = parseArgs({ options: { ...options, help }, allowPositionals: true });
+    found = parseArgs({ options: { ...options, help: { type: "boolean" } }, allowPositionals: true });
   } catch (error) {
     throw new Stop(2, `wrong usage: ${messageOf(error).split(".")[0]}; see --help`);
   }

@@ -17,9 +17,8 @@ import { readToken } from "../lib/token_file.ts";
 import { encodeFields } from "../lib/wire.ts";
 
 // Step 1: AMPS, per phase. Below 5 A the car obeys only the second of two calls, while charging.
-const flag = { type: "boolean" as const };
 const { options, words } = readArguments(import.meta.filename,
-  { "dry-run": flag, verify: flag, "below-5": flag }, ["AMPS"]);
+  { "dry-run": { type: "boolean" }, verify: { type: "boolean" }, "below-5": { type: "boolean" } }, ["AMPS"]);
 const amps = Number(words[0]);
 if (!/^\d{1,2}$/.test(words[0]) || amps > 80) {
   throw new Stop(2, `wrong usage: AMPS is a whole number from 0 to 80; found "${words[0]}"`);
