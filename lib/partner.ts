@@ -18,7 +18,7 @@ export async function publishedPoint(domain: string): Promise<string> {
 /** A new partner token: your app's, not the owner's. Kept in memory only. Throws Stop.
  * https://developer.tesla.com/docs/fleet-api/authentication/partner-tokens */
 export async function partnerToken(settings: Record<string, string>): Promise<string> {
-  const answer = await teslaJson({
+  const { access_token } = await teslaJson({
     url: `${TOKEN_HOST[settings.TESLA_REGION]}/oauth2/v3/token`,
     form: {
       grant_type: "client_credentials",
@@ -28,8 +28,7 @@ export async function partnerToken(settings: Record<string, string>): Promise<st
       scope: settings.TESLA_SCOPES.replace(/ ?offline_access/, "").trim(), // nobody stays logged in here
     },
   });
-  const token = answer.access_token;
-  if (typeof token === "string" && /^[!-~]+$/.test(token)) return token;
+  if (typeof access_token === "string" && /^[!-~]+$/.test(access_token)) return access_token;
   throw new Stop(1, "Tesla's answer has no partner token; try again later");
 }
 

@@ -60,8 +60,7 @@ const { exit, means, todo } = explain("login page", 0, "scopes not granted");
 try {
   release = await takeLock(TOKEN_FILE);
   await replaceFile(TOKEN_FILE, async () => {
-    const url = `${TOKEN_HOST[settings.TESLA_REGION]}/oauth2/v3/token`;
-    const answer = await teslaJson({ url, form: {
+    const answer = await teslaJson({ url: `${TOKEN_HOST[settings.TESLA_REGION]}/oauth2/v3/token`, form: {
       grant_type: "authorization_code",
       client_id: settings.TESLA_CLIENT_ID,
       client_secret: settings.TESLA_CLIENT_SECRET,
