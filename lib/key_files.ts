@@ -10,8 +10,7 @@ function pointOf(jwk: JsonWebKey): string {
   return `04${[jwk.x, jwk.y].map((part) => Buffer.from(part ?? "", "base64url").toString("hex")).join("")}`;
 }
 
-/** Your private key. It goes nowhere. Throws Stop 5 when it is missing, encrypted, or not on the curve
- * P-256. */
+/** Your private key. It goes nowhere. Throws Stop 5 when it is missing, encrypted, or not on P-256. */
 export function readPrivateKey(): ECDH {
   try {
     const pem = readFileSync(PRIVATE_KEY_FILE, "utf8");

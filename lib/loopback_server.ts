@@ -26,8 +26,7 @@ export async function listenOnLoopback(addresses: string[], port: number, visit:
   return () => servers.forEach((server) => server.close().closeAllConnections());
 }
 
-/** Answers with a short page (plain text, kept by no cache, nothing of the request in it) and waits until it
- * is on its way. */
+/** Answers with a short page (plain text, no cache, nothing of the request in it); waits until it is sent. */
 export async function answerPage(response: ServerResponse, status: number, text: string): Promise<void> {
   const headers = { "cache-control": "no-store", "referrer-policy": "no-referrer", connection: "close" };
   response.writeHead(status, { ...headers, "content-type": "text/plain; charset=utf-8" });
