@@ -5,7 +5,6 @@ import { closeSync, constants, fsyncSync, ftruncateSync, lstatSync, openSync, re
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, Stop } from "./command_line.ts";
 
-const WAIT_SECONDS = 35; // longer than one request may take
 const STALE_SECONDS = 300; // longer than a run holds a lock; a process number may be given anew
 const RESERVED_BYTES = 16_384; // more than any of our files has
 const OURS = `${process.pid} ${randomUUID()}`; // in two containers both runs may have the same number
@@ -58,7 +57,7 @@ export async function takeLock(file: string): Promise<() => void> {
   const isLink = lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink(); // its file would not change
   if (isLink) throw new Stop(5, `nothing was sent: ${file} is a link; work in the folder of the file itself`);
   const lock = `${file}.lock`;
-  const end = Date.now() + WAIT_SECONDS * 1000;
+  const end = Date.now() + 35_000; // in milliseconds: longer than one request may take
   while (Date.now() < end) {
     const stale = isStale(lock);
     try {

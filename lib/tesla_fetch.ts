@@ -16,9 +16,6 @@ import { clean, messageOf, say, Stop } from "./command_line.ts";
 import { explain } from "./explanations.ts";
 import { FLEET_API, KEY_PATH, TOKEN_HOST } from "./hosts.ts";
 
-const MAX_SECONDS = 30;
-const MAX_BYTES = 1_048_576;
-
 export interface Ask {
   url: string;
   bearer?: string; // access token or partner token
@@ -101,7 +98,7 @@ export async function teslaFetch(ask: Ask): Promise<string> {
         ...(ask.bearer ? { authorization: `Bearer ${ask.bearer}` } : {}),
       },
       body: body === undefined ? null : Readable.from(bodyOnceConnected()),
-      signal: AbortSignal.timeout(MAX_SECONDS * 1000),
+      signal: AbortSignal.timeout(30_000), // milliseconds
     });
     status = answer.statusCode;
     say(`    answered ${status}`);
@@ -109,7 +106,7 @@ export async function teslaFetch(ask: Ask): Promise<string> {
     let length = 0;
     for await (const part of answer.body) {
       length += part.length;
-      if (length > MAX_BYTES) throw new Error("the answer is larger than 1 MiB");
+      if (length > 1_048_576) throw new Error("the answer is larger than 1 MiB");
       parts.push(part);
     }
     const text = Buffer.concat(parts).toString("utf8");
