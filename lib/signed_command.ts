@@ -8,7 +8,7 @@ import { RESYNC_FAULTS, stopForFault } from "./faults.ts";
 import { readPrivateKey } from "./key_files.ts";
 import { takeLock } from "./safe_file.ts";
 import * as sessions from "./session.ts";
-import type { SessionInfo } from "./session.ts";
+import type { Session, SessionInfo } from "./session.ts";
 import { handshakeMessage, openAnswer, signedMessage, VCSEC, verdictOf, type Message }
   from "./signed_message.ts";
 import { lostAnswer, teslaJson } from "./tesla_fetch.ts";
@@ -59,20 +59,19 @@ export async function sendSigned(url: string, bearer: string, vin: string,
   }
 
   // A car keeps its key until its computer is replaced: another one is told, and must be shown twice.
-  async function confirmKey(info: SessionInfo, old?: sessions.Session): Promise<SessionInfo> {
-    if (!old || old.vehicleKey === info.vehicleKey) return info;
+  async function renew(info: SessionInfo, old?: Session): Promise<Session> {
+    if (!old || old.vehicleKey === info.vehicleKey) return sessions.renewSession(old, info, key);
     say("warning: the car shows another key than before (a new computer, or a go-between); asking again");
     const again = await shakeHands();
-    if (again.vehicleKey === info.vehicleKey) return again;
+    if (again.vehicleKey === info.vehicleKey) return sessions.renewSession(old, again, key);
     throw new Stop(5, "the car's changed key is not confirmed: two answers differ; if the car has a new "
       + `computer, delete ${sessions.SESSION_FILE} and run it again`);
   }
 
   // The session as the car proves it when it refuses. Without proof, the next run shakes hands anew.
-  async function resync(old: sessions.Session, answer: Fields, uuid: Buffer): Promise<sessions.Session> {
+  async function resync(old: Session, answer: Fields, uuid: Buffer): Promise<Session> {
     try {
-      const info = sessions.checkSessionInfo(answer, key, vin, uuid);
-      return sessions.renewSession(old, await confirmKey(info, old), key);
+      return await renew(sessions.checkSessionInfo(answer, key, vin, uuid), old);
     } catch (error) {
       if (error instanceof Stop) throw error;
       return { ...old, stale: true };
@@ -80,7 +79,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
   }
 
   // After the car's answer a full disk must not hide the verdict: the next run shakes hands, or asks again.
-  async function remember(session: sessions.Session): Promise<void> {
+  async function remember(session: Session): Promise<void> {
     const kept = sessions.keepSession(name, async () => session);
     await kept.catch((error) => say(`warning: ${messageOf(error).replace("nothing was sent, ", "")}`));
   }
@@ -92,8 +91,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
       const old = known;
       // On the disk before it is sent: no other run may use this counter again.
       const session = await sessions.keepSession(name, async () => {
-        const next = old && !old.stale ? old
-          : { ...sessions.renewSession(old, await confirmKey(await shakeHands(), old), key), stale: false };
+        const next = old && !old.stale ? old : { ...await renew(await shakeHands(), old), stale: false };
         if (next.counter > 2 ** 32 - 2) throw new Stop(6, "the car's counter is at its end until it reboots");
         return { ...next, counter: next.counter + 1 };
       });
