@@ -8,7 +8,6 @@ import { RESYNC_FAULTS, stopForFault } from "./faults.ts";
 import { readPrivateKey } from "./key_files.ts";
 import { takeLock } from "./safe_file.ts";
 import * as sessions from "./session.ts";
-import type { Session, SessionInfo } from "./session.ts";
 import { handshakeMessage, openAnswer, signedMessage, VCSEC, verdictOf, type Message }
   from "./signed_message.ts";
 import { lostAnswer, teslaJson } from "./tesla_fetch.ts";
@@ -43,7 +42,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
     }
   }
 
-  async function shakeHands(): Promise<SessionInfo> {
+  async function shakeHands(): Promise<sessions.SessionInfo> {
     say("shaking hands: there is no session with this part of the car, or none that can be used");
     const message = handshakeMessage(domain, key);
     const answer = await exchange(message, false);
@@ -59,7 +58,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
   }
 
   // A car keeps its key until its computer is replaced: another one is told, and must be shown twice.
-  async function renew(info: SessionInfo, old?: Session): Promise<Session> {
+  async function renew(info: sessions.SessionInfo, old?: sessions.Session): Promise<sessions.Session> {
     if (!old || old.vehicleKey === info.vehicleKey) return sessions.renewSession(old, info, key);
     say("warning: the car shows another key than before (a new computer, or a go-between); asking again");
     const again = await shakeHands();
@@ -68,30 +67,19 @@ export async function sendSigned(url: string, bearer: string, vin: string,
       + `computer, delete ${sessions.SESSION_FILE} and run it again`);
   }
 
-  // The session as the car proves it when it refuses. Without proof, the next run shakes hands anew.
-  async function resync(old: Session, answer: Fields, uuid: Buffer): Promise<Session> {
-    try {
-      return await renew(sessions.checkSessionInfo(answer, key, vin, uuid), old);
-    } catch (error) {
-      if (error instanceof Stop) throw error;
-      return { ...old, stale: true };
-    }
-  }
-
   // After the car's answer a full disk must not hide the verdict: the next run shakes hands, or asks again.
-  async function remember(session: Session): Promise<void> {
-    const kept = sessions.keepSession(name, async () => session);
-    await kept.catch((error) => say(`warning: ${messageOf(error).replace("nothing was sent, ", "")}`));
+  async function remember(session: sessions.Session): Promise<void> {
+    const stored = sessions.keepSession(name, async () => session);
+    await stored.catch((error) => say(`warning: ${messageOf(error).replace("nothing was sent, ", "")}`));
   }
 
   const release = await takeLock(sessions.SESSION_FILE);
   try {
-    let known = sessions.readSession(name, key);
+    let kept = sessions.readSession(name, key);
     for (let attempt = 1; ; attempt += 1) {
-      const old = known;
       // On the disk before it is sent: no other run may use this counter again.
       const session = await sessions.keepSession(name, async () => {
-        const next = old && !old.stale ? old : { ...await renew(await shakeHands(), old), stale: false };
+        const next = kept && !kept.stale ? kept : { ...await renew(await shakeHands(), kept), stale: false };
         if (next.counter > 2 ** 32 - 2) throw new Stop(6, "the car's counter is at its end until it reboots");
         return { ...next, counter: next.counter + 1 };
       });
@@ -114,12 +102,16 @@ export async function sendSigned(url: string, bearer: string, vin: string,
         throw lostAnswer(`the car's answer is not believed: ${messageOf(error)}`);
       }
       if (RESYNC_FAULTS.includes(opened.fault)) {
-        const newer = await resync(session, answer, sent.uuid);
-        await remember(newer);
-        const helps = newer !== session && !newer.stale;
+        try { // the session as the car proves it when it refuses
+          kept = await renew(sessions.checkSessionInfo(answer, key, vin, sent.uuid), session);
+        } catch (error) {
+          if (error instanceof Stop) throw error;
+          kept = { ...session, stale: true }; // without proof, the next run shakes hands anew
+        }
+        await remember(kept);
+        const helps = kept !== session && !kept.stale;
         if (!helps || !repeatable || attempt > 1) throw stopForFault(opened.fault);
         say(`the car proves that our session is out of date (fault ${opened.fault}): signing anew, once`);
-        known = newer;
         continue;
       }
       if (opened.fault !== 0) throw stopForFault(opened.fault);

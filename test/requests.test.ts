@@ -70,7 +70,7 @@ const JOBS: Job[] = [
     bill: { command: 1 }, plant: ["lib/session.ts", "if (!isWhole) return undefined;",
       "return undefined;"] },
   { title: "a command without a session", script: "set_charge_amps", words: ["10"], calls: [SIGNED, SIGNED],
-    bill: { command: 2 }, plant: ["lib/signed_command.ts", "await renew(await shakeHands(), old)",
+    bill: { command: 2 }, plant: ["lib/signed_command.ts", "await renew(await shakeHands(), kept)",
       "await renew(await shakeHands(), await shakeHands() as never)"] },
   { title: "a command with --verify", script: "set_charge_amps", words: ["10", "--verify"],
     before: withSession,
