@@ -54,8 +54,7 @@ export function openAnswer(answer: Fields, sent: Message, vin: string, domain: n
   if (address.length > 0 && !address.equals(sent.address)) throw new Error("it is for another client");
   if (from !== domain) throw new Error("it comes from another part of the car");
   const messageStatus = decodeFields(bytesIn(answer, 12));
-  const status = numberIn(messageStatus, 1);
-  const fault = numberIn(messageStatus, 2);
+  const [status, fault] = [numberIn(messageStatus, 1), numberIn(messageStatus, 2)];
   const payload = bytesIn(answer, 10);
   const signature = decodeFields(bytesIn(answer, 13));
   if (!signature.has(9)) return { fault, status, payload, encrypted: false };
