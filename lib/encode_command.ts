@@ -64,10 +64,8 @@ function encodeParameter(name: string, value: unknown, rule: Parameter): [number
 }
 
 /** The command's message, and the computer in the car that it is for (2 security, 3 infotainment). */
-export function encodeCommand(
-  name: string,
-  given: Record<string, unknown>,
-): { domain: 2 | 3; payload: Buffer } {
+export function encodeCommand(name: string, given: Record<string, unknown>):
+  { domain: 2 | 3; payload: Buffer } {
   if (Object.hasOwn(NOT_SIGNED, name)) throw new Error(`${name} cannot be signed: ${NOT_SIGNED[name]}`);
   if (!Object.hasOwn(COMMANDS, name)) {
     throw new Error(`there is no command ${name}: the nearest are ${nearest(name, Object.keys(COMMANDS))}`);
