@@ -4,10 +4,7 @@ import { clean, jsonText, messageOf, say, Stop } from "./command_line.ts";
 /** `step` runs a check, which returns its finding or throws what is wrong; behind a wrong one the others
  * wait. `end` returns the exit code: 0, 4 for a login, else 5. The lines go to stdout, as JSON at the end
  * if asked, and what is wrong to stderr once more. */
-export function startChecklist(asJson: boolean): {
-  step: (name: string, check: () => string | Promise<string>, leaveOut?: boolean) => Promise<void>;
-  end: () => number;
-} {
+export function startChecklist(asJson: boolean) {
   const lines: { step: string; state: string; text: string }[] = [];
   let exitCode = 0;
   async function step(name: string, check: () => string | Promise<string>, leaveOut = false): Promise<void> {
