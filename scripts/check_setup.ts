@@ -51,11 +51,10 @@ await step("key pair", () => {
   return "P-256, both halves of one pair";
 });
 await step("file modes", () => {
-  const files = [PRIVATE_KEY_FILE, TOKEN_FILE].filter((file) => existsSync(file));
-  const open = files.filter((file) => (statSync(file).mode & 0o077) !== 0).join(" ");
+  const isOpen = (file: string): boolean => existsSync(file) && (statSync(file).mode & 0o077) !== 0;
+  const open = [PRIVATE_KEY_FILE, TOKEN_FILE].filter(isOpen).join(" ");
   need(open === "" || process.platform === "win32", `others here can read ${open}; run: chmod 600 ${open}`);
-  const note = existsSync(".env") && (statSync(".env").mode & 0o077) !== 0 ? "; better: chmod 600 .env" : "";
-  return `only you can read your key and tokens${note}`;
+  return `only you can read your key and tokens${isOpen(".env") ? "; better: chmod 600 .env" : ""}`;
 });
 
 // Step 2: your domain and your app.
