@@ -8,8 +8,7 @@ import { RESYNC_FAULTS, stopForFault } from "./faults.ts";
 import { readPrivateKey } from "./key_files.ts";
 import { takeLock } from "./safe_file.ts";
 import * as sessions from "./session.ts";
-import { handshakeMessage, openAnswer, signedMessage, VCSEC, verdictOf, type Message }
-  from "./signed_message.ts";
+import { handshakeMessage, openAnswer, signedMessage, VCSEC, verdictOf } from "./signed_message.ts";
 import { lostAnswer, teslaJson } from "./tesla_fetch.ts";
 import { sharedKey } from "./vehicle_key.ts";
 import { decodeFields, type Fields } from "./wire.ts";
@@ -28,9 +27,9 @@ export async function sendSigned(url: string, bearer: string, vin: string,
   let requests = 0;
 
   // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
-  async function exchange(message: Message, moves: boolean): Promise<Fields> {
+  async function exchange(message: Buffer, moves: boolean): Promise<Fields> {
     requests += 1;
-    const json = { routable_message: message.bytes.toString("base64") };
+    const json = { routable_message: message.toString("base64") };
     const { response } = await teslaJson({ url, bearer, json, moves });
     try {
       const bytes = Buffer.from(String(response), "base64");
@@ -45,7 +44,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
   async function shakeHands(): Promise<sessions.SessionInfo> {
     say("shaking hands: there is no session with this part of the car, or none that can be used");
     const message = handshakeMessage(domain, key);
-    const answer = await exchange(message, false);
+    const answer = await exchange(message.bytes, false);
     try {
       const { fault, status } = openAnswer(answer, message, vin, domain); // never encrypted
       if (fault !== 0) throw stopForFault(fault);
@@ -86,7 +85,7 @@ export async function sendSigned(url: string, bearer: string, vin: string,
       const clock = Math.max(Math.floor(Date.now() / 1000 - session.zero), session.clock);
       const expiresAt = Math.min(clock, 2 ** 30) + LIFETIME_SECONDS;
       const sent = signedMessage(vin, domain, payload, key, session, expiresAt);
-      const answer = await exchange(sent, true);
+      const answer = await exchange(sent.bytes, true);
       let opened;
       let verdict = { result: false, reason: "" };
       try {
