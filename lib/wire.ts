@@ -1,7 +1,6 @@
 // Protobuf, as much of it as Tesla's messages need (docs/protocol.md, sections 2, 3). A message is a row of
 // fields: a number that tells the field and its layout, then a varint (0), eight bytes (1), a length and that
-// many bytes (2), or four bytes (5). No message is known here: field numbers stand where a message is made or
-// read.
+// many bytes (2), or four bytes (5). No message is known here: field numbers stand where one is made or read.
 
 type FourBytes = { fixed32: number } | { float32: number };
 export type Field = [number, number | bigint | string | Buffer | FourBytes | Field[]];
