@@ -19,9 +19,8 @@ const KINDS: Record<string, string> = {
   text: "text of", decimal: "number", "decimal kept": "number", double: "number",
   days: "days such as Mon,Tues or Weekdays",
 };
-const flag = { type: "boolean" as const };
-const { options, words } = readArguments(
-  import.meta.filename, { list: flag, "dry-run": flag }, ["[NAME]", "[JSON]"]);
+const { options, words } = readArguments(import.meta.filename,
+  { list: { type: "boolean" }, "dry-run": { type: "boolean" } }, ["[NAME]", "[JSON]"]);
 if (options.list === true) {
   for (const [name, { parameters = {}, scope = "vehicle_cmds" }] of Object.entries(COMMANDS)) {
     const kinds = Object.entries(parameters).map(([label, rule]) => {
