@@ -12,11 +12,11 @@ import { checkCode, checkHeaders, checkLayout, checkSecrets, headerOf, type Text
 import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts } from "./readme_tables.ts";
 
 const BUDGETS = {
-  mission: 1151, // the six scripts of the mission and what they import, less the signing files and the table
+  mission: 1133, // the six scripts of the mission and what they import, less the signing files and the table
   table: 120, // of explanations
-  signing: 450,
-  everything: 2335,
-  script: 139,
+  signing: 437,
+  everything: 2298,
+  script: 138,
   libFile: 150,
   readme: 684,
 };
