@@ -14,8 +14,8 @@ import { readToken } from "../lib/token_file.ts";
 import { encodeFields } from "../lib/wire.ts";
 
 // Step 1: PERCENT. Below 50 the car takes 50 and says that all is well, so it is refused here.
-const flag = { type: "boolean" as const };
-const { options, words } = readArguments(import.meta.filename, { "dry-run": flag }, ["PERCENT"]);
+const { options, words } = readArguments(import.meta.filename,
+  { "dry-run": { type: "boolean" } }, ["PERCENT"]);
 const percent = Number(words[0]);
 if (!/^\d{2,3}$/.test(words[0]) || percent < 50 || percent > 100) {
   throw new Stop(2, `wrong usage: PERCENT is a whole number from 50 to 100; found "${words[0]}"`);

@@ -137,8 +137,8 @@ export function lostAnswer(found: string): Stop {
 export async function teslaJson(ask: Ask): Promise<Record<string, unknown>> {
   const text = await teslaFetch(ask);
   try {
-    const plain = JSON.stringify(JSON.parse(text)); // every character written in one way
-    const json: Record<string, unknown> | null = JSON.parse(ask.form ? plain : withoutSecrets(plain, ask));
+    let json: Record<string, unknown> | null = JSON.parse(text);
+    if (ask.bearer) json = JSON.parse(withoutSecrets(JSON.stringify(json), ask)); // so no \uXXXX hides one
     if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
   } catch {} // the parser's words would quote the answer, which may hold a token
   const what = /^\s*</.test(text) ? "a web page, as firewalls do" : "no JSON object";

@@ -16,8 +16,8 @@ import { readSettings } from "../lib/settings.ts";
 import { teslaJson } from "../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf, readToken, TOKEN_FILE } from "../lib/token_file.ts";
 
-const flag = { type: "boolean" as const };
-const { options } = readArguments(import.meta.filename, { free: flag, json: flag, "skip-check": flag });
+const { options } = readArguments(import.meta.filename,
+  { free: { type: "boolean" }, json: { type: "boolean" }, "skip-check": { type: "boolean" } });
 const { step, end } = startChecklist(options.json === true);
 const free = options.free === true;
 const shown = options["skip-check"] === true ? "" : "the key on your domain, ";

@@ -260,6 +260,7 @@ describe("solar_loop", { concurrency: 3 }, () => {
       await running.said(/in 30 minutes\n(waits five minutes\n){6}\S+ 10 A are there: set_charging_amps\n/);
       await running.said(/in 30 minutes\n[^]*: charge_start\n[^]*the car has done it/);
       assert.deepEqual(done(owner), ["10 A", "10 A", "charge_start"]);
+      assert.equal(requests.length, 5);
       running.child.kill("SIGTERM");
       await running.ended;
     });
