@@ -7,7 +7,7 @@
 //   domain      the computer in the car that acts: infotainment, unless SECURITY stands there
 //   scope       what the token must allow: vehicle_cmds; where CHARGING stands, vehicle_charging_cmds will do
 //   once        never signed a second time: twice is not the same as once, or it opens or erases something
-//   switchedBy  where this parameter is false, nothing else is sent
+//   switchedBy  where this parameter is false, nothing else is needed or sent
 //
 // Kinds: "empty" is an empty message in the field numbered field + value, "one more" travels as value + 1.
 // Protobuf sends zero and false as nothing at all; only "decimal kept" and what is fixed are sent even so.
@@ -100,7 +100,7 @@ export const COMMANDS: { [name: string]: Command } = {
   set_sentry_mode: { at: [30], parameters: { on: FLAG } },
   guest_mode: { at: [65], parameters: { enable: FLAG } },
   erase_user_data: { at: [72], once: true },
-  set_valet_mode: { at: [31], parameters: { on: FLAG, "password?": PIN } },
+  set_valet_mode: { at: [31], switchedBy: "on", parameters: { on: FLAG, password: PIN } },
   reset_valet_pin: { at: [28] },
   set_pin_to_drive: { at: [77], parameters: { on: FLAG, "password?": PIN } },
   reset_pin_to_drive_pin: { at: [78] },
