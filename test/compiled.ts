@@ -19,6 +19,7 @@ const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const FOLDERS = ["lib", "scripts", "examples"];
 const DAY_MS = 86_400_000;
 const readsTypes = Boolean((process.features as { typescript?: unknown }).typescript);
+const require = createRequire(createRequire(import.meta.url).resolve("tsx")); // esbuild is tsx's, not ours
 const done = new Map<string, string>();
 
 function sourcesOf(root: string): string[] {
@@ -28,7 +29,6 @@ function sourcesOf(root: string): string[] {
 }
 
 function compile(root: string, sources: string[], target: string): void {
-  const require = createRequire(createRequire(import.meta.url).resolve("tsx"));
   const { buildSync } = require("esbuild") as Esbuild;
   const { outputFiles } = buildSync({ entryPoints: sources, outbase: root, outdir: target, write: false,
     format: "esm", platform: "node", target: "node20", absWorkingDir: root,
@@ -46,7 +46,7 @@ function compile(root: string, sources: string[], target: string): void {
 // Others may make the same folder at the same time: each makes its own, and the first to finish gives the name.
 function cached(sources: string[]): string {
   const hash = createHash("sha256");
-  for (const path of [...sources, fileURLToPath(import.meta.url), join(PROJECT, "package-lock.json")]) {
+  for (const path of [...sources, fileURLToPath(import.meta.url), require.resolve("esbuild/package.json")]) {
     hash.update(`${relative(PROJECT, path)}\0`).update(readFileSync(path)).update("\0");
   }
   const cache = join(PROJECT, "node_modules", ".cache", "scripts");
