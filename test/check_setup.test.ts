@@ -6,7 +6,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { appendFileSync, chmodSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { describe, test } from "node:test";
 import {
-  CLIENT_ID, CLIENT_SECRET, DOMAIN, LOADER, SCOPES, VIN, assertEnd, calls, ownerTest, startLogin, useRedirect,
+  CLIENT_ID, CLIENT_SECRET, DOMAIN, SCOPES, VIN, assertEnd, calls, ownerTest, startLogin, useRedirect,
   visit, type Owner, type OwnerOptions, type Result, type RunOptions,
 } from "./harness.ts";
 
@@ -232,7 +232,7 @@ function ago(days: number): string {
 
 const BREAKS: Break[] = [
   { step: "Node", title: "too old", breaks: () => {}, mends: ["20.17", "install 20.18 or later"],
-    run: { node: [...LOADER, "--import", `data:text/javascript,${encodeURIComponent(OLD_NODE)}`] } },
+    run: { node: ["--import", `data:text/javascript,${encodeURIComponent(OLD_NODE)}`] } },
 
   { step: "settings", title: "no .env", breaks: (owner) => rmSync(owner.path(".env")),
     mends: ["TESLA_CLIENT_ID is not set", "put it into .env", "developer.tesla.com"] },
