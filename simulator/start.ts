@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { PRICES } from "./bill.ts";
-import { SimulatedCar } from "./car.ts";
+import { SimulatedCar } from "./car/car.ts";
 import { startSimulator } from "./simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REDIRECT_URI, REGION, VIN } from "./world.ts";
 import type { SeenRequest } from "./world.ts";

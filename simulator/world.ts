@@ -3,7 +3,7 @@
 // sent or listened to here.
 
 import { randomBytes, randomUUID } from "node:crypto";
-import { SimulatedCar } from "./car.ts";
+import { SimulatedCar } from "./car/car.ts";
 import { Failures } from "./failures.ts";
 
 export const CLIENT_ID = "3f0c2a7e-1b5d-4f0e-9a46-7c1e5d2b8f90";

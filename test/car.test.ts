@@ -4,14 +4,14 @@
 import assert from "node:assert/strict";
 import { createDecipheriv, createHash, randomBytes } from "node:crypto";
 import test from "node:test";
-import { SimulatedCar, refusalPayload, type FaultOptions } from "../simulator/car.ts";
+import { SimulatedCar, refusalPayload, type FaultOptions } from "../simulator/car/car.ts";
 import {
   commandTag, newKeyPair, requestHash, responseMetadata, sessionInfoTag, sharedKey,
-} from "../simulator/car_crypto.ts";
-import { TAMPERS } from "../simulator/car_tampers.ts";
+} from "../simulator/protocol/protocol.ts";
+import { TAMPERS } from "../simulator/car/car.ts";
 import {
   INFOTAINMENT, VCSEC, decode, decodeRoutable, encode, encodeRoutable, type RoutableMessage, type SessionInfo,
-} from "../simulator/messages.ts";
+} from "../simulator/protocol/protocol.ts";
 
 const VIN = "5YJ30123456789ABC";
 

@@ -1,7 +1,7 @@
 // Which values the simulated car takes in a command: the ranges of Tesla's documentation, by field number.
 // What is outside is refused as "invalid_value". A real car's words are not known, nor whether it refuses at
 // all: of set_charge_limit owners report that it takes the nearest value, and the simulated car does so
-// there (car_body.ts), as it does with amps above the cable's.
+// there (charging.ts), as it does with amps above the cable's.
 
 import protobuf from "protobufjs";
 

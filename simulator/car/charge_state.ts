@@ -1,7 +1,7 @@
 // The block charge_state of vehicle_data, in the shape of Tesla's answers, worked out from the simulated car.
 // What is not simulated (battery heater, managed charging, ...) has the value of a car that does not use it.
 
-import type { CarBody } from "./car_body.ts";
+import type { CarState } from "./state.ts";
 
 const KWH_PER_PERCENT = 0.82;
 const MILES_PER_KWH = 4.02;
@@ -12,7 +12,7 @@ function round(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
 
-export function chargeState(car: CarBody) {
+export function chargeState(car: CarState) {
   const state = car.chargingState;
   const drawing = state === "Charging";
   const actual = drawing ? Math.min(car.amps, car.maxAmps) : 0;
