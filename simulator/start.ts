@@ -8,8 +8,8 @@ import { parseArgs } from "node:util";
 import { PRICES } from "./bill.ts";
 import { SimulatedCar } from "./car/car.ts";
 import { startSimulator } from "./simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REDIRECT_URI, REGION, VIN } from "./world.ts";
-import type { SeenRequest } from "./world.ts";
+import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REDIRECT_URI, REGION, VIN } from "./tesla/tesla.ts";
+import type { SeenRequest } from "./tesla/tesla.ts";
 
 const HELP = `commands:
   list                     the failures that can be switched on
@@ -105,8 +105,8 @@ async function run(line: string): Promise<void> {
 
 async function stop(): Promise<void> {
   await simulator.close();
-  console.log("In the other terminal: unset NODE_OPTIONS (or close it). Delete the folder of practice: its tokens,");
-  console.log("keys and .env are of no use with the real Tesla.");
+  console.log("In the other terminal: unset NODE_OPTIONS (or close it). Delete the folder of practice: its");
+  console.log("tokens, keys and .env are of no use with the real Tesla.");
   process.exit(0);
 }
 

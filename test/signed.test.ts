@@ -9,7 +9,7 @@ import { describe, test } from "node:test";
 import { SimulatedCar } from "../simulator/car/car.ts";
 import { TAMPERS } from "../simulator/car/car.ts";
 import { decodeRoutable, enumValues, type RoutableMessage } from "../simulator/protocol/protocol.ts";
-import type { SeenRequest } from "../simulator/world.ts";
+import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import { sendCommand } from "../lib/command.ts";
 import { encodeCommand } from "../lib/encode_command.ts";
 import {

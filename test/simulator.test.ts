@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { rootCertificates } from "node:tls";
 import type { Simulator } from "../simulator/simulator.ts";
-import { CLIENT_ID, FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS } from "../simulator/world.ts";
+import { CLIENT_ID, FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS } from "../simulator/tesla/tesla.ts";
 import {
   CAR,
   FLEET,

@@ -1,78 +1,11 @@
-// The simulated world that all parts of the simulator share: one owner, one application, one car, and the
-// plain request and answer that the parts hand to each other. Tests change these objects directly. Nothing is
-// sent or listened to here.
+// The door of this room: the simulated world, which is one owner, one application and one car. Tests change
+// these objects directly. Nothing is sent or listened to here.
 
-import { randomBytes, randomUUID } from "node:crypto";
-import { SimulatedCar } from "./car/car.ts";
-import { Failures } from "./failures.ts";
-
-export const CLIENT_ID = "3f0c2a7e-1b5d-4f0e-9a46-7c1e5d2b8f90";
-export const CLIENT_SECRET = "ta-secret.simulated-7Qm2Lx9Rb4Td";
-export const REDIRECT_URI = "http://localhost:3000/callback";
-export const DOMAIN = "car.example.com";
-export const REGION = "eu";
-export const VIN = "5YJ30123456789ABC";
-export const VEHICLE_ID = 1493000000000042;
-export const ENERGY_SITE_ID = 2500000000042;
-export const KEY_PATH = "/.well-known/appspecific/com.tesla.3p.public-key.pem";
-
-export type Region = "na" | "eu" | "cn";
-
-export const FLEET_API_HOSTS: Record<Region, string> = {
-  na: "fleet-api.prd.na.vn.cloud.tesla.com",
-  eu: "fleet-api.prd.eu.vn.cloud.tesla.com",
-  cn: "fleet-api.prd.cn.vn.cloud.tesla.cn",
-};
-export const TOKEN_HOSTS = ["fleet-auth.prd.vn.cloud.tesla.com", "auth.tesla.cn"];
-export const LOGIN_HOSTS = ["auth.tesla.com", "auth.tesla.cn"];
-export const PAIRING_HOSTS = ["tesla.com", "www.tesla.com"];
-
-// The scopes that an owner can be asked for, with the names that Tesla's consent page gives them.
-export const SCOPE_NAMES: Record<string, string> = {
-  openid: "Sign in with Tesla",
-  offline_access: "Refresh tokens",
-  user_data: "Profile Information",
-  vehicle_device_data: "Vehicle Information",
-  vehicle_location: "Vehicle Location",
-  vehicle_cmds: "Vehicle Commands",
-  vehicle_charging_cmds: "Vehicle Charging Management",
-  energy_device_data: "Energy Product Information",
-  energy_cmds: "Energy Product Settings",
-};
-
-/**
- * One request as it arrived. `path` has the query; `status` is 0 until answered, and stays 0 if it never
- * was.
- */
-export interface SeenRequest {
-  at: number;
-  method: string;
-  host: string;
-  path: string;
-  headers: Record<string, string>;
-  body: string;
-  status: number;
-}
-
-export interface Incoming {
-  seen: SeenRequest;
-  method: string;
-  url: URL;
-  host: string;
-  headers: Record<string, string>;
-  body: string;
-}
-
-/**
- * `wire` says how the answer is damaged on its way: connection closed without it, never sent, sent a drop
- * at a time.
- */
-export interface Reply {
-  status: number;
-  headers: Record<string, string>;
-  body: string;
-  wire?: "hang_up" | "silence" | "drip";
-}
+import { randomUUID } from "node:crypto";
+import { SimulatedCar } from "../car/car.ts";
+import { Failures } from "../failures/failures.ts";
+import { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE_NAMES, VIN } from "../tesla/tesla.ts";
+import type { Facts, Incoming, Region } from "../tesla/tesla.ts";
 
 export interface GrantedToken {
   kind: "user" | "partner";
@@ -112,7 +45,7 @@ export interface Account {
   userId: string;
   consentedScopes: string[]; // what the owner has ever ticked; empty before the first login
   requireRegisteredDomain: boolean; // "No policy rules" page until a partner registration exists
-  errorShape: "older" | "newer" | "as_documented"; // error_uri, referenceID, or what each example has
+  errorShape: Facts["errorShape"];
   unauthorizedStyle: "empty" | "token_expired" | "invalid_bearer"; // body of Fleet API's 401
   unauthorizedClientStatus: 400 | 401;
   rateLimits: boolean;
@@ -219,33 +152,16 @@ export function newWorld(domain: string, region: Region): World {
     mobileEnabledForm: "object",
     backupReserve: 20,
   };
-  return { clock, account, partner, garage, car, failures: new Failures(), unexpected: [] };
+  const failures = new Failures();
+  // A verdict switched on by name comes instead of the car's own, whichever way the command came.
+  car.refusalByName = () => failures.takeText("reason:");
+  return { clock, account, partner, garage, car, failures, unexpected: [] };
 }
 
-export function baseUrl(region: Region): string {
-  return `https://${FLEET_API_HOSTS[region]}`;
-}
-
-export function regionOfHost(host: string): Region | undefined {
-  const regions: Region[] = ["na", "eu", "cn"];
-  return regions.find((region) => FLEET_API_HOSTS[region] === host);
-}
-
-export function json(status: number, body: unknown): Reply {
-  return {
-    status,
-    headers: { "content-type": "application/json; charset=utf-8" },
-    body: JSON.stringify(body),
-  };
-}
-
-export function html(status: number, body: string): Reply {
-  return { status, headers: { "content-type": "text/html; charset=utf-8" }, body };
-}
-
-/** The transaction number that Tesla puts on every Fleet API answer. */
-export function newTxid(): string {
-  return randomBytes(16).toString("hex");
+/** What the answers of this world name. */
+export function factsOf({ clock, account, partner, car }: World): Facts {
+  const { clientId, region, errorShape } = account;
+  return { now: clock.now(), vin: car.vin, clientId, region, domain: partner.domain, errorShape };
 }
 
 /** Notes a request that no plan covers, so that a test can ask for an empty list. */

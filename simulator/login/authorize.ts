@@ -2,10 +2,12 @@
 // Tokens are made in tokens.ts. There is one owner, and any password is right.
 
 import { randomUUID } from "node:crypto";
-import { consentPage, loginPage, messagePage, revokePage } from "./login_pages.ts";
+import { SCOPE_NAMES, html, messagePage } from "../tesla/tesla.ts";
+import type { Incoming, Reply } from "../tesla/tesla.ts";
+import { notPlanned } from "../world/world.ts";
+import type { World } from "../world/world.ts";
+import { consentPage, loginPage, revokePage } from "./pages.ts";
 import { issueCode } from "./tokens.ts";
-import { SCOPE_NAMES, html, notPlanned } from "./world.ts";
-import type { Incoming, Reply, World } from "./world.ts";
 
 // The parameters that Tesla documents or shows, and the two of PKCE.
 const PARAMETERS = [

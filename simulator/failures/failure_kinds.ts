@@ -1,7 +1,7 @@
-// What a failure is, and short ways to write one down. The failures themselves stand in token_failures.ts,
-// fleet_failures.ts and wire_failures.ts.
+// What a failure is, and short ways to write one down. A failure knows the request that it falls on and the
+// few facts that an answer names, and nothing else of the simulated world.
 
-import type { Incoming, Reply, World } from "./world.ts";
+import type { Facts, Incoming, Reply } from "../tesla/tesla.ts";
 
 /** The part of Tesla that a request is for. A request can belong to two, such as fleet and command. */
 export type Service = "login" | "token" | "fleet" | "partner" | "command" | "proxy" | "site";
@@ -15,7 +15,7 @@ export interface Failure {
   says: string;
   where: Service[];
   kind: "answer" | "damage" | "inside";
-  answer?: (incoming: Incoming, world: World) => Reply;
+  answer?: (incoming: Incoming, facts: Facts) => Reply;
   damage?: (reply: Reply) => Reply;
   only?: (incoming: Incoming) => boolean;
 }
@@ -24,7 +24,7 @@ export const FLEET: Service[] = ["fleet", "proxy"];
 export const API: Service[] = ["token", "fleet", "proxy"];
 export const EVERYWHERE: Service[] = ["token", "fleet", "proxy", "site"];
 
-type Answer = (incoming: Incoming, world: World) => Reply;
+type Answer = (incoming: Incoming, facts: Facts) => Reply;
 
 export function answers(name: string, where: Service[], says: string, answer: Answer): Failure {
   return { name, where, says, kind: "answer", answer };

@@ -1,7 +1,7 @@
 // Puts an answer on the wire: whole, or closing the connection without it, or never, or a drop at a time.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Reply } from "./world.ts";
+import type { Reply } from "../tesla/tesla.ts";
 
 const DROP_EVERY = 100; // milliseconds
 

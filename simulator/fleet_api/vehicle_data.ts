@@ -1,9 +1,9 @@
 // What Fleet API tells about a car: the vehicle object of every list, the blocks of vehicle_data, the
 // sites nearby.
 
-import { missingScope } from "./fleet_errors.ts";
-import { VEHICLE_ID, json } from "./world.ts";
-import type { GrantedToken, Reply, World } from "./world.ts";
+import { VEHICLE_ID, json, missingScope } from "../tesla/tesla.ts";
+import type { Reply } from "../tesla/tesla.ts";
+import type { GrantedToken, World } from "../world/world.ts";
 
 export function vehicleObject(world: World): Record<string, unknown> {
   const { car, garage } = world;

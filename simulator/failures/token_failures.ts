@@ -1,11 +1,9 @@
-// Failures of the login page, of the token host and of partner registration.
+// Failures of the login page and of the token host.
 
 import { answers, damages, inside } from "./failure_kinds.ts";
 import type { Failure } from "./failure_kinds.ts";
-import { fleetError } from "./fleet_errors.ts";
-import { tokenError } from "./token_errors.ts";
-import { KEY_PATH } from "./world.ts";
-import type { Incoming, Reply, World } from "./world.ts";
+import { tokenError } from "../tesla/tesla.ts";
+import type { Reply } from "../tesla/tesla.ts";
 
 const AUDIENCE = "The 'audience' parameter is invalid. Include valid audience in the request.";
 const UNKNOWN_CLIENT = "We don't recognize this client_id and client_secret combination";
@@ -14,23 +12,13 @@ const OTHER_CLIENT = "Invalid client_id. Authorize client_id and token client_id
 const NO_CLIENT = "The 'client_id' parameter is missing. Include client_id in the request.";
 
 function token(name: string, status: number, error: string, text: string, says: string): Failure {
-  return answers(name, ["token"], says, (_, world) => tokenError(world, status, error, text));
+  return answers(name, ["token"], says, (_, facts) => tokenError(facts, status, error, text));
 }
 
 /** A good answer of the token host with one field taken out or replaced. */
 function changed(reply: Reply, field: string, value?: string): Reply {
   if (reply.status !== 200) return reply;
   return { ...reply, body: JSON.stringify({ ...JSON.parse(reply.body), [field]: value }) };
-}
-
-function registration(name: string, says: string, answer: (world: World) => Reply): Failure {
-  const only = (incoming: Incoming) =>
-    incoming.method === "POST" && incoming.url.pathname === "/api/1/partner_accounts";
-  return { ...answers(name, ["partner"], says, (_, world) => answer(world)), only };
-}
-
-function taken(name: string, what: string, says: string): Failure {
-  return registration(name, says, () => fleetError(422, `Validation failed: ${what}`, false));
 }
 
 export const TOKEN_FAILURES: Failure[] = [
@@ -97,43 +85,12 @@ export const TOKEN_FAILURES: Failure[] = [
   damages("token_not_a_jwt", ["token"], "200 with an access token that does not decode", (reply) =>
     changed(reply, "access_token", "opaque-access-token"),
   ),
+];
 
+export const LOGIN_FAILURES: Failure[] = [
   inside("no_policy_rules", ["login"], "the page ends in: Something went wrong. No policy rules"),
   inside("consent_drops_scopes", ["login"], "grants only openid and offline_access whatever is ticked"),
   inside("callback_wrong_state", ["login"], "comes back with another state"),
   inside("callback_without_code", ["login"], "comes back without a code"),
   inside("callback_error", ["login"], "comes back with error=server_error"),
-
-  registration("invalid_domain", "400, format of the domain", (world) =>
-    fleetError(
-      400,
-      `Invalid domain: https://${world.partner.domain}. ` +
-        "Ensure that domain is lowercase and starts without https://",
-    ),
-  ),
-  registration("root_domain", "412, domain is not under an allowed origin", (world) =>
-    fleetError(
-      412,
-      `Root domain ${world.partner.domain} must match registered allowed origin on ` +
-        `https://developer.tesla.com/dashboard/app-details/${world.account.clientId}`,
-    ),
-  ),
-  registration("key_download_failed", "424, key file too large", (world) =>
-    fleetError(
-      424,
-      `Public key download failed for https://${world.partner.domain}${KEY_PATH}, error: too large`,
-    ),
-  ),
-  taken(
-    "key_hash_taken",
-    "Public key hash has already been taken",
-    "422, key belongs to another application",
-  ),
-  taken("domain_taken", "Domain has already been taken", "422, domain belongs to another application"),
-  taken("csr_invalid", "Csr is not a valid CSR", "422, seen once"),
-  registration("partner_unauthorized_client", "400, no machine-to-machine grant", () =>
-    fleetError(400, "unauthorized_client"),
-  ),
-  registration("partner_missing_scopes", "403", () => fleetError(403, "Unauthorized missing scopes", false)),
-  inside("other_key_on_file", ["partner"], "the look-up answers a key that is not the registered one"),
 ];

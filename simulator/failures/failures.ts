@@ -1,11 +1,15 @@
-// Switches failures on and off by name and hands them to the requests they apply to. What each failure looks
-// like stands in the files *_failures.ts; this file only keeps count.
+// The door of this room: switches failures on and off by name, and gives them to the place where they happen
+// when it asks. What each failure looks like stands in the files *_failures.ts; this file only keeps count.
 
 import type { Failure, Service } from "./failure_kinds.ts";
 import { FLEET_FAILURES } from "./fleet_failures.ts";
-import { TOKEN_FAILURES } from "./token_failures.ts";
+import { REGISTRATION_FAILURES } from "./registration_failures.ts";
+import { LOGIN_FAILURES, TOKEN_FAILURES } from "./token_failures.ts";
 import { WIRE_FAILURES } from "./wire_failures.ts";
-import type { Incoming } from "./world.ts";
+import type { Incoming } from "../tesla/tesla.ts";
+
+export { answers, damages } from "./failure_kinds.ts";
+export type { Failure, Service } from "./failure_kinds.ts";
 
 /**
  * `times` requests are hit (default: until cleared), only those whose path contains `path`. With `after` the
@@ -29,13 +33,19 @@ interface ActiveFailure {
 const OPEN_NAMES = ["reason:", "callback:"];
 
 export class Failures {
-  catalogue: Failure[] = [...TOKEN_FAILURES, ...FLEET_FAILURES, ...WIRE_FAILURES];
+  catalogue: Failure[] = [
+    ...TOKEN_FAILURES,
+    ...LOGIN_FAILURES,
+    ...REGISTRATION_FAILURES,
+    ...FLEET_FAILURES,
+    ...WIRE_FAILURES,
+  ];
   active: ActiveFailure[] = [];
 
   fail(name: string, options: FailOptions = {}): void {
     const known = this.catalogue.some((failure) => failure.name === name);
     if (!known && !OPEN_NAMES.some((open) => name.startsWith(open))) {
-      throw new Error(`no failure is called ${name}; simulator/*_failures.ts have the names`);
+      throw new Error(`no failure is called ${name}; simulator/failures/*_failures.ts have the names`);
     }
     const timesLeft = options.times ?? Infinity;
     this.active.push({ name, timesLeft, path: options.path ?? "", after: options.after ?? false });

@@ -2,10 +2,13 @@
 // commands. The car itself (car.ts) decides what a command does; here is only what Tesla's servers decide
 // before it.
 
-import { ASLEEP, PROTOCOL_REQUIRED, fleetError, missingScope } from "./fleet_errors.ts";
+import {
+  ASLEEP, PROTOCOL_REQUIRED, VEHICLE_ID, fleetError, json, missingScope,
+} from "../tesla/tesla.ts";
+import type { Incoming, Reply } from "../tesla/tesla.ts";
+import { notPlanned } from "../world/world.ts";
+import type { GrantedToken, World } from "../world/world.ts";
 import { nearbySites, vehicleData, vehicleObject, withUser } from "./vehicle_data.ts";
-import { VEHICLE_ID, json, notPlanned } from "./world.ts";
-import type { GrantedToken, Incoming, Reply, World } from "./world.ts";
 
 // Commands for which vehicle_charging_cmds is enough.
 const CHARGING_COMMANDS = [

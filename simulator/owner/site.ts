@@ -1,11 +1,11 @@
 // The owner's pretended domain: what a visitor of https://DOMAIN/ gets. It is either a file set by a test, or
-// a tunnel to a server on this computer (serve_public_key), or nothing. Also the pairing page
-// tesla.com/_ak/DOMAIN.
+// a tunnel to a server on this computer (serve_public_key), or nothing.
 
 import { request } from "node:http";
-import { messagePage } from "./login_pages.ts";
-import { KEY_PATH, html, notPlanned } from "./world.ts";
-import type { Incoming, Reply, World } from "./world.ts";
+import { KEY_PATH } from "../tesla/tesla.ts";
+import type { Incoming, Reply } from "../tesla/tesla.ts";
+import { notPlanned } from "../world/world.ts";
+import type { World } from "../world/world.ts";
 
 const TUNNEL_TIMEOUT = 5000;
 
@@ -61,34 +61,4 @@ export async function handleSite(world: World, incoming: Incoming): Promise<Repl
   if (incoming.headers.authorization !== undefined)
     notPlanned(world, incoming, "a secret sent to the owner's domain");
   return visitSite(world, incoming.method, incoming.seen.path, { host: incoming.host });
-}
-
-/**
- * https://tesla.com/_ak/DOMAIN, which an owner opens on the phone. It shows; pairing is done on the car
- * object.
- */
-export function handlePairing(world: World, incoming: Incoming): Reply {
-  const domain = incoming.url.pathname.replace("/_ak/", "");
-  if (incoming.method !== "GET" || !incoming.url.pathname.startsWith("/_ak/")) {
-    notPlanned(world, incoming, "tesla.com has only the pairing page here");
-    return html(404, messagePage("Page not found", "There is nothing here."));
-  }
-  const registration = world.partner.registrations[world.account.region];
-  if (registration?.domain !== domain) {
-    return html(200, messagePage("Add a virtual key", "This third party isn't registered with Tesla."));
-  }
-  const pairing = ["vehicle_device_data", "vehicle_cmds", "vehicle_location"];
-  if (!pairing.some((scope) => world.account.consentedScopes.includes(scope))) {
-    return html(
-      200,
-      messagePage(
-        "Add a virtual key",
-        "Adding a virtual key is prohibited because you have not granted this third party access.",
-      ),
-    );
-  }
-  return html(
-    200,
-    messagePage("Add a virtual key", `Open the Tesla app to allow ${domain} to control your car.`),
-  );
 }

@@ -1,10 +1,10 @@
 // Fleet API's endpoints about the owner and the owner's things: users, products, charging history,
 // energy sites.
 
-import { fleetError, missingScope } from "./fleet_errors.ts";
+import { ENERGY_SITE_ID, baseUrl, fleetError, json, missingScope } from "../tesla/tesla.ts";
+import type { Incoming, Reply } from "../tesla/tesla.ts";
+import type { GrantedToken, World } from "../world/world.ts";
 import { vehicleObject } from "./vehicle_data.ts";
-import { ENERGY_SITE_ID, baseUrl, json } from "./world.ts";
-import type { GrantedToken, Incoming, Reply, World } from "./world.ts";
 
 function energySite() {
   return {

@@ -1,12 +1,18 @@
-// Fleet API: the rules that every request must pass (token, content type, registration, region, scope), and
-// the endpoints that are not about one car. Cars are in vehicles.ts, registration in partner_accounts.ts.
+// The door of this room, Fleet API: the rules that every request must pass (token, content type,
+// registration, region, scope), and who answers it then. Cars are in vehicles.ts, registration is in
+// partner_accounts.ts.
 
+import {
+  baseUrl, fleetError, json, missingScope, newTxid, notRegistered, outOfRegion, regionOfHost,
+} from "../tesla/tesla.ts";
+import type { Incoming, Reply } from "../tesla/tesla.ts";
+import { notPlanned } from "../world/world.ts";
+import type { GrantedToken, World } from "../world/world.ts";
 import { chargingHistory, energy, products, users } from "./account_endpoints.ts";
-import { fleetError, missingScope, notRegistered, outOfRegion } from "./fleet_errors.ts";
 import { handlePartner } from "./partner_accounts.ts";
 import { handleVehicles } from "./vehicles.ts";
-import { baseUrl, json, newTxid, notPlanned, regionOfHost } from "./world.ts";
-import type { GrantedToken, Incoming, Reply, World } from "./world.ts";
+
+export { register } from "./partner_accounts.ts";
 
 function unauthorized(world: World): Reply {
   const style = world.account.unauthorizedStyle;

@@ -2,16 +2,15 @@
 
 import { API, EVERYWHERE, answers, damages } from "./failure_kinds.ts";
 import type { Failure } from "./failure_kinds.ts";
-import { fleetError } from "./fleet_errors.ts";
-import { tokenError } from "./token_errors.ts";
-import type { Incoming, Reply, World } from "./world.ts";
+import { fleetError, tokenError } from "../tesla/tesla.ts";
+import type { Facts, Incoming, Reply } from "../tesla/tesla.ts";
 
 const ESCAPES = "bad \u001b[2J\u001b[31mrequest\u001b]0;owned\u0007\r\u0008 \u009b1m \u202etxet";
 
-function refusal(incoming: Incoming, world: World, text: string): Reply {
+function refusal(incoming: Incoming, facts: Facts, text: string): Reply {
   const isToken = incoming.url.pathname.endsWith("/token");
   return isToken
-    ? tokenError(world, 400, "invalid_request", text)
+    ? tokenError(facts, 400, "invalid_request", text)
     : fleetError(400, `invalid request: ${text}`);
 }
 
@@ -28,11 +27,11 @@ function redirect(status: number): Failure {
 }
 
 export const WIRE_FAILURES: Failure[] = [
-  answers("echoes_secret", API, "400 that quotes the bearer token and the body", (incoming, world) =>
-    refusal(incoming, world, `${incoming.headers.authorization ?? ""} ${incoming.body}`),
+  answers("echoes_secret", API, "400 that quotes the bearer token and the body", (incoming, facts) =>
+    refusal(incoming, facts, `${incoming.headers.authorization ?? ""} ${incoming.body}`),
   ),
-  answers("escape_sequences", API, "400 with terminal escapes in its text", (incoming, world) =>
-    refusal(incoming, world, ESCAPES),
+  answers("escape_sequences", API, "400 with terminal escapes in its text", (incoming, facts) =>
+    refusal(incoming, facts, ESCAPES),
   ),
 
   // The request has been carried out, the answer is spoilt.

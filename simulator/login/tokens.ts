@@ -1,33 +1,21 @@
-// The token host: POST /oauth2/v3/token with its three grants. Codes are single use and live 2 minutes;
-// refresh tokens are single use, and the one used last works for 24 hours more. The JSON Web Tokens decode
-// like Tesla's, their signatures are random: no client checks them. What Tesla does not document and this
-// file had to choose: a wrong PKCE verifier is answered invalid_auth_code, and using the last refresh token
-// once more kills the one that was issued in between.
+// The tokens of the three grants. Codes are single use and live 2 minutes; refresh tokens are single use, and
+// the one used last works for 24 hours more. The JSON Web Tokens decode like Tesla's; their signatures are
+// random, since no client checks them. What Tesla does not document and this file had to choose: a wrong PKCE
+// verifier is answered invalid_auth_code, and using the last refresh token once more kills the one that was
+// issued in between.
 
 import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { tokenError } from "./token_errors.ts";
-import { baseUrl, json, notPlanned } from "./world.ts";
-import type { Incoming, RefreshChain, Reply, World } from "./world.ts";
+import { baseUrl, json, tokenError } from "../tesla/tesla.ts";
+import type { Reply } from "../tesla/tesla.ts";
+import { factsOf } from "../world/world.ts";
+import type { RefreshChain, World } from "../world/world.ts";
 
 const CODE_LIFE = 2 * 60 * 1000;
 const ACCESS_SECONDS = 28800;
 const DAY = 24 * 3600 * 1000;
 const REFRESH_LIFE = 90 * DAY;
 
-// The fields of each grant: those that must be there, then those that may be.
-const FIELDS: Record<string, { required: string[]; optional: string[] }> = {
-  authorization_code: {
-    required: ["grant_type", "client_id", "client_secret", "code", "audience", "redirect_uri"],
-    optional: ["scope", "code_verifier"],
-  },
-  refresh_token: { required: ["grant_type", "client_id", "refresh_token"], optional: [] },
-  client_credentials: {
-    required: ["grant_type", "client_id", "client_secret", "audience"],
-    optional: ["scope"],
-  },
-};
-
-export function newSecret(world: World): string {
+function newSecret(world: World): string {
   return `${world.account.region.toUpperCase()}_${randomBytes(32).toString("hex")}`;
 }
 
@@ -52,7 +40,7 @@ function encodeJwt(claims: Record<string, unknown>): string {
   return `${header}.${part(claims)}.${randomBytes(256).toString("base64url")}`;
 }
 
-function audiences(world: World): string[] {
+export function audiences(world: World): string[] {
   return world.account.region === "cn" ? [baseUrl("cn")] : [baseUrl("na"), baseUrl("eu")];
 }
 
@@ -97,11 +85,11 @@ function answer(world: World, chain: RefreshChain, nonce: string): Reply {
   return json(200, { ...body, expires_in: ACCESS_SECONDS, token_type: "Bearer" });
 }
 
-function exchangeCode(world: World, form: URLSearchParams): Reply {
+export function exchangeCode(world: World, form: URLSearchParams): Reply {
   const code = world.account.codes.get(form.get("code") ?? "");
   if (code === undefined || code.used || code.expiresAt < world.clock.now()) {
     return tokenError(
-      world,
+      factsOf(world),
       400,
       "invalid_auth_code",
       "The authorization code is expired or was already used.",
@@ -109,7 +97,7 @@ function exchangeCode(world: World, form: URLSearchParams): Reply {
   }
   if (code.clientId !== form.get("client_id")) {
     return tokenError(
-      world,
+      factsOf(world),
       400,
       "invalid_client_id",
       "Invalid client_id. Authorize client_id and token client_id need to match.",
@@ -117,7 +105,7 @@ function exchangeCode(world: World, form: URLSearchParams): Reply {
   }
   if (code.redirectUri !== form.get("redirect_uri")) {
     return tokenError(
-      world,
+      factsOf(world),
       400,
       "invalid_redirect_url",
       "The redirect_uri does not match the one sent to authorize.",
@@ -127,7 +115,7 @@ function exchangeCode(world: World, form: URLSearchParams): Reply {
   const challenge = createHash("sha256").update(verifier).digest("base64url");
   if (code.challenge !== "" && challenge !== code.challenge) {
     return tokenError(
-      world,
+      factsOf(world),
       400,
       "invalid_auth_code",
       "The code_verifier does not match the code_challenge.",
@@ -146,7 +134,7 @@ function exchangeCode(world: World, form: URLSearchParams): Reply {
   return answer(world, chain, code.nonce);
 }
 
-function refresh(world: World, form: URLSearchParams): Reply {
+export function refresh(world: World, form: URLSearchParams): Reply {
   const given = form.get("refresh_token") ?? "";
   const now = world.clock.now();
   for (const chain of world.account.chains) {
@@ -161,10 +149,10 @@ function refresh(world: World, form: URLSearchParams): Reply {
     chain.expiresAt = now + REFRESH_LIFE;
     return answer(world, chain, "");
   }
-  return tokenError(world, 401, "login_required", "Login required");
+  return tokenError(factsOf(world), 401, "login_required", "Login required");
 }
 
-function partnerToken(world: World, form: URLSearchParams): Reply {
+export function partnerToken(world: World, form: URLSearchParams): Reply {
   const now = Math.floor(world.clock.now() / 1000);
   const scopes = (form.get("scope") ?? "").split(" ").filter((scope) => scope !== "");
   const token = encodeJwt({
@@ -181,62 +169,4 @@ function partnerToken(world: World, form: URLSearchParams): Reply {
   const expiresAt = world.clock.now() + ACCESS_SECONDS * 1000;
   world.account.accessTokens.set(token, { kind: "partner", scopes, expiresAt, audiences: audiences(world) });
   return json(200, { access_token: token, expires_in: ACCESS_SECONDS, token_type: "Bearer" });
-}
-
-/** Answers a request for the token host. */
-export function handleToken(world: World, incoming: Incoming): Reply {
-  const { method, url, headers, body } = incoming;
-  if (method !== "POST" || url.pathname !== "/oauth2/v3/token" || url.search !== "") {
-    notPlanned(world, incoming, "the token host has only POST /oauth2/v3/token");
-    return json(404, { error: "not_found" });
-  }
-  const wrong = (description: string) => tokenError(world, 400, "invalid_request", description);
-  const type = (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase();
-  if (type !== "application/x-www-form-urlencoded") {
-    notPlanned(world, incoming, `Content-Type ${type} instead of application/x-www-form-urlencoded`);
-    return wrong("The body is not a form.");
-  }
-
-  const form = new URLSearchParams(body);
-  const grant = form.get("grant_type") ?? "";
-  const fields = FIELDS[grant];
-  if (grant === "") return wrong("The 'grant_type' parameter is missing. Include grant_type in the request.");
-  if (fields === undefined) {
-    return tokenError(world, 400, "unsupported_grant_type", "The grant_type is not supported.");
-  }
-  for (const name of form.keys()) {
-    const known = fields.required.includes(name) || fields.optional.includes(name);
-    if (known && form.getAll(name).length === 1) continue;
-    notPlanned(world, incoming, `the form field ${name} is not documented for ${grant}, or is there twice`);
-    return wrong(`The '${name}' parameter is not expected.`);
-  }
-  for (const name of fields.required) {
-    if ((form.get(name) ?? "") !== "" || name === "audience") continue;
-    return wrong(`The '${name}' parameter is missing. Include ${name} in the request.`);
-  }
-
-  const account = world.account;
-  const isChinaHost = incoming.host === "auth.tesla.cn";
-  if (isChinaHost !== (account.region === "cn"))
-    return tokenError(world, 400, "client_not_found", "client not found");
-  const secretWrong = form.has("client_secret") && form.get("client_secret") !== account.clientSecret;
-  if (secretWrong || form.get("client_id") !== account.clientId) {
-    return tokenError(
-      world,
-      account.unauthorizedClientStatus,
-      "unauthorized_client",
-      "We don't recognize this client_id and client_secret combination",
-    );
-  }
-  if (fields.required.includes("audience") && !audiences(world).includes(form.get("audience") ?? "")) {
-    return tokenError(
-      world,
-      400,
-      "invalid_audience",
-      "The 'audience' parameter is invalid. Include valid audience in the request.",
-    );
-  }
-  if (grant === "authorization_code") return exchangeCode(world, form);
-  if (grant === "refresh_token") return refresh(world, form);
-  return partnerToken(world, form);
 }

@@ -3,15 +3,9 @@
 import { API, FLEET, answers } from "./failure_kinds.ts";
 import type { Failure } from "./failure_kinds.ts";
 import {
-  ASLEEP,
-  NOT_PAIRED,
-  PROTOCOL_REQUIRED,
-  fleetError,
-  notRegistered,
-  outOfRegion,
+  ASLEEP, NOT_PAIRED, PROTOCOL_REQUIRED, baseUrl, fleetError, html, json, newTxid, notRegistered, outOfRegion,
   rateLimited,
-} from "./fleet_errors.ts";
-import { baseUrl, html, json, newTxid } from "./world.ts";
+} from "../tesla/tesla.ts";
 
 function fleet(
   name: string,
@@ -54,8 +48,8 @@ export const FLEET_FAILURES: Failure[] = [
   ),
   fleet("unsupported_vehicle", 403, "unsupported vehicle", ""),
   fleet("protocol_required", 403, PROTOCOL_REQUIRED, ", this car wants signed commands", ["command"], false),
-  answers("not_found", FLEET, "404, not this token's car", (_, world) =>
-    fleetError(404, `${world.car.vin} not_found`, false),
+  answers("not_found", FLEET, "404, not this token's car", (_, facts) =>
+    fleetError(404, `${facts.vin} not_found`, false),
   ),
   fleet("vehicle_in_service", 405, "vehicle is currently in service", ""),
   fleet("not_acceptable", 406, "Content-Type must be application/json", ""),
@@ -66,11 +60,11 @@ export const FLEET_FAILURES: Failure[] = [
     'vehicle unavailable: {:error=>"vehicle unavailable:"}',
     ", older wording",
   ),
-  answers("not_registered", FLEET, "412, application not registered in this region", (_, world) =>
-    notRegistered(world.account.clientId, world.account.region),
+  answers("not_registered", FLEET, "412, application not registered in this region", (_, facts) =>
+    notRegistered(facts.clientId, facts.region),
   ),
-  answers("out_of_region", FLEET, "421, the owner belongs to another region", (_, world) =>
-    outOfRegion(baseUrl(world.account.region === "na" ? "eu" : "na")),
+  answers("out_of_region", FLEET, "421, the owner belongs to another region", (_, facts) =>
+    outOfRegion(baseUrl(facts.region === "na" ? "eu" : "na")),
   ),
   answers("out_of_region_elsewhere", FLEET, "421 that points at a host which is not Tesla's", () =>
     outOfRegion("https://fleet-api.example.org"),

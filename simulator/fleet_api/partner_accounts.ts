@@ -1,12 +1,13 @@
 // Partner registration: what POST /api/1/partner_accounts checks, in the order of the checks that Tesla
 // names, and the look-up of the key that Tesla has on file. The key is really downloaded, through the same
-// door that a visitor of the owner's domain uses (owner_site.ts).
+// door that a visitor of the owner's domain uses (owner/site.ts).
 
 import { createHash, createPublicKey, randomUUID } from "node:crypto";
-import { fleetError, notRegistered } from "./fleet_errors.ts";
-import { visitSite } from "./owner_site.ts";
-import { KEY_PATH, json, notPlanned } from "./world.ts";
-import type { GrantedToken, Incoming, Region, Registration, Reply, World } from "./world.ts";
+import { visitSite } from "../owner/owner.ts";
+import { KEY_PATH, fleetError, json, notRegistered } from "../tesla/tesla.ts";
+import type { Incoming, Region, Reply } from "../tesla/tesla.ts";
+import { notPlanned } from "../world/world.ts";
+import type { GrantedToken, Registration, World } from "../world/world.ts";
 
 // Tesla refuses a key file as "too large"; where the limit lies is not known, a P-256 key file has 178 bytes.
 const KEY_FILE_LIMIT = 4096;

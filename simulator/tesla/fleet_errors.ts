@@ -1,7 +1,9 @@
 // Fleet API's error answers that more than one part of the simulator gives, with Tesla's own texts.
 
-import { baseUrl, json, newTxid } from "./world.ts";
-import type { GrantedToken, Region, Reply } from "./world.ts";
+import { json, newTxid } from "./exchange.ts";
+import type { Reply } from "./exchange.ts";
+import { baseUrl } from "./names.ts";
+import type { Region } from "./names.ts";
 
 export const PROTOCOL_REQUIRED =
   "Tesla Vehicle Command Protocol required, please refer to the documentation here: " +
@@ -47,7 +49,7 @@ export function rateLimited(): Reply {
 }
 
 /** A 403 when the token has none of these scopes; the first is the one that the text names. */
-export function missingScope(token: GrantedToken, scopes: string[]): Reply | undefined {
+export function missingScope(token: { scopes: string[] }, scopes: string[]): Reply | undefined {
   if (scopes.some((scope) => token.scopes.includes(scope))) return undefined;
   return fleetError(403, `Unauthorized missing scopes ${scopes[0]}`, false);
 }
