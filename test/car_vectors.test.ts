@@ -7,11 +7,9 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { SimulatedCar } from "../simulator/car/car.ts";
 import {
-  commandMetadata, derivedKey, metadata, newKeyPair, requestHash, responseMetadata, sessionInfoTag, sharedKey,
-} from "../simulator/protocol/protocol.ts";
-import type { Answer, Subsystem } from "../simulator/protocol/protocol.ts";
-import {
-  decode, decodeRoutable, encode, encodeRoutable, enumValues, type SessionInfo,
+  commandMetadata, decode, decodeRoutable, derivedKey, encode, encodeRoutable, enumValues, metadata,
+  newKeyPair, requestHash, responseMetadata, sessionInfoTag, sharedKey, type Answer, type SessionInfo,
+  type Subsystem,
 } from "../simulator/protocol/protocol.ts";
 
 interface KeyVector { private_scalar_hex: string; public_hex: string }

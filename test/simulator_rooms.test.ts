@@ -67,7 +67,7 @@ function roomOf(path: string): string | undefined {
   return /^simulator\/(\w+)\//.exec(path)?.[1];
 }
 
-/** Imports that enter a room by another file than its door, go from a room to no room, or leave simulator/. */
+/** Imports that enter a room past its door, that lead from a room to no room, or out of the simulator. */
 function wrongEntries(texts: Texts): string[] {
   const found: string[] = [];
   for (const [path, text] of texts) {

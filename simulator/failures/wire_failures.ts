@@ -34,7 +34,7 @@ export const WIRE_FAILURES: Failure[] = [
     refusal(incoming, facts, ESCAPES),
   ),
 
-  // The request has been carried out, the answer is spoilt.
+  // The request has been carried out, the answer is damaged.
   body("empty_body", "the right status and nothing else", () => ""),
   body("truncated_json", "half of the JSON", (text) => text.slice(0, Math.floor(text.length / 2))),
   body("not_json", "text that is not JSON", () => "ok, whatever"),

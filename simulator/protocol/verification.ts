@@ -41,7 +41,7 @@ export function verify(subsystem: Subsystem, request: RoutableMessage, clientKey
   return { fault: 0, payload, requestHash: hash };
 }
 
-// The payload, decrypted if need be, when the tag is right.
+// The payload in the clear, or undefined when the tag is wrong.
 function openPayload(
   subsystem: Subsystem,
   request: RoutableMessage,
