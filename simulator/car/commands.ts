@@ -13,7 +13,7 @@ const OTHER_COMMANDS = new Set(`
   remote_seat_heater_request remote_start_drive remote_steering_wheel_heat_level_request
   remote_steering_wheel_heater_request remove_precondition_schedule reset_pin_to_drive_pin reset_valet_pin
   schedule_software_update set_bioweapon_mode set_cabin_overheat_protection set_climate_keeper_mode
-  set_cop_temp set_pin_to_drive set_preconditioning_max set_sentry_mode set_temps set_valet_mode
+  set_cop_temp set_pin_to_drive set_preconditioning_max set_valet_mode
   speed_limit_activate
   speed_limit_clear_pin speed_limit_clear_pin_admin speed_limit_deactivate speed_limit_set_limit
   sun_roof_control trigger_homelink upcoming_calendar_entries window_control set_low_power_mode
@@ -24,6 +24,11 @@ const OTHER_COMMANDS = new Set(`
 
 function whole(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) ? Math.trunc(value) : undefined;
+}
+
+function setTemps(car: CarState, { driver_temp, passenger_temp }: Parameters): undefined {
+  if (typeof driver_temp === "number") car.driverTemp = driver_temp;
+  if (typeof passenger_temp === "number") car.passengerTemp = passenger_temp;
 }
 
 // Does it and answers undefined, or answers why not.
@@ -43,6 +48,10 @@ export function perform(car: CarState, name: string, params: Parameters): string
     case "door_unlock": return void (car.locked = false);
     case "auto_conditioning_start": return void (car.climateOn = true);
     case "auto_conditioning_stop": return void (car.climateOn = false);
+    case "set_sentry_mode": return void (car.sentryMode = params.on === true);
+    // The same, signed: field 1 of the member is whether it is on.
+    case "vehicle_action_30": return void (car.sentryMode = params.bytes === "0801");
+    case "set_temps": return setTemps(car, params);
     case "set_vehicle_name": return void (car.name = String(params.vehicle_name ?? ""));
     case "wake_vehicle": return void (car.awake = true);
     case "set_scheduled_charging":

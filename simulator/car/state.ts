@@ -33,6 +33,13 @@ export class CarState {
 
   locked = true;
   climateOn = false;
+  sentryMode = false;
+  insideTemp = 18.5; // °C, as all temperatures
+  outsideTemp = 7;
+  driverTemp = 21;
+  passengerTemp = 21;
+  odometer = 12345.6; // miles
+  tyrePressures = { fl: 2.9, fr: 2.9, rl: 2.875, rr: 2.85 }; // bar, front left to rear right
   lightFlashes = 0;
   honks = 0;
   scheduledCharging: { enable: boolean; time: number } = { enable: false, time: 0 };

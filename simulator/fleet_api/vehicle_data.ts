@@ -1,9 +1,12 @@
-// What Fleet API tells about a car: the vehicle object of every list, the blocks of vehicle_data, the
-// sites nearby.
+// What Fleet API tells about a car: the vehicle object of every list, the answer of vehicle_data,
+// the sites nearby. The blocks of vehicle_data are in vehicle_blocks.ts.
 
 import { VEHICLE_ID, json, missingScope } from "../tesla/tesla.ts";
 import type { Reply } from "../tesla/tesla.ts";
 import type { GrantedToken, World } from "../world/world.ts";
+import {
+  climateState, closuresState, driveState, guiSettings, position, vehicleConfig, vehicleState,
+} from "./vehicle_blocks.ts";
 
 export function vehicleObject(world: World): Record<string, unknown> {
   const { car, garage } = world;
@@ -34,47 +37,39 @@ export function withUser(world: World): Record<string, unknown> {
   return { id, user_id: 880000042, ...rest };
 }
 
+// Without `endpoints` all of these come, which leaves out the location.
+const DEFAULT_BLOCKS = [
+  "charge_state", "climate_state", "closures_state", "drive_state", "gui_settings", "vehicle_config",
+  "vehicle_state",
+];
+
 export function vehicleData(world: World, url: URL, token: GrantedToken): Reply {
   const asked = url.searchParams.get("endpoints");
   // Blocks are separated by a semicolon. With a comma nothing matches, and only the car's own fields come.
-  const endpoints =
-    asked === null
-      ? ["charge_state", "climate_state", "drive_state", "gui_settings", "vehicle_config", "vehicle_state"]
-      : asked.split(";");
+  const endpoints = asked === null ? DEFAULT_BLOCKS : asked.split(";");
   if (endpoints.includes("location_data")) {
     const refused = missingScope(token, ["vehicle_location"]);
     if (refused !== undefined) return refused;
   }
   const timestamp = world.clock.now();
-  const blocks: Record<string, unknown> = {
+  const blocks: Record<string, object> = {
     charge_state: world.car.chargeState(),
-    climate_state: { inside_temp: 18.5, outside_temp: 7, is_climate_on: world.car.climateOn, timestamp },
-    closures_state: { locked: world.car.locked, timestamp },
-    drive_state: { power: 0, shift_state: null, speed: null, timestamp },
-    gui_settings: { gui_charge_rate_units: "kW", gui_distance_units: "km/hr", timestamp },
-    location_data: {
-      latitude: 48.85,
-      longitude: 2.35,
-      heading: 90,
-      gps_as_of: Math.floor(timestamp / 1000),
-      timestamp,
-    },
+    climate_state: climateState(world),
+    closures_state: closuresState(world),
+    drive_state: driveState(world),
+    gui_settings: guiSettings(world),
     charge_schedule_data: { charge_schedules: [...world.car.chargeSchedules.values()], timestamp },
     preconditioning_schedule_data: { precondition_schedules: [], timestamp },
-    vehicle_config: { car_type: "model3", charge_port_type: "CCS", timestamp },
-    vehicle_state: {
-      car_version: world.garage.firmware,
-      locked: world.car.locked,
-      odometer: 12345.6,
-      timestamp,
-    },
+    vehicle_config: vehicleConfig(world),
+    vehicle_state: vehicleState(world),
   };
   const response = withUser(world);
-  for (const name of Object.keys(blocks)) {
-    // location_data's fields come in drive_state, as Tesla describes it.
-    if (!endpoints.includes(name)) continue;
-    if (name !== "location_data") response[name] = blocks[name];
-    else response.drive_state = { ...(response.drive_state ?? {}), ...(blocks.location_data ?? {}) };
+  for (const [name, block] of Object.entries(blocks)) {
+    if (endpoints.includes(name)) response[name] = block;
+  }
+  // The position comes in drive_state, as Tesla describes it.
+  if (endpoints.includes("location_data")) {
+    response.drive_state = { ...(response.drive_state ?? {}), ...position(world) };
   }
   return json(200, { response });
 }

@@ -1,6 +1,5 @@
 // Fleet API's vehicle endpoints: the list, one car, vehicle_data, wake_up, fleet_status, signed and plain
-// commands. The car itself (car.ts) decides what a command does; here is only what Tesla's servers decide
-// before it.
+// commands. The car itself decides what a command does; here is only what Tesla's servers decide before it.
 
 import {
   ASLEEP, PROTOCOL_REQUIRED, VEHICLE_ID, fleetError, json, missingScope,
@@ -8,24 +7,9 @@ import {
 import type { Incoming, Reply } from "../tesla/tesla.ts";
 import { notPlanned } from "../world/world.ts";
 import type { GrantedToken, World } from "../world/world.ts";
+import { EITHER, isEncrypted, scopesFor, scopesForSigned } from "./command_scopes.ts";
 import { nearbySites, vehicleData, vehicleObject, withUser } from "./vehicle_data.ts";
 
-// Commands for which vehicle_charging_cmds is enough.
-const CHARGING_COMMANDS = [
-  "set_charging_amps",
-  "charge_start",
-  "charge_stop",
-  "set_charge_limit",
-  "charge_standard",
-  "charge_max_range",
-  "charge_port_door_open",
-  "charge_port_door_close",
-  "set_scheduled_charging",
-  "set_scheduled_departure",
-  "add_charge_schedule",
-  "remove_charge_schedule",
-];
-const EITHER = ["vehicle_charging_cmds", "vehicle_cmds"];
 const DATA = ["vehicle_device_data"];
 const ONLY_GETS = ["vehicle_data", "mobile_enabled", "nearby_charging_sites"];
 
@@ -104,15 +88,25 @@ function mobileEnabled(world: World): Reply {
   return json(200, { response: forms[world.garage.mobileEnabledForm] });
 }
 
-async function signedCommand(world: World, body: Record<string, unknown>): Promise<Reply> {
+/** The bytes of a signed command: standard base64 with its padding, in the only field of the body. */
+function signedBytes(body: Record<string, unknown>): Buffer | undefined {
   const text = body.routable_message;
-  const isOnlyField = Object.keys(body).length === 1 && typeof text === "string";
-  // Standard base64 with its padding, nothing else.
-  const bytes = Buffer.from(isOnlyField ? text : "", "base64");
-  if (!isOnlyField || bytes.length === 0 || bytes.toString("base64") !== text)
-    return fleetError(400, "invalid_request");
+  if (Object.keys(body).length !== 1 || typeof text !== "string") return undefined;
+  const bytes = Buffer.from(text, "base64");
+  return bytes.length > 0 && bytes.toString("base64") === text ? bytes : undefined;
+}
+
+function signedCommand(world: World, tag: string, token: GrantedToken, body: Record<string, unknown>): Reply {
+  const bytes = signedBytes(body);
+  const scopes = bytes === undefined ? EITHER : scopesForSigned(bytes);
+  const refused = missingScope(token, scopes) ?? unavailable(world);
+  if (refused !== undefined) return refused;
+  // This endpoint takes a VIN only.
+  if (tag !== world.car.vin) return fleetError(404, `${tag} not_found`, false);
+  // How Tesla words the refusal of an encrypted command is not known.
+  if (bytes === undefined || isEncrypted(bytes)) return fleetError(400, "invalid_request");
   if (!world.car.speaksProtocol) return fleetError(422, "vehicle does not support signed commands");
-  const answer = await world.car.handleSignedCommand(bytes);
+  const answer = world.car.handleSignedCommand(bytes);
   return json(200, { response: answer.toString("base64") });
 }
 
@@ -125,12 +119,12 @@ function restCommand(world: World, name: string, body: Record<string, unknown>):
 }
 
 /** Answers the requests below /api/1/vehicles. */
-export async function handleVehicles(
+export function handleVehicles(
   world: World,
   incoming: Incoming,
   token: GrantedToken,
   body: Record<string, unknown>,
-): Promise<Reply> {
+): Reply {
   const { method, url } = incoming;
   const route = `${method} ${url.pathname.replace("/api/1/vehicles", "")}`;
   const notFound = (what: string) => fleetError(404, `${what} not_found`, false);
@@ -154,14 +148,10 @@ export async function handleVehicles(
   if (!isThisCar || token.kind === "partner") return notFound(tag);
 
   const command = /^\/command\/([a-z0-9_]+)$/.exec(rest)?.[1];
-  const isSigned = method === "POST" && rest === "/signed_command";
-  if (isSigned || (method === "POST" && command !== undefined)) {
-    const needed = isSigned || CHARGING_COMMANDS.includes(command ?? "") ? EITHER : ["vehicle_cmds"];
-    const refused = missingScope(token, needed) ?? unavailable(world);
-    if (refused !== undefined) return refused;
-    // The signed endpoint takes a VIN only.
-    if (isSigned) return tag === world.car.vin ? signedCommand(world, body) : notFound(tag);
-    return restCommand(world, command ?? "", body);
+  if (method === "POST" && rest === "/signed_command") return signedCommand(world, tag, token, body);
+  if (method === "POST" && command !== undefined) {
+    const refused = missingScope(token, scopesFor(command)) ?? unavailable(world);
+    return refused ?? restCommand(world, command, body);
   }
 
   const refused = missingScope(token, DATA);
