@@ -3,15 +3,15 @@
 // command proxy. It listens on 127.0.0.1 only and never opens a connection itself, but to a tunnel that a
 // test sets up. Whatever no plan covers is refused and noted in `unexpected`.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer as createPlainServer } from "node:http";
 import type { Server } from "node:http";
 import { createServer } from "node:https";
 import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { FailOptions } from "./failures/failures.ts";
 import { register } from "./fleet_api/fleet_api.ts";
+import { KeptFolder } from "./kept_folder.ts";
+import type { Ports } from "./kept_folder.ts";
 import { revokeConsent } from "./login/login.ts";
 import { playConsent } from "./owner/owner.ts";
 import type { ConsentOptions } from "./owner/owner.ts";
@@ -28,19 +28,12 @@ import type { GrantedToken, World } from "./world/world.ts";
 export interface SimulatorOptions {
   domain?: string; // the owner's pretended domain
   region?: Region; // where the owner's account is
-  port?: number; // 0, the default, takes a free one
+  port?: number; // 0, the default, takes a free one, or the kept one
+  keep?: string; // a folder: stopped and started again with it, the simulator goes on as it was
   onRequest?: (request: SeenRequest) => void; // told of each request once it is answered
 }
 
 export type Simulator = Awaited<ReturnType<typeof startSimulator>>;
-
-/** The ports: Tesla's, the command proxy's over TLS and without, and that of the login page for a browser. */
-interface Ports {
-  tesla: number;
-  proxy: number;
-  plainProxy: number;
-  login: number;
-}
 
 /** The four servers. close() ends every connection too. */
 async function startServers(reception: Reception, certificates: Certificates, wanted: Ports) {
@@ -51,17 +44,22 @@ async function startServers(reception: Reception, certificates: Certificates, wa
   const plainProxy = createPlainServer(reception.listener("proxy"));
   const login = createPlainServer(reception.listener("plain login"));
   const servers: Server[] = [tesla, proxy, plainProxy, login];
-  const ports: Ports = {
-    tesla: await listen(tesla, wanted.tesla, sockets),
-    proxy: await listen(proxy, wanted.proxy, sockets),
-    plainProxy: await listen(plainProxy, wanted.plainProxy, sockets),
-    login: await listen(login, wanted.login, sockets),
-  };
   async function close(): Promise<void> {
     for (const socket of sockets) socket.destroy();
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   }
-  return { ports, close };
+  try {
+    const ports: Ports = {
+      tesla: await listen(tesla, wanted.tesla, sockets),
+      proxy: await listen(proxy, wanted.proxy, sockets),
+      plainProxy: await listen(plainProxy, wanted.plainProxy, sockets),
+      login: await listen(login, wanted.login, sockets),
+    };
+    return { ports, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 function newCertificates(domain: string): Certificates {
@@ -89,21 +87,26 @@ async function registerIn(world: World, domain: string): Promise<void> {
 }
 
 /**
- * Starts everything on free ports of 127.0.0.1. Close it with close(); its state may be changed at any
- * time.
+ * Starts everything on free ports of 127.0.0.1, or on those that were kept. Close it with close(); its state
+ * may be changed at any time.
  */
 export async function startSimulator(options: SimulatorOptions = {}) {
-  const domain = options.domain ?? DOMAIN;
-  const world = newWorld(domain, options.region ?? REGION);
-  const reception = new Reception(world, options.onRequest ?? (() => {}));
+  const world = newWorld(options.domain ?? DOMAIN, options.region ?? REGION);
+  const folder = new KeptFolder(options.keep);
+  folder.load(world);
+  const domain = world.partner.domain;
+  const reception = new Reception(world, (request) => {
+    folder.save(world);
+    options.onRequest?.(request);
+  });
   const certificates = newCertificates(domain);
   const { ca } = certificates;
-  const wanted: Ports = { tesla: options.port ?? 0, proxy: 0, plainProxy: 0, login: 0 };
+  const wanted: Ports = { ...folder.ports, ...(options.port ? { tesla: options.port } : {}) };
   const { ports, close: closeServers } = await startServers(reception, certificates, wanted);
-
-  const folder = mkdtempSync(join(tmpdir(), "tesla-simulator-"));
-  const caFile = join(folder, "ca.pem");
+  const { caFile } = folder;
   writeFileSync(caFile, ca);
+  folder.savePorts(ports);
+  folder.save(world);
   const env: Record<string, string> = {
     NODE_OPTIONS: `--import=${new URL("./preload.mjs", import.meta.url).href}`,
     TESLA_SIMULATOR: `127.0.0.1:${ports.tesla}`,
@@ -113,7 +116,8 @@ export async function startSimulator(options: SimulatorOptions = {}) {
 
   async function close(): Promise<void> {
     await closeServers();
-    rmSync(folder, { recursive: true, force: true });
+    folder.save(world);
+    folder.close();
   }
 
   const { account, partner, garage, car, clock, failures, unexpected } = world;
@@ -134,6 +138,9 @@ export async function startSimulator(options: SimulatorOptions = {}) {
     loginUrl: `http://127.0.0.1:${ports.login}`,
     bill: () => reception.bill(),
     close,
+    // Only with `keep`: was there anything to go on with, and keep what was changed since the last request.
+    isResumed: folder.isResumed,
+    save: () => folder.save(world),
     fail: (name: string, choice: number | FailOptions = {}) => failIn(world, name, choice),
     // Without a name: every failure off, those of the car included.
     clear: (name?: string) => {

@@ -16,6 +16,8 @@ import { SecuredCar } from "./secured_car.ts";
 import { answerCommand } from "./signed_command.ts";
 import { TAMPERS } from "./tampers.ts";
 
+export { keepCar, restoreCar } from "./kept_car.ts";
+export type { KeptCar } from "./kept_car.ts";
 export { readCommand } from "./read_command.ts";
 export { TAMPERS } from "./tampers.ts";
 export type { FaultOptions } from "./mischief.ts";
@@ -23,8 +25,6 @@ export type { Role } from "./secured_car.ts";
 export interface TamperOptions { domain?: number }
 
 export class SimulatedCar extends SecuredCar {
-  private lastAnswers: Map<string, RoutableMessage> = new Map();
-
   // ---- What goes wrong ----
 
   injectFault(fault: number | string, times = 1, options: FaultOptions = {}): void {
@@ -91,8 +91,7 @@ export class SimulatedCar extends SecuredCar {
     subsystem: Subsystem, request: RoutableMessage, answer: RoutableMessage, clientKey: Buffer | undefined,
   ): Buffer {
     const kind = `${subsystem.domain} ${request.session_info_request ? "handshake" : "command"}`;
-    const previous = this.lastAnswers.get(kind);
-    this.lastAnswers.set(kind, answer);
+    const previous = this.mischief.remember(kind, answer);
     const carries = answer.session_info ? "session_info" : "command";
     const tamper = this.mischief.takeTamper(carries, subsystem.domain);
     if (!tamper) return encodeRoutable(answer);

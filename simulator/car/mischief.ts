@@ -1,6 +1,6 @@
 // What goes wrong on request in the next few messages of the simulated car: faults, spoiled answers, waiting.
 
-import { faultNumber } from "../protocol/protocol.ts";
+import { faultNumber, type RoutableMessage } from "../protocol/protocol.ts";
 import type { Tamper } from "./tamper_kinds.ts";
 import { TAMPERS } from "./tampers.ts";
 
@@ -19,6 +19,8 @@ export class Mischief {
   private faults: InjectedFault[] = [];
   private tampers: { name: string; domain: number | undefined }[] = [];
   private waits = 0;
+  // The last honest answers, for those that are sent again.
+  private lastAnswers: Map<string, RoutableMessage> = new Map();
 
   injectFault(fault: number | string, times: number, options: FaultOptions): void {
     for (let count = 0; count < times; count++) this.faults.push({ ...options, fault: faultNumber(fault) });
@@ -50,6 +52,13 @@ export class Mischief {
       return (on === "any" || on === kind) && (domain ?? answering) === answering;
     });
     return index < 0 ? undefined : TAMPERS[this.tampers.splice(index, 1)[0]?.name ?? ""];
+  }
+
+  // Remembers the answer to a message of this kind; returns the one before it.
+  remember(kind: string, answer: RoutableMessage): RoutableMessage | undefined {
+    const previous = this.lastAnswers.get(kind);
+    this.lastAnswers.set(kind, answer);
+    return previous;
   }
 
   clear(): void {

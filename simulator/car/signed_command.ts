@@ -32,9 +32,9 @@ export function answerCommand(
     const payload = perform(car, VCSEC, { name: "get_status", params: {} }).payload;
     return buildAnswer(subsystem, request, { payload, withRequestUuid });
   }
-  // Tesla's Verifier holds one session and answers 5 (wrong signature) to a signer whose key is not that
-  // session's. A real car finds the session by the signer's key, and is said to answer 3 to a key that it does
-  // not know. So does this one; a signer that it knows, but who did not sign, gets 5 here too.
+  // Tesla's Verifier holds one session. To a signer whose key is not that session's it answers 5 (wrong
+  // signature). A real car finds the session by the signer's key and is said to answer 3 to a key that it does
+  // not know. So does this one. A signer that it knows, but who did not sign, gets 5 here too.
   if (request.signature_data && !known) return refuseKey(car, subsystem, request);
   const verified = verify(subsystem, request, clientKey ?? Buffer.alloc(0));
   if (verified.fault !== 0 || !("payload" in verified)) {
@@ -70,7 +70,7 @@ function obey(
   if (car.requiresEncryption && !asksForEncryption(request)) {
     return { fault: faultNumber("requires_response_encryption") };
   }
-  // Nothing is asked for, so nothing is done. Tesla's Verifier accepts such a message, and its counter is used.
+  // Nothing is asked for and nothing is done. Tesla's Verifier accepts such a message; its counter is used.
   if (payload.length === 0) return injected ? { fault: injected.fault } : { payload };
   const command = readCommand(subsystem.domain, payload);
   if (typeof command === "number") return { fault: command };

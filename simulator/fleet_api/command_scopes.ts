@@ -1,5 +1,5 @@
-// Which scopes a command needs. Fleet API forwards signed commands whose payload it can read, so it holds them
-// to the same scopes as plain ones.
+// Which scopes a command needs. Fleet API can read the payload of a signed command, so it holds it to the
+// same scopes as a plain one.
 
 import { readCommand } from "../car/car.ts";
 import { decodeRoutable } from "../protocol/protocol.ts";

@@ -36,7 +36,7 @@ export function climateState({ car, clock }: World) {
   };
 }
 
-// 0 is closed: front driver, rear driver, front passenger, rear passenger door; front and rear trunk; windows.
+// 0 is closed: the driver's doors, the passengers', the front and the rear trunk, the windows.
 const CLOSED = {
   df: 0, dr: 0, pf: 0, pr: 0, ft: 0, rt: 0, fd_window: 0, fp_window: 0, rd_window: 0, rp_window: 0,
 };

@@ -8,6 +8,8 @@ export {
   commandMetadata, commandTag, derivedKey, encryptResponse, metadata, newKeyPair, publicKeyBytes, requestHash,
   responseMetadata, sessionInfoTag, sharedKey,
 } from "./crypto.ts";
+export { keepSubsystem, restoreSubsystem } from "./kept_subsystem.ts";
+export type { KeptSubsystem } from "./kept_subsystem.ts";
 export {
   INFOTAINMENT, VCSEC, decode, decodeRoutable, encode, encodeRoutable, enumValues, faultNumber, fieldName,
   fieldNumbers, memberBytes,

@@ -31,7 +31,10 @@ export async function listen(server: Server, port: number, sockets: Set<Socket>)
   server.on("secureConnection", track);
   server.on("tlsClientError", (_, socket: Socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === "EADDRINUSE";
+      reject(isTaken ? new Error(`port ${port} of 127.0.0.1 is in use: is a simulator up already?`) : error);
+    });
     server.listen(port, "127.0.0.1", resolve);
   });
   return (server.address() as AddressInfo).port;
