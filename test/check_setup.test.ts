@@ -159,8 +159,8 @@ describe("a good set-up", { concurrency: 3 }, () => {
     assert.equal((JSON.parse(wrong.stdout) as { ok: boolean }).ok, false);
   });
 
-  ownerTest("a session that is kept is ok, a sleeping car too; without a session the line says so", {},
-    async (owner) => {
+  ownerTest("a session that is kept is ok, a sleeping car too; without a session the line says so",
+    { scopes: `${SCOPES} vehicle_cmds` }, async (owner) => {
     assert.match((await check(owner)).lines.at(-1)?.text ?? "", /2 requests/);
     assertEnd(await owner.run("send_command", ["door_lock"]), 0); // of the car's other computer
     assert.match((await check(owner)).lines.at(-1)?.text ?? "", /2 requests/);

@@ -9,7 +9,7 @@ import {
 } from "./harness.ts";
 import { checkCode, checkHeaders, checkLayout, headerOf, type Texts } from "./project_rules.ts";
 import { auditedFiles } from "./readme_tables.ts";
-import { ENERGY_SITE_ID } from "../simulator/world.ts";
+import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
 
 const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
 const SIGNED = `POST ${FLEET}/api/1/vehicles/${VIN}/signed_command`;

@@ -20,11 +20,11 @@ import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { getGlobalDispatcher } from "undici";
 import { clean, messageOf, Stop } from "../lib/command_line.ts";
-import { answers, type Service } from "../simulator/failure_kinds.ts";
+import { answers, type Service } from "../simulator/failures/failures.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
-import { handleToken, issueCode } from "../simulator/tokens.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN, baseUrl } from "../simulator/world.ts";
-import type { Incoming, Region, SeenRequest } from "../simulator/world.ts";
+import { handleToken, issueCode } from "../simulator/login/login.ts";
+import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN, baseUrl } from "../simulator/tesla/tesla.ts";
+import type { Incoming, Region, SeenRequest } from "../simulator/tesla/tesla.ts";
 import { plainFile } from "./compiled.ts";
 
 export { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN };

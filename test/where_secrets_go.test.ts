@@ -10,7 +10,7 @@ import { createServer, isIP, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { FLEET_API, TOKEN_HOST } from "../lib/hosts.ts";
-import type { SeenRequest } from "../simulator/world.ts";
+import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import {
   assertEnd,
   IN_A_HURRY,
