@@ -169,11 +169,12 @@ function readingOrder(files: Texts): string {
 
 /** What an owner may leave out, and what is read beside the code. */
 function lessToRead(files: Texts): string {
-  const protocol = readFileSync(new URL("docs/protocol.md", PROJECT), "utf8").split("\n").length - 1;
+  const [needed] = readFileSync(new URL("docs/protocol.md", PROJECT), "utf8").split("\n## 9. ");
   return (
-    `Ring 4 follows [docs/protocol.md](docs/protocol.md), ${protocol} lines more. If you want no command but ` +
-    `the amps, delete\n${DELETABLE.map((path) => `\`${path}\``).join(", ")} ` +
-    `(${linesOf(files, DELETABLE)} lines)\nand \`${DELETABLE_EXAMPLE}\`, which needs them.`
+    `Ring 4 follows sections 1 to 8 of [docs/protocol.md](docs/protocol.md), ${needed.split("\n").length} lines ` +
+    `more. If you want no\ncommand but the amps, delete ` +
+    `${DELETABLE.map((path) => `\`${path.replace(/^.*\//, "")}\``).join(", ")} ` +
+    `(${linesOf(files, DELETABLE)}\nlines) and \`${DELETABLE_EXAMPLE}\`, which needs them.`
   );
 }
 
