@@ -1,5 +1,5 @@
 // call_api: which paths, methods and bodies it takes, with which token it goes where, what it prints; and the
-// worked examples of the README, as they stand there, against the simulator.
+// worked examples of docs/your_own_calls.md, as they stand there, against the simulator.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -24,9 +24,9 @@ async function ask(owner: Owner, ...words: string[]): Promise<Record<string, unk
 }
 
 describe("call_api", { concurrency: 3 }, () => {
-  ownerTest("the worked examples of the README", ENERGY, async (owner) => {
-    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-    const lines = [...readme.matchAll(/^npx tsx scripts\/call_api\.ts (.*)$/gm)].map(([, words]) =>
+  ownerTest("the worked examples of docs/your_own_calls.md", ENERGY, async (owner) => {
+    const page = readFileSync(new URL("../docs/your_own_calls.md", import.meta.url), "utf8");
+    const lines = [...page.matchAll(/^npx tsx scripts\/call_api\.ts (.*)$/gm)].map(([, words]) =>
       words.replaceAll("SITE", String(ENERGY_SITE_ID)).replaceAll("VIN", VIN));
     const seen = new Map<string, string>();
     for (const line of lines) {

@@ -29,7 +29,7 @@ function asScripts(): Texts {
 }
 
 describe("the files of examples/", () => {
-  test("there are the four that the README names", () => {
+  test("there are the four that docs/your_own_calls.md names", () => {
     const found = readdirSync(join(PROJECT, "examples")).sort();
     assert.deepEqual(found, NAMES.map((name) => `${name}.ts`));
   });

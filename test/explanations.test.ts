@@ -485,10 +485,10 @@ describe("beside the table", { concurrency: 3 }, () => {
   });
 });
 
-describe("the README", () => {
-  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-  test("its troubleshooting has each row of the table", () => {
-    const part = /<!-- troubleshooting -->\n([^]*?)<!-- \/troubleshooting -->/.exec(readme)?.[1] ?? "";
+describe("the pages of docs/", () => {
+  const page = (name: string): string => readFileSync(new URL(`../docs/${name}.md`, import.meta.url), "utf8");
+  test("troubleshooting has each row of the table", () => {
+    const part = /<!-- troubleshooting -->\n([^]*?)<!-- \/troubleshooting -->/.exec(page("troubleshooting"))?.[1] ?? "";
     const lines = part.split("\n");
     for (const row of EXPLANATIONS) {
       const [, status, text, exit, means, todo] = row;
@@ -498,8 +498,9 @@ describe("the README", () => {
       assert.ok(line !== undefined, `no line for ${nameOf(row)}`);
     }
   });
-  test("its scopes have Tesla's name, the scope, and what fails without it", () => {
-    const part = readme.slice(readme.indexOf("\n## Scopes"));
+  test("the scopes have Tesla's name, the scope, and what fails without it", () => {
+    const security = page("security");
+    const part = security.slice(security.indexOf("\n## Scopes"));
     for (const scope of SCOPES.split(" ")) {
       const name = SCOPE_NAMES[scope] ?? "";
       const line = part.split("\n").find((one) => one.startsWith("|") && one.includes(scope)) ?? "";
@@ -508,6 +509,6 @@ describe("the README", () => {
     }
     assert.match(part, /get_token --force/);
     assert.match(part, /TESLA_SCOPES/);
-    assert.match(readme, /\n## Revoke everything/);
+    assert.match(security, /\n## Revoke everything/);
   });
 });

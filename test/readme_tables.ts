@@ -1,7 +1,7 @@
-// `npm run readme`: writes the parts of README.md that are made from the code, between the markers
-// <!-- NAME --> and <!-- /NAME -->: sizes, the table of scripts, the reading order, costs, troubleshooting,
-// the commands as `send_command --list` prints them, the examples.
-// With --check it changes nothing and tells what is out of date. test/rules.test.ts checks the same.
+// `npm run readme`: writes the parts of README.md and docs/*.md that are made from the code, between the markers
+// <!-- NAME --> and <!-- /NAME -->: sizes, tables of scripts, rings, reading order, costs, troubleshooting,
+// commands, examples, sandbox lines. With --check it changes nothing and names what is out of date.
+// test/readme.test.ts checks the same.
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -25,42 +25,33 @@ export const SIGNING = ["wire", "vehicle_key", "signed_message", "session", "fau
   (name) => `lib/${name}.ts`,
 );
 
-// From the ground up: a file comes after those that it imports. What is not named comes last.
-const READING_ORDER = [
-  "lib/command_line",
-  "lib/hosts",
-  "lib/settings",
-  "lib/explanations",
-  "lib/tesla_fetch",
-  "lib/token_file",
-  "scripts/read_charge",
-  "scripts/list_vehicles",
-  "scripts/wake_up",
-  "lib/safe_file",
-  "scripts/refresh_token",
-  "lib/loopback_server",
-  "lib/login_answer",
-  "scripts/get_token",
-  "scripts/generate_key",
-  "lib/key_files",
-  "scripts/serve_public_key",
-  "lib/partner",
-  "scripts/register_partner",
-  "lib/wire",
-  "lib/vehicle_key",
-  "lib/faults",
-  "lib/session",
-  "lib/signed_message",
-  "lib/signed_command",
-  "lib/command",
-  "scripts/set_charge_amps",
-  "lib/checklist",
-  "scripts/check_setup",
-  "lib/commands",
-  "lib/encode_command",
-  "scripts/send_command",
-  "scripts/call_api",
-].map((name) => `${name}.ts`);
+// The order in which to read lib/ and scripts/: rings, each of which can be the last. Every file is in one
+// ring, after those that it imports; test/readme.test.ts holds that.
+export interface Ring {
+  name: string;
+  files: string[];
+}
+const ring = (name: string, names: string): Ring => ({
+  name,
+  files: names.trim().split(/\s+/).map((one) => `${one}.ts`),
+});
+export const RINGS: Ring[] = [
+  ring("**One read**: the fetch helper, and a script that uses it", `
+    lib/command_line lib/hosts lib/settings lib/explanations lib/tesla_fetch lib/token_file
+    scripts/read_charge scripts/list_vehicles scripts/wake_up`),
+  ring("**Login and refresh**: where your tokens come from and how they are kept", `
+    lib/safe_file scripts/refresh_token lib/loopback_server lib/login_answer scripts/get_token`),
+  ring("**Set-up**: key pair, domain and registration", `
+    lib/key_files scripts/generate_key scripts/serve_public_key lib/partner scripts/register_partner`),
+  ring("**Signing**: one command, signed", `
+    lib/wire lib/vehicle_key lib/faults lib/session lib/signed_message lib/signed_command lib/command
+    scripts/set_charge_amps`),
+  ring("**The rest**: what you may never need", `
+    lib/checklist scripts/check_setup lib/commands lib/encode_command scripts/send_command scripts/call_api`),
+];
+// What an owner may delete who wants no other command than the amps: nothing else imports it.
+export const DELETABLE = ["lib/commands.ts", "lib/encode_command.ts", "scripts/send_command.ts"];
+export const DELETABLE_EXAMPLE = "examples/solar_loop.ts"; // needs them
 const SCRIPT_ORDER = [
   "generate_key",
   "serve_public_key",
@@ -80,8 +71,9 @@ const SCRIPT_ORDER = [
 export function auditedFiles(): Texts {
   const files: Texts = new Map();
   for (const folder of ["lib", "scripts"]) {
-    for (const name of readdirSync(new URL(folder, PROJECT)).sort()) {
-      const path = `${folder}/${name}`;
+    const names = readdirSync(new URL(folder, PROJECT), { recursive: true }).map(String);
+    for (const name of names.filter((one) => one.endsWith(".ts")).sort()) {
+      const path = `${folder}/${name.replaceAll("\\", "/")}`;
       files.set(path, readFileSync(new URL(path, PROJECT), "utf8"));
     }
   }
@@ -112,14 +104,11 @@ function thousands(number: number): string {
 function sizes(files: Texts): string {
   const paths = [...files.keys()];
   const scripts = paths.filter((path) => path.startsWith("scripts/"));
-  const all = linesOf(files, paths);
-  const own = linesOf(files, scripts);
   const longest = Math.max(...paths.map((path) => linesOf(files, [path])));
   return (
-    `**${thousands(all)} lines** in all, comments and blank lines included: ${scripts.length} scripts ` +
-    `(${thousands(own)} lines) and ${paths.length - scripts.length} files that they share\n` +
-    `(${thousands(all - own)} lines). The longest file has ${longest} lines, and no line is longer than 110 ` +
-    `characters. Signing commands takes\n${thousands(linesOf(files, SIGNING))} of them.`
+    `${thousands(linesOf(files, paths))} lines in all, comments and blank lines included: ${scripts.length} ` +
+    `scripts and ${paths.length - scripts.length} files that they share.\n` +
+    `The longest file has ${longest} lines; no line has more than 110 characters.`
   );
 }
 
@@ -128,32 +117,65 @@ function scriptTable(files: Texts): string {
     [...files.keys()].filter((path) => path.startsWith("scripts/")),
     SCRIPT_ORDER,
   ).map((path) => {
-    const header = headerOf(path, files.get(path) ?? "");
-    const contacts = /contacts  (.*)/.exec(files.get(path) ?? "")?.[1] ?? "";
-    const list = (items: string[]): string => items.map((item) => `\`${item}\``).join(" ") || "nothing";
-    return (
-      `| \`${header.run}\` | ${header.purpose} | ${list(header.reads)} | ${list(header.writes)} ` +
-      `| ${contacts} | ${header.costs} |`
-    );
+    const { run, purpose, costs: price } = headerOf(path, files.get(path) ?? "");
+    const [, name = "", options = ""] = /^(\w+)\.ts ?(.*)$/.exec(run) ?? [];
+    return `| [${name}](${path}) | ${purpose} | ${price} | ${options === "" ? "" : `\`${options}\``} |`;
   });
-  return [
-    "| script | what it does | reads | writes | contacts | costs |",
-    "|---|---|---|---|---|---|",
-    ...rows,
-  ].join("\n");
+  return ["| script | what it does | costs | options |", "|---|---|---|---|", ...rows].join("\n");
+}
+
+/** Files with those that no ring names at the end of the last one. */
+function ringsOf(files: Texts): Ring[] {
+  const named = RINGS.flatMap((one) => one.files);
+  const others = [...files.keys()].filter((path) => !named.includes(path));
+  return RINGS.map(({ name, files: list }, index) => ({
+    name,
+    files: [...list.filter((path) => files.has(path)), ...(index === RINGS.length - 1 ? others : [])],
+  }));
+}
+
+function rings(files: Texts): string {
+  let sum = 0;
+  const rows = ringsOf(files).map(({ name, files: paths }, index) => {
+    const lines = linesOf(files, paths);
+    sum += lines;
+    const names = paths.map((path) => {
+      const short = path.replace(/^(lib|scripts)\/|\.ts$/g, "");
+      return path.startsWith("scripts/") ? `**${short}**` : short;
+    });
+    return `| ${index + 1} | ${name} | ${names.join(", ")} | ${thousands(lines)} | ${thousands(sum)} |`;
+  });
+  return ["| | ring | read in this order | lines | so far |", "|---|---|---|---|---|", ...rows].join("\n");
 }
 
 function readingOrder(files: Texts): string {
-  const rows = inOrder([...files.keys()], READING_ORDER).map((path, index) => {
-    const [top] = (files.get(path) ?? "").split(/\n(?!\/\/ )/);
-    const says = top
-      .replace(/^\/\/ /gm, "")
-      .replaceAll("\n", " ")
-      .split(/[.:](?= |$)/)[0]
-      .replace(/ \([^)]*$/, "");
-    return `| ${index + 1} | [${path}](${path}) | ${linesOf(files, [path])} | ${says} |`;
-  });
-  return ["| | file | lines | what it is |", "|---|---|---|---|", ...rows].join("\n");
+  let number = 0;
+  return ringsOf(files).flatMap(({ name, files: paths }, index) => [
+    `${index === 0 ? "" : "\n"}Ring ${index + 1}. ${name}.\n`,
+    "| | file | lines | what it is |",
+    "|---|---|---|---|",
+    ...paths.map((path) => {
+      number += 1;
+      const [top] = (files.get(path) ?? "").split(/\n(?!\/\/ )/);
+      const says = top
+        .replace(/^\/\/ /gm, "")
+        .replaceAll("\n", " ")
+        .split(/[.:](?= |$)/)[0]
+        .replace(/ \([^)]*$/, "");
+      return `| ${number} | [${path}](../${path}) | ${linesOf(files, [path])} | ${says} |`;
+    }),
+  ]).join("\n");
+}
+
+/** What an owner may leave out, and what is read beside the code. */
+function lessToRead(files: Texts): string {
+  const [needed] = readFileSync(new URL("docs/protocol.md", PROJECT), "utf8").split("\n## 9. ");
+  return (
+    `Ring 4 follows sections 1 to 8 of [docs/protocol.md](docs/protocol.md), ${needed.split("\n").length} lines ` +
+    `more. If you want no\ncommand but the amps, delete ` +
+    `${DELETABLE.map((path) => `\`${path.replace(/^.*\//, "")}\``).join(", ")} ` +
+    `(${linesOf(files, DELETABLE)}\nlines) and \`${DELETABLE_EXAMPLE}\`, which needs them.`
+  );
 }
 
 function costs(): string {
@@ -161,6 +183,7 @@ function costs(): string {
   const month = (data: number, command: number, wake = 0): string =>
     dollars(30 * (data * PRICES.data + command * PRICES.command + wake * PRICES.wake));
   const rows: [string, string, string][] = [
+    ["the README's crontab: read_charge twice a day, refresh_token", "2 data requests", month(2, 0)],
     ["read_charge once a day, car awake", "1 data request", month(1, 0)],
     [
       "wake_up and read_charge once a day (awake after 20 s: 4 polls)",
@@ -221,23 +244,30 @@ function commandList(): string {
   return listed;
 }
 
-/** The commands, by the headings that stand as comments in the table of lib/commands.ts. */
+/** The commands, by the headings that stand as comments in their table. */
 function commands(files: Texts): string {
-  const rows = new Map<string, string[]>();
+  const tables = new Map<string, string[]>();
+  const source = [...files].find(([path]) => path.endsWith("/commands.ts"))?.[1] ?? "";
   const heading = (name: string): string => {
-    const [before] = (files.get("lib/commands.ts") ?? "").split(new RegExp(`^ .*\\b${name}: {`, "m"));
+    const [before] = source.split(new RegExp(`^ .*\\b${name}: {`, "m"));
     return [...before.matchAll(/^ {2}\/\/ (.*)$/gm)].at(-1)?.[1] ?? "";
   };
+  const add = (table: string, head: string[], row: string): void => {
+    tables.set(table, [...(tables.get(table) ?? head), row]);
+  };
   for (const line of commandList().trimEnd().split("\n")) {
-    const [, name, words, scope] = /^(\w+) {2}\{(.*)\} {2}(\w+)$/.exec(line) ?? [];
+    const [, name, words = "", scope] = /^(\w+) {2}\{(.*)\} {2}(\w+)$/.exec(line) ?? [];
     const [, other, reason] = /^(\w+) {2}not signed: (.*)$/.exec(line) ?? [];
-    const star = scope === "vehicle_charging_cmds" ? "\\*" : "";
-    const row = other === undefined ? heading(name) : "not signed";
-    const text = other === undefined ? `\`${name}\`${star} ${words}`.trimEnd() : `\`${other}\`: ${reason}`;
-    rows.set(row, [...(rows.get(row) ?? []), text]);
+    if (other !== undefined) {
+      add("not signed", ["| command | why |", "|---|---|"], `| \`${other}\` | ${reason} |`);
+      continue;
+    }
+    const parameters = words.split(/, (?=\w+\??: )/).join("<br>");
+    const head = ["| command | parameters | scope |", "|---|---|---|"];
+    add(heading(name), head, `| \`${name}\` | ${parameters} | \`${scope}\` |`);
   }
-  const lines = [...rows].map(([row, texts]) => `| ${row} | ${texts.join("<br>")} |`);
-  return ["| | |", "|---|---|", ...lines].join("\n");
+  const title = (text: string): string => `## ${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+  return [...tables].map(([name, rows]) => `${title(name)}\n\n${rows.join("\n")}\n`).join("\n");
 }
 
 /** The examples, each with the script that it was copied from and how many of its lines are other ones. */
@@ -255,7 +285,7 @@ function examples(): string {
     const changed = lines.filter((line) => !original.includes(line)).length;
     const isOwn = script === "";
     const copied = isOwn ? `a file of its own, ${lines.length} lines` : `${script}: ${changed} of ${lines.length}`;
-    return `| [${header.run}](${path}) | ${purpose} | ${copied} | ${header.costs} |`;
+    return `| [${header.run}](../${path}) | ${purpose} | ${copied} | ${header.costs} |`;
   });
   return ["| example | what it does | copied from, lines of code that differ | costs |", "|---|---|---|---|",
     ...rows].join("\n");
@@ -272,11 +302,13 @@ function solar(): string {
   return ["| a look every | at most | a day | a month of 30 days |", "|---|---|---|---|", ...rows].join("\n");
 }
 
-/** The parts of README.md that are made from the code, by the name of their marker. */
+/** What is made from the code, by the name of its markers. */
 export function generatedParts(files: Texts): Record<string, string> {
   return {
     sizes: sizes(files),
     scripts: scriptTable(files),
+    rings: rings(files),
+    "less to read": lessToRead(files),
     "reading order": readingOrder(files),
     costs: costs(),
     "node lines": nodeLines(files),
@@ -289,27 +321,37 @@ export function generatedParts(files: Texts): Record<string, string> {
   };
 }
 
-/** README.md with its generated parts as they must be. Throws an Error when a marker is missing. */
-export function withParts(readme: string, parts: Record<string, string>): string {
+/** README.md and the pages of docs/, by path. */
+export function documents(): Texts {
+  const pages = readdirSync(new URL("docs", PROJECT)).filter((name) => name.endsWith(".md")).sort();
+  const paths = ["README.md", ...pages.map((name) => `docs/${name}`)];
+  return new Map(paths.map((path) => [path, readFileSync(new URL(path, PROJECT), "utf8")]));
+}
+
+/** The documents with their generated parts as they must be. Throws an Error when a part has no place. */
+export function withParts(texts: Texts, parts: Record<string, string>): Texts {
+  const wanted = new Map(texts);
   for (const [name, text] of Object.entries(parts)) {
     const between = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- /${name} -->)`);
-    if (!between.test(readme))
-      throw new Error(`README.md has no markers <!-- ${name} --> and <!-- /${name} -->`);
-    readme = readme.replace(between, (_, start: string, end: string) => `${start}${text}\n${end}`);
+    const places = [...wanted].filter(([, page]) => between.test(page));
+    if (places.length !== 1) throw new Error(`<!-- ${name} --> stands in ${places.length} documents, not in 1`);
+    for (const [path, page] of places) {
+      wanted.set(path, page.replace(between, (_, start: string, end: string) => `${start}${text}\n${end}`));
+    }
   }
-  return readme;
+  return wanted;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const file = new URL("README.md", PROJECT);
-  const readme = readFileSync(file, "utf8");
-  const wanted = withParts(readme, generatedParts(auditedFiles()));
-  if (readme === wanted) console.log("README.md is up to date");
-  else if (process.argv.includes("--check")) {
-    console.log("README.md is out of date: npm run readme");
-    process.exitCode = 1;
-  } else {
-    writeFileSync(file, wanted);
-    console.log("README.md: generated parts renewed");
+  const texts = documents();
+  for (const [path, text] of withParts(texts, generatedParts(auditedFiles()))) {
+    if (text === texts.get(path)) continue;
+    if (process.argv.includes("--check")) {
+      console.log(`${path} is out of date: npm run readme`);
+      process.exitCode = 1;
+    } else {
+      writeFileSync(new URL(path, PROJECT), text);
+      console.log(`${path}: generated parts renewed`);
+    }
   }
 }

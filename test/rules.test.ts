@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { checkCode, checkHeaders, checkLayout, checkSecrets, headerOf, type Texts } from "./project_rules.ts";
-import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts } from "./readme_tables.ts";
+import { checkCode, checkHeaders, checkLayout, checkSecrets, type Texts } from "./project_rules.ts";
+import { auditedFiles, linesOf, missionFiles, SIGNING } from "./readme_tables.ts";
 
 const BUDGETS = {
   mission: 1133, // the six scripts of the mission and what they import, less the signing files and the table
@@ -18,7 +18,6 @@ const BUDGETS = {
   everything: 2298,
   script: 138,
   libFile: 150,
-  readme: 684,
 };
 const TABLE = "lib/explanations.ts";
 const LIBRARIES = ["dotenv", "esbuild", "fsevents", "tsx", "undici"]; // and @esbuild/*, esbuild's binaries
@@ -42,7 +41,6 @@ const SECRET_FILES = [
 const project = fileURLToPath(new URL("..", import.meta.url));
 const files = auditedFiles();
 const scripts = [...files.keys()].filter((path) => path.startsWith("scripts/"));
-const readme = readFileSync(join(project, "README.md"), "utf8");
 const folder = mkdtempSync(join(tmpdir(), "tesla-rules-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const loader = process.features.typescript
@@ -142,16 +140,6 @@ describe("layout", () => {
   }
   test("refuses a file without a comment at its top", () =>
     complains(checkLayout, "lib/hosts.ts", (text) => text.replace(/^\/\/.*\n/, "")));
-  test("in the README's reading order each file comes after those that it imports", () => {
-    const order = [...readme.matchAll(/^\| \d+ \| \[((?:lib|scripts)\/\w+\.ts)\]/gm)].map(([, path]) => path);
-    assert.deepEqual(order.toSorted(), [...files.keys()].toSorted());
-    for (const [index, path] of order.entries()) {
-      const imported = [...(files.get(path) ?? "").matchAll(/^(?!import type).*from "\.\.?\/(?:lib\/)?(\w+\.ts)"/gm)];
-      for (const [, name] of imported) {
-        assert.ok(order.slice(0, index).includes(`lib/${name}`), `${path} comes before lib/${name}`);
-      }
-    }
-  });
   test("the budgets hold", () => {
     const all = [...files.keys()];
     const sizes = {
@@ -163,7 +151,6 @@ describe("layout", () => {
       libFile: Math.max(
         ...all.filter((path) => path.startsWith("lib/")).map((path) => linesOf(files, [path])),
       ),
-      readme: readme.split("\n").length - 1,
     };
     for (const name of Object.keys(BUDGETS) as (keyof typeof BUDGETS)[]) {
       assert.ok(sizes[name] <= BUDGETS[name], `${name}: ${sizes[name]} lines, ${BUDGETS[name]} are allowed`);
@@ -311,52 +298,3 @@ function projectFiles(): Texts {
   assert.ok(texts.size > 40, "the project's files were found");
   return texts;
 }
-
-describe("README.md", () => {
-  test("its tables and numbers are those of the code (else: npm run readme)", () => {
-    assert.equal(withParts(readme, generatedParts(files)), readme);
-  });
-  test("a changed header, size or price is noticed", () => {
-    const changes = [
-      planted("scripts/wake_up.ts", (text) => text.replace("Wakes the car", "Wakes it")),
-      planted("lib/hosts.ts", addLine("// one more line")),
-    ];
-    for (const changed of changes) assert.notEqual(withParts(readme, generatedParts(changed)), readme);
-  });
-  test("its links to files, and its headings, are there", () => {
-    for (const [, target] of readme.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
-      const [path, anchor] = target.split("#");
-      if (path !== "") assert.ok(existsSync(join(project, path)), `${path} is not there`);
-      const anchors = [...readme.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
-        heading
-          .toLowerCase()
-          .replace(/[^\w\- ]/g, "")
-          .replaceAll(" ", "-"),
-      );
-      if (anchor && path === "") assert.ok(anchors.includes(anchor), `no heading for #${anchor}`);
-    }
-  });
-  test("every script and setting that it names exists, and it names every one", () => {
-    const example = readFileSync(join(project, ".env.example"), "utf8");
-    const settings = new Set(
-      [...(files.get("lib/settings.ts") ?? "").matchAll(/^ {2}(TESLA_[A-Z_]+): \[/gm)].map((one) => one[1]),
-    );
-    assert.ok(settings.size >= 9);
-    for (const name of settings) {
-      assert.ok(readme.includes(name), `README.md does not name ${name}`);
-      assert.ok(example.includes(`${name}=`), `.env.example does not name ${name}`);
-    }
-    for (const [, name] of readme.matchAll(/scripts\/([a-z_]+\.ts)/g))
-      assert.ok(files.has(`scripts/${name}`), name);
-    for (const path of scripts) assert.ok(readme.includes(headerOf(path, files.get(path) ?? "").run), path);
-  });
-  test("every npm command that it names exists", () => {
-    const { scripts: commands } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
-    for (const [, name] of readme.matchAll(/npm run ([\w:]+)/g)) assert.ok(commands[name], `npm run ${name}`);
-  });
-  test("both commands stand in the first screen", () => {
-    const screen = readme.split("\n").slice(0, 40).join("\n");
-    for (const command of ["npm ci && npm run demo", "npm ci && npm test"])
-      assert.ok(screen.includes(command));
-  });
-});

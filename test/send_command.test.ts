@@ -179,15 +179,13 @@ describe("the script", { concurrency: 3 }, () => {
         for (const key of Object.keys(json)) assert.match(line, new RegExp(`[{ ]${key}\\??: `), line);
         assert.match(line, /  vehicle_(charging_)?cmds$/);
       }
-      // The README has the same list, between its markers.
-      const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-      const [, part = ""] = /<!-- commands -->\n([^]*?)<!-- \/commands -->/.exec(readme) ?? [];
-      const entries = part.matchAll(/`([a-z_]+)`(\\\*|:)?(?: ([^`]*?))?(?=<br>| \|\n)/g);
-      const inReadme = [...entries].map(([, name, mark, words = ""]) => {
-        if (mark === ":") return `${name}  not signed: ${words}`;
-        return `${name}  {${words}}  ${mark === undefined ? "vehicle_cmds" : "vehicle_charging_cmds"}`;
-      });
-      assert.deepEqual(inReadme, lines, "npm run readme");
+      // docs/commands.md has the same list, between its markers.
+      const page = readFileSync(new URL("../docs/commands.md", import.meta.url), "utf8");
+      const [, part = ""] = /<!-- commands -->\n([^]*?)<!-- \/commands -->/.exec(page) ?? [];
+      const rows = [...part.matchAll(/^\| `(\w+)` \| ([^|]*) \|(?: `(\w+)` \|)?$/gm)];
+      const onPage = rows.map(([, name, words = "", scope]) => scope === undefined
+        ? `${name}  not signed: ${words}` : `${name}  {${words.replaceAll("<br>", ", ")}}  ${scope}`);
+      assert.deepEqual(onPage, lines, "npm run readme");
     });
 
   ownerTest("what is wrong is refused before anything is sent, and says what there is", {}, async (owner) => {

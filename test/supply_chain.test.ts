@@ -1,4 +1,4 @@
-// What the owner installs: exactly the packages of the README's table, at those versions and about that size,
+// What the owner installs: exactly the packages of the table in docs/security.md, at those versions and about that size,
 // and everything works although no install script was allowed to run.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -12,10 +12,10 @@ const project = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "tesla-packages-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const lock = JSON.parse(readFileSync(join(project, "package-lock.json"), "utf8"));
-const readme = readFileSync(join(project, "README.md"), "utf8");
+const page = readFileSync(join(project, "docs/security.md"), "utf8");
 
-/** The README's rows: package, version, megabytes. */
-const told = [...readme.matchAll(/^\| (\w+) (\d+\.\d+\.\d+)[^|]*\|[^|]*\| ([\d.]+) MB/gm)].map(
+/** Its rows: package, version, megabytes. */
+const told = [...page.matchAll(/^\| (\w+) (\d+\.\d+\.\d+)[^|]*\|[^|]*\| ([\d.]+) MB/gm)].map(
   ([, name = "", version = "", size = ""]) => ({ name, version, megabytes: Number(size) }),
 );
 
@@ -33,13 +33,13 @@ describe("an owner's install", () => {
   const installed = spawnSync(npm, words, { cwd: folder, encoding: "utf8", shell: npm.endsWith("cmd") });
   const modules = join(folder, "node_modules");
 
-  test("npm ci --omit=dev --ignore-scripts brings the README's packages and nothing else", () => {
+  test("npm ci --omit=dev --ignore-scripts brings these packages and nothing else", () => {
     assert.equal(installed.status, 0, installed.stderr);
     const names = readdirSync(modules).filter((name) => !name.startsWith("."));
     assert.deepEqual(names.sort(), ["@esbuild", ...told.map(({ name }) => name)].sort());
     assert.equal(readdirSync(join(modules, "@esbuild")).length, 1, "esbuild's program for this system");
   });
-  test("versions and sizes are those that the README tells", () => {
+  test("versions and sizes are those that the table tells", () => {
     assert.equal(told.length, 4);
     for (const { name, version, megabytes } of told) {
       const manifest = JSON.parse(readFileSync(join(modules, name, "package.json"), "utf8"));

@@ -1,7 +1,7 @@
 // Where each secret goes. Every script runs under a recorder of all connections, name look-ups and child
-// processes (test/recorder.mjs); what arrived, secret by secret and host by host, must be the README's table
-// "Where secrets go". Then redirects, look-alike hosts, proxies of the environment and answers that name
-// other hosts: nothing goes anywhere else. A part that Tesla's servers do with a secret afterwards nobody can
+// processes (test/recorder.mjs); what arrived, secret by secret and host by host, must be the table "Where
+// secrets go" of docs/security.md. Then redirects, look-alike hosts, proxies of the environment and answers
+// that name other hosts: nothing goes anywhere else. What Tesla's servers do with a secret afterwards nobody can
 // see from here.
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
@@ -9,6 +9,7 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, isIP, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { secretsTable, type Cell } from "../docs/make/secrets_table.ts";
 import { FLEET_API, TOKEN_HOST } from "../lib/hosts.ts";
 import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import {
@@ -28,7 +29,6 @@ import {
 import { headerOf } from "./project_rules.ts";
 
 const RECORDER = new URL("./recorder.mjs", import.meta.url).href;
-const KINDS = ["token host", "Fleet API", "your proxy, if set", "your domain"];
 const hostsSeen = new Set<string>();
 let connections = 0;
 
@@ -138,48 +138,14 @@ function whatArrived(owner: Owner, requests: SeenRequest[]): Set<string> {
   return found;
 }
 
-// ---- The README's table ----
-
-interface Cell {
-  secret: string;
-  kind: string;
-  scripts: string[] | "every call" | "with a command only";
-}
-
-function readmeTable(): Cell[] {
-  const readme = readFileSync(join(PROJECT, "README.md"), "utf8");
-  const [, section = ""] = readme.split("\n## Where secrets go\n");
-  const lines =
-    section
-      .split("\n## ")[0]
-      ?.split("\n")
-      .filter((line) => line.startsWith("| ")) ?? [];
-  const rows = lines.map((line) => line.slice(2, -2).split(" | "));
-  const [heading = [], ...rest] = rows;
-  assert.deepEqual(heading.slice(1, 5), KINDS, "the README's columns");
-  return rest.flatMap((row) =>
-    KINDS.map((kind, index): Cell => {
-      const text = row[index + 1] ?? "";
-      const scripts = [...text.matchAll(/`(\w+)( --\w+)?`/g)].map(([, name = ""]) => name);
-      assert.ok(
-        scripts.length > 0 || ["–", "every call", "with a command only"].includes(text),
-        `a cell says "${text}"`,
-      );
-      return {
-        secret: row[0] ?? "",
-        kind,
-        scripts: text.startsWith("every") || text.startsWith("with") ? (text as "every call") : scripts,
-      };
-    }),
-  );
-}
+// ---- The table ----
 
 function headerOfScript(script: string): ReturnType<typeof headerOf> {
   const path = `scripts/${script}.ts`;
   return headerOf(path, readFileSync(join(PROJECT, path), "utf8"));
 }
 
-/** What the README lets a script send: "secret > kind of host". Those of "every call" go with Fleet API in
+/** What the table lets a script send: "secret > kind of host". Those of "every call" go with Fleet API in
  * the header. */
 function allowed(script: string, table: Cell[]): Set<string> {
   const { contacts, reads } = headerOfScript(script);
@@ -253,10 +219,10 @@ function hostsOf(script: string, owner: Owner): string[] {
   ];
 }
 
-const table = readmeTable();
+const table = secretsTable();
 const used = new Set<string>(); // "script: secret > kind", to see that no cell of the table is empty talk
 
-/** Runs a script and returns what it did that neither its header nor the README tells. */
+/** Runs a script and returns what it did that neither its header nor the table tells. */
 async function complaintsOf(owner: Owner, script: string, way: Way, file = script): Promise<string[]> {
   way.before?.(owner);
   if (way.settings) owner.setSettings({ ...owner.options.settings, ...way.settings(owner) });
@@ -289,13 +255,13 @@ function judge(
 
 describe("each script", { concurrency: 2 }, () => {
   for (const [script, ways] of Object.entries(WAYS)) {
-    ownerTest(`${script}: each secret goes where the README says`, {}, async (owner) => {
+    ownerTest(`${script}: each secret goes where the table says`, {}, async (owner) => {
       for (const way of ways)
         assert.deepEqual(await complaintsOf(owner, script, way), [], way.words.join(" "));
     });
   }
 
-  ownerTest("get_token: each secret goes where the README says", { loggedIn: false }, async (owner) => {
+  ownerTest("get_token: each secret goes where the table says", { loggedIn: false }, async (owner) => {
     const redirect = await useRedirect(owner);
     const { running, address } = await startLogin(owner, [], recorded(owner));
     await visitWhenListening(await owner.simulator.consent(address));
@@ -321,7 +287,7 @@ describe("each script", { concurrency: 2 }, () => {
   });
 });
 
-test("the README's table promises nothing that was not seen", () => {
+test("the table promises nothing that was not seen", () => {
   for (const { secret, kind, scripts } of table) {
     if (Array.isArray(scripts))
       for (const script of scripts)
