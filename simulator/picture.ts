@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { LOADER } from "./same_node.ts";
 import { escapeHtml } from "./tesla/tesla.ts";
 
 const COLUMNS = 100;
@@ -12,9 +13,8 @@ const LINE = 18; // pixels
 const FROM = "# 6.";
 const BEFORE = "# 10.";
 
-const loader = process.features.typescript ? [] : ["--import", import.meta.resolve("tsx")];
 const demo = fileURLToPath(new URL("demo.ts", import.meta.url));
-const { status, stdout } = spawnSync(process.execPath, [...loader, demo], {
+const { status, stdout } = spawnSync(process.execPath, [...LOADER, demo], {
   encoding: "utf8",
   timeout: 90_000,
 });
