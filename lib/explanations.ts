@@ -16,7 +16,7 @@ const AGAIN = "run get_token --force";
 // Part of the address, status, part of Tesla's text in lower case, exit code, what it means, what to do.
 export const EXPLANATIONS: [string, number, string, number, string, string][] = [
   [LOGIN, 0, "no policy rules", 5, "Tesla does not know your domain yet", "run register_partner first"],
-  [LOGIN, 0, "redirect_uri", 5, "TESLA_300_URI is not registered",
+  [LOGIN, 0, "redirect_uri", 5, "TESLA_REDIRECT_URI is not registered",
     `add exactly that address to Allowed Redirect URIs on ${APP}; a change takes some minutes`],
   [LOGIN, 0, "cancel", 2, "you cancelled the login", AGAIN],
   [LOGIN, 0, "access_denied", 2, "you cancelled the login", AGAIN],
@@ -35,7 +35,7 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
   [TOKEN, ANY, "invalid_client", 5, "Tesla does not know this app", `copy TESLA_CLIENT_ID from ${APP}`],
   [TOKEN, ANY, "client_not_found", 5, "the app belongs to another region",
     "TESLA_REGION=cn needs an app from developer.tesla.cn, the others one from developer.tesla.com"],
-  [TOKEN, ANY, "invalid_redirect_url", 5, "TESLA_300_URI is not the one of the login",
+  [TOKEN, ANY, "invalid_redirect_url", 5, "TESLA_REDIRECT_URI is not the one of the login",
     `copy it exactly from Allowed Redirect URIs on ${APP}, then ${AGAIN}`],
   [TOKEN, ANY, "invalid_audience", 5, "Tesla does not accept this region for your app, or the app is one of "
     + "the new ones that Tesla has refused since August 2026",
