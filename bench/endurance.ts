@@ -7,7 +7,7 @@
 //   npm run endurance -- --processes --commands 48 --lost 6      the same day, fewer commands
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { LOADER, type Owner } from "../test/harness.ts";
+import { type Owner } from "../test/harness.ts";
 import "./shifted_clock.mjs";
 import { liveOneDay, type Ended } from "./solar_day.ts";
 
@@ -58,7 +58,7 @@ async function runHere(script: string, words: string[], owner: Owner): Promise<E
 // As cron does, but for the clock.
 async function runProcess(script: string, words: string[], owner: Owner): Promise<Ended> {
   const clock = ["--import", new URL("./shifted_clock.mjs", import.meta.url).href];
-  const { code, stdout, stderr } = await owner.run(script, words, { node: [...LOADER, ...clock] });
+  const { code, stdout, stderr } = await owner.run(script, words, { node: clock });
   return { code, output: stdout + stderr };
 }
 

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { billedKind, PRICES } from "../simulator/bill.ts";
-import { VIN } from "../simulator/world.ts";
+import { VIN } from "../simulator/tesla/tesla.ts";
 import { newOwner, type Owner } from "../test/harness.ts";
 
 const MINUTE = 60_000;

@@ -6,14 +6,13 @@
 //   contacts  Fleet API
 //   costs     1 data request ($0.002)
 //   run       npx tsx examples/read_powerwall.ts SITE [--json]
-import { clean, jsonText, readArguments, Stop } from "../lib/command_line.ts";
-import { FLEET_API } from "../lib/hosts.ts";
+import { clean, startScript, Stop } from "../lib/command_line.ts";
 import { readSettings } from "../lib/settings.ts";
-import { teslaJson } from "../lib/tesla_fetch.ts";
+import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
 
 // Step 1: SITE, the settings and the token.
-const { options, words } = readArguments(import.meta.filename, { json: { type: "boolean" } }, ["SITE"]);
+const { options, words } = startScript(import.meta.filename, { json: { type: "boolean" } }, ["SITE"]);
 if (!/^\d{1,20}$/.test(words[0])) {
   throw new Stop(2, "wrong usage: SITE is the energy_site_id that call_api GET /api/1/products shows");
 }
@@ -22,11 +21,9 @@ const { access_token } = readToken();
 
 // Step 2: one request.
 // https://developer.tesla.com/docs/fleet-api/endpoints/energy#live-status
-const answer = await teslaJson({
-  url: `${FLEET_API[TESLA_REGION]}/api/1/energy_sites/${words[0]}/live_status`,
-  bearer: access_token,
-});
-const status = answer.response as Record<string, unknown> | null;
+const path = `energy_sites/${words[0]}/live_status`;
+const { response } = await askFleetApi(TESLA_REGION, path, access_token);
+const status = response as Record<string, unknown> | null;
 if (typeof status !== "object" || status === null) {
   throw new Stop(1, "Tesla's answer has no live status; try again in a minute");
 }
@@ -41,4 +38,4 @@ house      ${show("load_power", "kW", 0.001)}
 battery    ${show("battery_power", "kW", 0.001)} (below 0: charging), ${show("percentage_charged", "%")} full
 grid       ${show("grid_power", "kW", 0.001)} (below 0: you sell)
 state      ${clean(String(status.grid_status ?? "unknown"))}`;
-process.stdout.write(`${options.json === true ? jsonText(status) : text}\n`);
+process.stdout.write(`${options.json === true ? JSON.stringify(status, null, 2) : text}\n`);

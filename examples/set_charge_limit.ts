@@ -7,15 +7,13 @@
 //   contacts  Fleet API, TESLA_PROXY_URL
 //   costs     1 command ($0.001); 2 the first time
 //   run       npx tsx examples/set_charge_limit.ts PERCENT [--dry-run]
-import { sendCommand, showCommand } from "../lib/command.ts";
-import { readArguments, say, Stop } from "../lib/command_line.ts";
-import { INFOTAINMENT } from "../lib/signed_message.ts";
+import { sendCommand, showCommand, type Command } from "../lib/command.ts";
+import { startScript, Stop } from "../lib/command_line.ts";
 import { readToken } from "../lib/token_file.ts";
-import { encodeFields } from "../lib/wire.ts";
 
 // Step 1: PERCENT. Below 50 the car takes 50 and says that all is well, so it is refused here.
-const { options, words } = readArguments(import.meta.filename,
-  { "dry-run": { type: "boolean" } }, ["PERCENT"]);
+const { options, words } = startScript(import.meta.filename,
+  { "dry-run": { type: "boolean" } }, ["PERCENT (50 to 100)"]);
 const percent = Number(words[0]);
 if (!/^\d{2,3}$/.test(words[0]) || percent < 50 || percent > 100) {
   throw new Stop(2, `wrong usage: PERCENT is a whole number from 50 to 100; found "${words[0]}"`);
@@ -23,12 +21,13 @@ if (!/^\d{2,3}$/.test(words[0]) || percent < 50 || percent > 100) {
 
 // Step 2: the command, in plain words and as the signed message has it.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands#set-charge-limit
-const command = {
+const command: Command = {
   name: "set_charge_limit",
   json: { percent },
-  domain: INFOTAINMENT,
-  // Action.vehicleAction.chargingSetLimitAction.percent: the numbers stand in lib/commands.ts.
-  payload: encodeFields([[2, [[5, [[1, percent]]]]]]),
+  scope: "vehicle_charging_cmds",
+  domain: 3, // infotainment
+  // 2 vehicleAction, 5 chargingSetLimitAction, 1 percent: the numbers stand in lib/signing/commands.ts.
+  message: [[2, [[5, [[1, percent]]]]]],
   repeatable: true,
 };
 if (options["dry-run"] === true) {
@@ -37,7 +36,4 @@ if (options["dry-run"] === true) {
 }
 
 // Step 3: one request, signed or plain as TESLA_COMMANDS says. The car's own verdict decides.
-const { access_token } = readToken();
-const requests = await sendCommand(command, access_token);
-say(`${requests} ${requests === 1 ? "request" : "requests"}, $${(requests * 0.001).toFixed(3)}`);
-process.stdout.write(`${percent}\n`);
+await sendCommand(command, readToken());

@@ -17,20 +17,20 @@
 import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sendCommand } from "../lib/command.ts";
-import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
-import { encodeCommand } from "../lib/encode_command.ts";
+import { messageOf, say, startScript, Stop } from "../lib/command_line.ts";
+import { encodeCommand } from "../lib/signing/encode_command.ts";
 import { readToken } from "../lib/token_file.ts";
 
 const MINUTES = 5; // between two looks, and so between two commands: 1 at least ($0.60 a day at most)
 const LOOKS = 120; // 10 hours
 const WATTS_PER_AMP = 230 * 3; // volts, times the phases that your charger uses (1 or 3)
-const LEAST_AMPS = 5; // below, cars are moody: it stops instead
+const LEAST_AMPS = 5; // below, cars do not obey reliably: it stops instead
 const MOST_AMPS = 16; // of your charger
 const PAUSE = 6; // looks from a refusal to the next try: half an hour
 
-// Step 1: the surplus in watts. Put the way to your own inverter here. What is old or no number counts as
-// none: charging then stops, rather than going on with power that you have to buy.
-const { words: [file] } = readArguments(import.meta.filename, {}, ["FILE"]);
+// Step 1: the surplus in watts. Ask your own inverter here. What is old or not a number counts as none:
+// charging then stops, rather than going on with power that you have to buy.
+const { words: [file] } = startScript(import.meta.filename, {}, ["FILE"]);
 function readSurplus(): number {
   try {
     const text = readFileSync(file, "utf8").trim();
@@ -49,7 +49,8 @@ let amps: number | undefined;
 let pause = 0;
 for (let look = 1; look <= LOOKS; look += 1) {
   if (look > 1) await sleep(MINUTES * 60_000);
-  const possible = look === LOOKS ? 0 : Math.floor(readSurplus() / WATTS_PER_AMP);
+  const watts = look === LOOKS ? 0 : readSurplus();
+  const possible = Math.floor(watts / WATTS_PER_AMP);
   const wanted = possible < LEAST_AMPS ? 0 : Math.min(possible, MOST_AMPS);
   pause -= 1;
   if (pause > 0 && wanted > 0) continue;
@@ -66,9 +67,12 @@ for (let look = 1; look <= LOOKS; look += 1) {
   }
   if (next === undefined) continue;
   try {
-    say(`${new Date().toISOString()} ${wanted} A are there: ${next.name}`);
-    const command = { ...next, ...encodeCommand(next.name, next.json), repeatable: true };
-    await sendCommand(command, readToken().access_token); // read anew: refresh_token swaps it every 8 hours
+    const need = wanted > 0 ? `enough for ${wanted} A` : `${LEAST_AMPS * WATTS_PER_AMP} W are needed`;
+    const why = look === LOOKS ? "the last look" : `${watts} W, ${need}`;
+    say(`${new Date().toISOString()} ${why}: ${next.name}`);
+    const scope = "vehicle_charging_cmds";
+    const command = { ...next, ...encodeCommand(next.name, next.json), scope, repeatable: true };
+    await sendCommand(command, readToken()); // read again each time: refresh_token swaps it every 8 hours
     if (next.name === "set_charging_amps") amps = wanted;
     else charging = next.name === "charge_start";
   } catch (error) {

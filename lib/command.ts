@@ -1,17 +1,15 @@
-// One command to the car, on the way that TESLA_COMMANDS names, down to the car's own verdict.
-import { clean, say, Stop } from "./command_line.ts";
+// One command to the car, in the way that TESLA_COMMANDS names, down to the car's own verdict.
+import { clean, say, Stop, unknownOutcome } from "./command_line.ts";
 import { FLEET_API } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
-import { sendSigned } from "./signed_command.ts";
-import { INFOTAINMENT } from "./signed_message.ts";
-import { lostAnswer, teslaJson } from "./tesla_fetch.ts";
+import { payloadOf, sendSigned, type SignedCommand } from "./signing/signed_command.ts";
+import { askFleetApi, askProxy } from "./tesla_fetch.ts";
+import { claimsOf, type Token } from "./token_file.ts";
 
-export interface Command {
+export interface Command extends SignedCommand {
   name: string; // in Tesla's REST documentation
   json: object; // the parameters, as plain REST has them
-  domain: number; // the same, signed: for which part of the car,
-  payload: Buffer; // and the message
-  repeatable: boolean; // doing it twice does no harm
+  scope: string; // what the token must allow; vehicle_cmds will always do
 }
 
 // Reasons that mean: it was so already. https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
@@ -20,64 +18,63 @@ const ALREADY_SO: Record<string, string[]> = {
   charge_start: ["is_charging", "charging", "requested"],
   charge_stop: ["not_charging"],
 };
-const ADVICE = new Map(Object.entries({
-  complete: "the battery is at its limit: raise the charge limit first",
-  disconnected: "plug the car in",
-  no_power: "the charging station gives no power",
-  could_not_wake_buses: "the car was not ready: wait 5 seconds, then run it again",
-  unsigned_cmds_hardlocked: "this car takes only signed commands: set TESLA_COMMANDS=signed",
-}));
+const ADVICE = new Map([
+  ["complete", "the battery is at its limit: raise the charge limit first"],
+  ["disconnected", "plug the car in"],
+  ["no_power", "the charging station gives no power"],
+  ["could_not_wake_buses", "the car was not ready: wait 5 seconds, then run it again"],
+  ["unsigned_cmds_hardlocked", "this car takes only signed commands: set TESLA_COMMANDS=signed"],
+]);
 
-/** The settings that a command needs; and the address it goes to. Throws Stop 5. */
-export function readWay(name: string): { settings: Record<string, string>; url: string; proxy?: string } {
+// Where the settings send a command.
+function readWay({ name }: Command) {
   const settings = readSettings(["TESLA_REGION", "TESLA_VIN", "TESLA_COMMANDS"]);
-  const way = settings.TESLA_COMMANDS;
-  const own = way === "proxy" ? readSettings(["TESLA_PROXY_URL"]).TESLA_PROXY_URL : "";
-  const proxy = own === "" ? undefined : new URL(own).origin;
-  const car = `${proxy ?? FLEET_API[settings.TESLA_REGION]}/api/1/vehicles/${settings.TESLA_VIN}`;
-  return { settings, proxy, url: `${car}/${way === "signed" ? "signed_command" : `command/${name}`}` };
+  const [region, vin, way] = [settings.TESLA_REGION, settings.TESLA_VIN, settings.TESLA_COMMANDS];
+  const proxy = way === "proxy" ? readSettings(["TESLA_PROXY_URL"]).TESLA_PROXY_URL : "";
+  const path = `vehicles/${vin}/${way === "signed" ? "signed_command" : `command/${name}`}`;
+  return { region, vin, isSigned: way === "signed", proxy, path };
 }
 
-/** The request as curl, without sending anything: the token as a variable, and no signature made. */
+/** Shows the request on stdout, without sending anything: the bytes are those that would be signed. */
 export function showCommand(command: Command): void {
-  const { settings, url } = readWay(command.name);
-  const signed = settings.TESLA_COMMANDS === "signed";
-  const plain = JSON.stringify(command.json);
-  const quoted = `'${plain.replaceAll("'", "'\\''")}'`;
-  const body = signed ? '"{\\"routable_message\\":\\"$SIGNED_MESSAGE\\"}"' : quoted;
-  const part = command.domain === INFOTAINMENT ? "infotainment computer" : "security computer";
-  if (signed) say(`SIGNED_MESSAGE: ${command.name} ${plain} as ${command.payload.toString("hex")}, for the `
-    + `${part}, with the next counter and a signature by private-key.pem, in base64`);
-  process.stdout.write(`curl -X POST '${url}' -H "Authorization: Bearer $TESLA_ACCESS_TOKEN" \\
-  -H "Content-Type: application/json" -d ${body}\n`);
+  const { region, isSigned, proxy, path } = readWay(command);
+  const origin = proxy === "" ? FLEET_API[region] : new URL(proxy).origin;
+  const content = `${command.name} ${JSON.stringify(command.json)}`;
+  const bytes = isSigned ? `\nto sign: ${payloadOf(command).toString("hex")}` : "";
+  process.stdout.write(`POST ${origin}/api/1/${path}\n${content}${bytes}\n`);
 }
 
-/** Sends the command and says the verdict; returns the number of requests. Throws Stop: 6 with the car's
- * reason when it refuses, 8 when nobody knows whether it has done it. */
-export async function sendCommand(command: Command, bearer: string): Promise<number> {
-  const { settings, url, proxy } = readWay(command.name);
-  let verdict: { result?: unknown; reason?: unknown; doubtful?: unknown };
-  let requests = 1;
-  if (settings.TESLA_COMMANDS === "signed") {
-    const sent = await sendSigned(url, bearer, settings.TESLA_VIN, command);
-    verdict = sent;
-    requests = sent.requests;
-  } else {
-    const ask = { url, bearer, json: command.json, ownHost: proxy, moves: true };
-    verdict = Object((await teslaJson(ask)).response);
+/** Sends the command and says the verdict; returns the number of requests. Throws Stop: 5 when the token
+ * lacks the scope, 6 with the car's reason when it refuses, 8 when nobody knows whether it has done it. */
+export async function sendCommand(command: Command, token: Token): Promise<number> {
+  const { region, vin, isSigned, proxy, path } = readWay(command);
+  const { name, json, scope } = command;
+  const { scopes } = claimsOf(token);
+  if (scopes && !scopes.includes("vehicle_cmds") && !scopes.includes(scope)) {
+    throw new Stop(5, `${name} needs the scope ${scope}: you granted ${scopes.join(" ")}; nothing was sent; `
+      + "tick it on your app's page on developer.tesla.com, add it to TESLA_SCOPES, run get_token --force");
   }
-  if (typeof verdict.result !== "boolean") throw lostAnswer("there is no verdict of the car's in the answer");
+  const bearer = token.access_token;
+  let verdict: { result?: unknown; reason?: unknown; doubtful?: boolean; requests?: number };
+  try {
+    if (isSigned) verdict = await sendSigned(region, vin, bearer, command);
+    else if (proxy !== "") verdict = Object((await askProxy(proxy, path, bearer, json)).response);
+    else verdict = Object((await askFleetApi(region, path, bearer, { json, moves: true })).response);
+  } catch (error) {
+    if (error instanceof Stop && error.status === 403) error.message += ` (${name} needs the scope ${scope})`;
+    throw error;
+  }
+  const { result, doubtful = false, requests = 1 } = verdict;
+  if (typeof result !== "boolean") throw unknownOutcome("there is no verdict of the car's in the answer");
   const told = clean(verdict.reason ?? "").replace(/^(car|vcsec) could not execute command: /, "");
-  const reason = told.slice(0, 200);
-  const isGood = verdict.result || [...ALREADY, ...(ALREADY_SO[command.name] ?? [])].includes(reason);
-  if (isGood && verdict.doubtful === true) {
-    throw lostAnswer("the car says done, but not encrypted as it has answered before");
+  const reason = told.slice(0, 200) || "it gave no reason";
+  const isDone = result || [...ALREADY, ...(ALREADY_SO[name] ?? [])].includes(reason);
+  if (isDone && doubtful) throw unknownOutcome("the car's \"done\" is not encrypted, as before");
+  if (!isDone) {
+    const advice = ADVICE.get(reason) ?? "this is the car's own reason";
+    throw new Stop(reason === "unsigned_cmds_hardlocked" ? 5 : 6, `the car refused: ${reason}; ${advice}`);
   }
-  if (!isGood) {
-    const advice = ADVICE.get(reason) ?? "that is the car's own word";
-    throw new Stop(reason === "unsigned_cmds_hardlocked" ? 5 : 6,
-      `the car refused: ${reason || "it gave no reason"}; ${advice}`);
-  }
-  say(verdict.result ? "the car has done it" : `nothing to do: the car says ${reason}`);
+  const price = `${requests} ${requests === 1 ? "request" : "requests"}, $${(requests * 0.001).toFixed(3)}`;
+  say(`${result ? "the car has done it" : `nothing to do: the car says ${reason}`} (${price})`);
   return requests;
 }

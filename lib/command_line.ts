@@ -1,4 +1,4 @@
-// How every script begins and ends: its arguments, and one line with an exit code when something is wrong.
+// How every script starts and ends: its arguments, and on failure one line and an exit code.
 //
 //   0 done                3 the car is asleep or offline   6 refused
 //   1 unexpected          4 login needed                   7 a limit
@@ -17,51 +17,56 @@ export class Stop extends Error {
   }
 }
 
-/** Text from outside, fit for a terminal: no control characters, nothing like a token of Tesla's. */
+/** For a command of which nobody knows whether the car has carried it out. */
+export function unknownOutcome(found: string): Stop {
+  return new Stop(8, `unknown outcome, the car may have done it or not: ${found}; it was not sent again; `
+    + "check with read_charge, or at the car, before you repeat it");
+}
+
+/** Text from outside, safe for a terminal: no control characters, nothing that looks like a secret. */
 export function clean(value: unknown): string {
   const text = typeof value === "object" ? JSON.stringify(value) : String(value);
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
-    .replace(/eyJ[\w-]{10,}[\w.-]*|\b(NA|EU|CN)_[\w-]{10,}|ta-secret\.\S+/g, "[secret cut out]");
+    .replace(/eyJ[\w-]{10,}[\w.-]*|\b(NA|EU|CN)_[\w-]{10,}|ta-secret\.\S+/g, "[secret removed]");
 }
 
-/** JSON as Tesla sent it, fit for a terminal: control and direction characters are written as \uXXXX. */
-export function jsonText(value: unknown): string {
-  const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    character.split("").map(escape).join(""));
-}
+const FILE_ERRORS = new Map([["ENOENT", "it is not there"], ["EACCES", "permission denied"],
+  ["ENOSPC", "the disk is full"], ["EROFS", "the disk is read-only"],
+  ["EADDRINUSE", "another program uses it"]]);
 
+/** What an error says; the usual ones of files in plain words. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return FILE_ERRORS.get(Object(error).code) ?? (error instanceof Error ? error.message : String(error));
 }
 
 export function say(line: string): void {
   process.stderr.write(`${line}\n`); // stdout is for the answer alone
 }
 
-/** The options and words of a script; `words` names those it takes, "[SO]" where it may be left out. --help
- * prints the script's header. From here on, an error ends the script with its one line and exit code. */
-export function readArguments(script: string, options: ParseArgsConfig["options"] = {}, words: string[] = []):
+/** Starts a script: from here on an error ends it with one line and an exit code. Returns the options and
+ * words that were given; `words` names those it takes, in brackets where one may be left out. --help prints
+ * the header of `file`, the script. */
+export function startScript(file: string, options: ParseArgsConfig["options"] = {}, words: string[] = []):
   { options: Record<string, unknown>; words: string[] } {
-  process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half way
+  process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
   process.on("uncaughtException", (error) => {
-    say(`error: ${clean(error.message)}`);
+    say(`error: ${clean(messageOf(error))}`);
     process.exit(error instanceof Stop ? error.exitCode : 1);
   });
-  let found;
+  const takes = [...words, ...Object.keys(options).map((name) => `--${name}`)].join(", ") || "no arguments";
+  let given;
   try {
-    found = parseArgs({ options: { ...options, help: { type: "boolean" } }, allowPositionals: true });
+    given = parseArgs({ options: { ...options, help: { type: "boolean" } }, allowPositionals: true });
   } catch (error) {
-    throw new Stop(2, `wrong usage: ${messageOf(error).split(".")[0]}; see --help`);
+    throw new Stop(2, `wrong usage: ${messageOf(error).split(".")[0]}; it takes ${takes}; see --help`);
   }
-  if (found.values.help === true) {
-    const [header] = readFileSync(script, "utf8").replaceAll("\r", "").split(/\n(?!\/\/)/);
+  if (given.values.help === true) {
+    const [header] = readFileSync(file, "utf8").replaceAll("\r", "").split(/\n(?!\/\/)/);
     process.stdout.write(`${header.replace(/^\/\/ ?/gm, "")}\n`);
     process.exit(0);
   }
-  const least = words.filter((word) => !word.startsWith("[")).length;
-  if (found.positionals.length >= least && found.positionals.length <= words.length) {
-    return { options: found.values, words: found.positionals };
-  }
-  throw new Stop(2, `wrong usage: it takes ${words.join(" ") || "no arguments"}; see --help`);
+  const found = given.positionals;
+  const needed = words.filter((word) => !word.startsWith("[")).length;
+  if (found.length >= needed && found.length <= words.length) return { options: given.values, words: found };
+  throw new Stop(2, `wrong usage: it takes ${takes}; found ${found.length} words; see --help`);
 }

@@ -1,84 +1,74 @@
-// Tesla's answer to a login: it comes back through the owner's browser, or is pasted, whichever is first.
-import { createHash, timingSafeEqual } from "node:crypto";
-import type { ServerResponse } from "node:http";
+// Tesla's answer to a login. It comes back through the owner's browser or is pasted, whichever is first.
+import { EventEmitter, on } from "node:events";
 import { createInterface } from "node:readline";
 import { say, Stop } from "./command_line.ts";
-import { explain } from "./explanations.ts";
+import { stopFor } from "./explanations.ts";
 import { answerPage, listenOnLoopback } from "./loopback_server.ts";
 
 const MINUTES = 5;
-const LOOPBACK = new Map([
-  ["localhost", ["127.0.0.1", "::1"]], // a browser takes either
-  ["127.0.0.1", ["127.0.0.1"]],
-  ["[::1]", ["::1"]],
-]);
+const LOOPBACK: Record<string, string[]> = {
+  localhost: ["127.0.0.1", "::1"], // a browser takes either
+  "127.0.0.1": ["127.0.0.1"],
+  "[::1]": ["::1"],
+};
 
-export interface LoginAnswer {
-  code: string; // the authorization code
-  tellBrowser: (status: number, text: string) => Promise<void>; // to be called once: it waits for the end
+// Passes on what the browser brings to the redirect URI. Returns the function that ends it.
+async function listenForBrowser(redirect: URL, arrivals: EventEmitter): Promise<() => void> {
+  const addresses = redirect.protocol === "http:" ? LOOPBACK[redirect.hostname] ?? [] : [];
+  const advice = "stop what uses it, or set TESLA_REDIRECT_URI to another port, also on your app's page";
+  return listenOnLoopback(addresses, Number(redirect.port || 80), advice, (visit, page) => {
+    const [path, query] = (visit.url ?? "").split("?");
+    const isExpected = visit.method === "GET" && path === redirect.pathname;
+    if (isExpected) arrivals.emit("answer", new URLSearchParams(query), page);
+    else void answerPage(page, 404, "There is nothing here.");
+  });
 }
 
-/** Says `request` once all is ready, and waits for the answer that carries `state`. What belongs to another
- * login is refused, and the wait goes on; parameters besides code and state are ignored. Throws Stop when
- * Tesla says no, on Ctrl-C, and after five minutes. */
-export async function loginAnswer(redirectUri: string, state: string, request: string): Promise<LoginAnswer> {
-  const redirect = new URL(redirectUri);
-  const addresses = redirect.protocol === "http:" ? LOOPBACK.get(redirect.hostname) ?? [] : [];
-  let decide = (answer: LoginAnswer): void => {};
-  let giveUp = (error: Stop): void => {};
-  const decided = new Promise<LoginAnswer>((resolve, reject) => [decide, giveUp] = [resolve, reject]);
-  let isDecided = false;
-
-  async function judge(query: URLSearchParams, page?: ServerResponse): Promise<void> {
-    const tell = async (status: number, text: string): Promise<void> => {
-      if (page) await answerPage(page, status, text);
-    };
-    const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-    const ours = timingSafeEqual(digest(query.get("state") ?? ""), digest(state)); // in constant time
-    const refusal = `${query.get("error") ?? ""} ${query.get("error_description") ?? ""}`.trim();
-    const code = ours ? query.get("code") ?? "" : "";
-    if (isDecided) {
-      await tell(404, "There is nothing here.");
-    } else if (refusal !== "" && (ours || !query.has("state"))) { // Tesla's errors may come without state
-      isDecided = true;
-      await tell(400, "Tesla did not log you in. The terminal says why.");
-      const { exit, means, todo } = explain("login page", 0, refusal);
-      giveUp(new Stop(exit, `${means}: Tesla's page says "${refusal.slice(0, 300)}"; ${todo}`));
-    } else if (code !== "") {
-      isDecided = true;
-      decide({ code, tellBrowser: (status, text) => tell(status, text).then(close) });
-    } else {
-      say("that is not the answer to this login: its state or its code is not right; still waiting");
-      await tell(400, "This is not the answer to the login that the terminal waits for.");
-    }
+// The authorization code, or nothing if the answer belongs to another login. Throws Stop when Tesla says no.
+function codeIn(answer: URLSearchParams, state: string): string {
+  const isOurs = answer.get("state") === state;
+  const refusal = `${answer.get("error") ?? ""} ${answer.get("error_description") ?? ""}`.slice(0, 300);
+  if (refusal !== " " && (isOurs || !answer.has("state"))) { // Tesla's errors may come without state
+    throw stopFor("login page", 0, refusal, `Tesla's page says "${refusal}"`);
   }
+  return isOurs ? answer.get("code") ?? "" : "";
+}
 
-  const end = (why: string) => (): void => {
-    if (!isDecided) giveUp(new Stop(2, `${why}; nothing was saved`));
-  };
-  const cancel = end("login cancelled");
-  process.once("SIGINT", cancel);
-  const close = await listenOnLoopback(addresses, Number(redirect.port || 80), (visit, response) => {
-    const [path, query] = (visit.url ?? "").split("?");
-    const named = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(visit.headers.host ?? "");
-    const expected = visit.method === "GET" && path === redirect.pathname && named;
-    if (expected) void judge(new URLSearchParams(query), response);
-    else void answerPage(response, 404, "There is nothing here.");
-  });
-  const timer = setTimeout(end(`no answer within ${MINUTES} minutes; run get_token again`), MINUTES * 60_000);
+/** Says `request`, waits for the answer that carries `state`, and gives its authorization code to `use`,
+ * whose result the browser shows. An answer to another login is refused, and the wait goes on. Throws Stop
+ * when Tesla says no, on Ctrl-C, and after five minutes. */
+export async function useLoginCode(redirectUri: string, state: string, request: string,
+  use: (code: string) => Promise<string>): Promise<void> {
+  const arrivals = new EventEmitter();
+  const close = await listenForBrowser(new URL(redirectUri), arrivals);
   const pasted = createInterface({ input: process.stdin });
-  pasted.on("line", (line) => {
-    // Cut out of whatever stands around it: the address, quotes, marks of the terminal.
+  pasted.on("line", (line) => { // quotes, blanks and marks of the terminal may stand around it
     const [query] = /\b(code|state|error)=[^\s"'`<>#\u001b\u0080-\uffff]*/.exec(line) ?? [""];
-    void judge(new URLSearchParams(query));
+    arrivals.emit("answer", new URLSearchParams(query));
   });
-  if (addresses.length === 0) pasted.on("close", end("nothing was pasted"));
+  const ending = new AbortController();
+  const end = (why: string): void => ending.abort(new Stop(2, `${why}; nothing was saved`));
+  const timer = setTimeout(end, MINUTES * 60_000, `no answer within ${MINUTES} minutes; run get_token again`);
+  process.once("SIGINT", () => end("login cancelled"));
   say(request);
   try {
-    return await decided;
+    for await (const [answer, page] of on(arrivals, "answer", { signal: ending.signal })) {
+      try {
+        const code = codeIn(answer, state);
+        if (code !== "") return await answerPage(page, 200, await use(code));
+      } catch (error) {
+        await answerPage(page, 400, "The login did not work. The terminal says why.");
+        throw error;
+      }
+      say(`${answer.size > 0 ? "that answer belongs to another login" : "that is no answer: paste the whole "
+        + "address, beginning with http://"}; still waiting`);
+      await answerPage(page, 400, "This is not the answer to the login that the terminal waits for.");
+    }
+  } catch (error) {
+    throw ending.signal.reason ?? error;
   } finally {
     clearTimeout(timer);
-    process.off("SIGINT", cancel);
+    close();
     pasted.close();
     process.stdin.destroy();
   }

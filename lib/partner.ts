@@ -1,32 +1,29 @@
 // What your app asks for: a token of its own, and your public key as your domain shows it and Tesla keeps it.
 import { messageOf, Stop } from "./command_line.ts";
-import { FLEET_API, KEY_PATH, TOKEN_HOST } from "./hosts.ts";
+import { FLEET_API, KEY_PATH } from "./hosts.ts";
 import { pointIn, PUBLIC_KEY_FILE } from "./key_files.ts";
-import { teslaFetch, teslaJson } from "./tesla_fetch.ts";
+import { askDomain, askFleetApi, askTokenHost } from "./tesla_fetch.ts";
 
 /** The key on your domain, fetched as Tesla fetches it, without any secret. Throws Stop 5. */
 export async function publishedPoint(domain: string): Promise<string> {
-  const address = `https://${domain}${KEY_PATH}`;
-  const text = await teslaFetch({ url: address, ownHost: `https://${domain}` });
+  const text = await askDomain(domain);
   try {
     return pointIn(text);
   } catch (error) {
+    const address = `https://${domain}${KEY_PATH}`;
     throw new Stop(5, `no key at ${address}: ${messageOf(error)}; put ${PUBLIC_KEY_FILE} there`);
   }
 }
 
-/** A new partner token: your app's, not the owner's. Kept in memory only. Throws Stop.
+/** A new partner token: your app's, not the owner's. It is kept in memory only. Throws Stop.
  * https://developer.tesla.com/docs/fleet-api/authentication/partner-tokens */
 export async function partnerToken(settings: Record<string, string>): Promise<string> {
-  const { access_token } = await teslaJson({
-    url: `${TOKEN_HOST[settings.TESLA_REGION]}/oauth2/v3/token`,
-    form: {
-      grant_type: "client_credentials",
-      client_id: settings.TESLA_CLIENT_ID,
-      client_secret: settings.TESLA_CLIENT_SECRET,
-      audience: FLEET_API[settings.TESLA_REGION],
-      scope: settings.TESLA_SCOPES.replace(/ ?offline_access/, "").trim(), // nobody stays logged in here
-    },
+  const { access_token } = await askTokenHost(settings.TESLA_REGION, {
+    grant_type: "client_credentials",
+    client_id: settings.TESLA_CLIENT_ID,
+    client_secret: settings.TESLA_CLIENT_SECRET,
+    audience: FLEET_API[settings.TESLA_REGION],
+    scope: settings.TESLA_SCOPES.replace(/ ?offline_access/, "").trim(), // an app needs no refresh token
   });
   if (typeof access_token === "string" && /^[!-~]+$/.test(access_token)) return access_token;
   throw new Stop(1, "Tesla's answer has no partner token; try again later");
@@ -35,8 +32,8 @@ export async function partnerToken(settings: Record<string, string>): Promise<st
 /** The key that Tesla has on file for the domain in the region of the settings. Throws Stop.
  * https://developer.tesla.com/docs/fleet-api/endpoints/partner-endpoints#public-key */
 export async function registeredPoint(settings: Record<string, string>, bearer: string): Promise<string> {
-  const path = `/api/1/partner_accounts/public_key?domain=${settings.TESLA_DOMAIN}`;
-  const { response } = await teslaJson({ url: `${FLEET_API[settings.TESLA_REGION]}${path}`, bearer });
+  const path = `partner_accounts/public_key?domain=${settings.TESLA_DOMAIN}`;
+  const { response } = await askFleetApi(settings.TESLA_REGION, path, bearer);
   try {
     const key = String(Object(response).public_key);
     return /^04[0-9a-f]{128}$/i.test(key) ? key.toLowerCase() : pointIn(key); // Tesla sends the point in hex

@@ -1,5 +1,5 @@
 // The settings: from .env in the current directory, or from the environment, which wins.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { parse } from "dotenv";
 import { messageOf, Stop } from "./command_line.ts";
 
@@ -16,43 +16,38 @@ const RULES: Record<string, [RegExp, string]> = {
   TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "an Allowed Redirect URI of your app, with path"],
   TESLA_REGION: [/^(na|eu|cn)$/, "na (North America, Asia, Pacific), eu (Europe, Middle East, Africa) or cn"],
   TESLA_DOMAIN: [/^(?!.*\.(local|lan|internal|arpa)$)([a-z0-9]+(-+[a-z0-9]+)*\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
-    "your public domain in small letters, without https:// and slash, such as car.example.com"],
+    "your public domain in lower case, without https:// and slash, such as car.example.com"],
   TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 characters in capitals, no I, O or Q; list_vehicles prints it"],
   TESLA_COMMANDS: [/^(signed|proxy|rest)$/, "signed (nearly every car), proxy, or rest (cars before 2021)"],
-  TESLA_PROXY_URL: [/^(https:\/\/[^\s/?#@]+|http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?)\/?$/,
-    "https://HOST:PORT, or http:// on this machine only"],
+  TESLA_PROXY_URL: [
+    /^(https:\/\/(?!.*\btesla\.c)[^\s/?#@]+|http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?)\/?$/i,
+    "https://HOST:PORT of your own, no host of Tesla's; http:// on this machine only"],
   TESLA_SCOPES: [/^(?=.*\bopenid\b)(?=.*\boffline_access\b)[a-z_]+( [a-z_]+)*$/,
     "scopes with one space between them, openid and offline_access among them (for a refresh token)"],
 };
 
-/** A text for the owner, with their own domain where it says TESLA_DOMAIN in the address of a page. */
-export function withDomain(text: string): string {
-  try {
-    return text.replace("/_ak/TESLA_DOMAIN", () => `/_ak/${readSettings(["TESLA_DOMAIN"]).TESLA_DOMAIN}`);
-  } catch {
-    return text; // no domain yet
-  }
-}
-
-/** The named settings, checked. Throws Stop 5 on the first that is missing or malformed. */
+/** The named settings, checked. Throws one Stop 5 that names every one that is missing or malformed. */
 export function readSettings(names: string[]): Record<string, string> {
   let file: Record<string, string> = {};
+  let place = ".env in this folder";
   try {
-    file = parse(readFileSync(".env", "utf8"));
+    if (existsSync(".env")) file = parse(readFileSync(".env", "utf8"));
+    else place = `.env: there is none in ${process.cwd()}; go to the right folder, or copy .env.example`;
   } catch (error) {
-    if (!messageOf(error).startsWith("ENOENT")) throw new Stop(5, `.env cannot be used: ${messageOf(error)}`);
+    throw new Stop(5, `.env cannot be read: ${messageOf(error)}; make it yours: sudo chown`);
   }
   const settings: Record<string, string> = {};
+  const wrong: string[] = [];
   for (const name of names) {
     const value = (process.env[name] ?? file[name]) || DEFAULTS[name] || "";
     const [pattern, words] = RULES[name];
+    const isRight = pattern.test(value) && (!/_UR[IL]$/.test(name) || URL.canParse(value));
     const isSecret = name === "TESLA_CLIENT_SECRET" || value.includes("@"); // a password may stand before @
     const start = value.replace(/[\s=][^]*/, "…"); // the rest may be another setting, misplaced
-    const shown = isSecret ? "what was found is not shown" : `found "${start}"`;
-    if (value === "") throw new Stop(5, `${name} is not set: put it into .env in this folder: ${words}`);
-    const isRight = pattern.test(value) && (!/_UR[IL]$/.test(name) || URL.canParse(value));
-    if (!isRight) throw new Stop(5, `${name} is malformed: ${shown}; it must be ${words}`);
+    if (value === "") wrong.push(`${name} is not set (${words})`);
+    else if (!isRight) wrong.push(`${name} is ${isSecret ? "malformed" : `"${start}"`} (must be ${words})`);
     settings[name] = value;
   }
+  if (wrong.length > 0) throw new Stop(5, `${wrong.join(", ")}: fix that in ${place}`);
   return settings;
 }

@@ -5,16 +5,15 @@
 //   contacts  Fleet API; with --partner the token host
 //   costs     as Tesla bills the call
 //   run       npx tsx scripts/call_api.ts METHOD PATH ['{"json": "body"}'] [--partner]
-import { jsonText, readArguments, Stop } from "../lib/command_line.ts";
-import { FLEET_API } from "../lib/hosts.ts";
+import { startScript, Stop } from "../lib/command_line.ts";
 import { partnerToken } from "../lib/partner.ts";
 import { readSettings } from "../lib/settings.ts";
-import { teslaJson } from "../lib/tesla_fetch.ts";
+import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
 
 // Step 1: METHOD, PATH as it stands in Tesla's documentation, and the body.
 // https://developer.tesla.com/docs/fleet-api/endpoints
-const { options, words } = readArguments(
+const { options, words } = startScript(
   import.meta.filename, { partner: { type: "boolean" } }, ["METHOD", "PATH", "[JSON]"]);
 const [method, path, body] = words;
 if (!["GET", "POST", "PUT", "PATCH", "DELETE"].includes(method)) {
@@ -37,6 +36,7 @@ const app = ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_SCOPES"];
 const settings = readSettings(["TESLA_REGION", ...(options.partner === true ? app : [])]);
 const bearer = options.partner === true ? await partnerToken(settings) : readToken().access_token;
 const moves = method !== "GET" && !path.endsWith("/fleet_status"); // that one only looks, though by POST
-const answer = await teslaJson({ url: FLEET_API[settings.TESLA_REGION] + path, method, bearer, json, moves });
-process.stdout.write(`${jsonText(answer)}\n`);
+const below = path.slice("/api/1/".length);
+const answer = await askFleetApi(settings.TESLA_REGION, below, bearer, { json, method, moves });
+process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
 if (Object(answer.response).result === false) throw new Stop(6, "it was refused; the answer says why");

@@ -7,12 +7,15 @@
 //   run       npx tsx scripts/generate_key.ts
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
-import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
+import { messageOf, say, startScript, Stop } from "../lib/command_line.ts";
 
-// Step 1: a pair that is already here is kept. Another private key would mean: register and pair anew.
-readArguments(import.meta.filename);
+// Step 1: a key that is here already is kept.
+startScript(import.meta.filename);
 for (const file of ["private-key.pem", "public-key.pem"]) {
-  if (existsSync(file)) throw new Stop(2, `${file} is here already, and kept; move it away for another pair`);
+  if (existsSync(file)) {
+    throw new Stop(2, `${file} is here already, and kept; another pair must be registered and paired again; `
+      + "only if you want that, move both keys away first");
+  }
 }
 
 // Step 2: a pair on the curve P-256, as Tesla wants it.
@@ -28,9 +31,7 @@ try {
   writeFileSync("private-key.pem", privateKey, { flag: "wx", mode: 0o600 });
   writeFileSync("public-key.pem", publicKey, { flag: "wx", mode: 0o644 });
 } catch (error) {
-  const words = messageOf(error);
-  if (words.startsWith("EEXIST")) throw new Stop(2, "a key is here already, and kept; move it away first");
-  throw new Stop(1, `cannot write the keys: ${words}; remove what is incomplete, then run it again`);
+  throw new Stop(1, `cannot write the keys: ${messageOf(error)}; remove both, then run it again`);
 }
 say(`made private-key.pem (only you can read it; it never leaves this machine) and public-key.pem
-next      put public-key.pem on your domain, or run npx tsx scripts/serve_public_key.ts behind a tunnel`);
+next     put public-key.pem on your domain, or run npx tsx scripts/serve_public_key.ts behind a tunnel`);

@@ -6,23 +6,23 @@
 //   costs     nothing
 //   run       npx tsx scripts/get_token.ts [--force]
 import { createHash, randomBytes } from "node:crypto";
-import { readArguments, say, Stop } from "../lib/command_line.ts";
-import { explain } from "../lib/explanations.ts";
-import { CONSENT_PAGE, FLEET_API, LOGIN_PAGE, TOKEN_HOST } from "../lib/hosts.ts";
-import { loginAnswer } from "../lib/login_answer.ts";
-import { replaceFile, takeLock } from "../lib/safe_file.ts";
+import { say, startScript, Stop } from "../lib/command_line.ts";
+import { stopFor } from "../lib/explanations.ts";
+import { FLEET_API, LOGIN_HOST } from "../lib/hosts.ts";
+import { useLoginCode } from "../lib/login_answer.ts";
+import { replaceFile, withLock } from "../lib/safe_file.ts";
 import { readSettings } from "../lib/settings.ts";
-import { teslaJson } from "../lib/tesla_fetch.ts";
+import { askTokenHost } from "../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf, readToken, TOKEN_FILE, tokenFileText } from "../lib/token_file.ts";
 
-// Step 1: the settings. A login that still works is kept: a new one could put a running cron job out.
-const { options } = readArguments(import.meta.filename, { force: { type: "boolean" } });
+// Step 1: the settings. A login that still works is kept, since a new one could end a running cron job's.
+const { options } = startScript(import.meta.filename, { force: { type: "boolean" } });
 const settings = readSettings(
   ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REDIRECT_URI", "TESLA_REGION", "TESLA_SCOPES"]);
 let expiry: Date | undefined;
 try { expiry = expiryOf(readToken()); } catch {} // no login yet
 if (expiry && expiry > new Date() && options.force !== true) {
-  say(`${TOKEN_FILE} is valid until ${expiry.toLocaleString()}; for another login or scopes: --force`);
+  say(`you are logged in until ${expiry.toLocaleString()}; for another login, or other scopes: --force`);
   process.exit(0);
 }
 
@@ -39,28 +39,26 @@ const question = new URLSearchParams({
   code_challenge: createHash("sha256").update(verifier).digest("base64url"),
   code_challenge_method: "S256",
   prompt_missing_scopes: "true", // ask again for what an earlier consent left out
-  require_requested_scopes: "true", // no half consent
+  require_requested_scopes: "true", // every box must be ticked
 });
 const request = `Tesla will ask you to grant: ${settings.TESLA_SCOPES}
 (vehicle_device_data: see the car; vehicle_charging_cmds: its charging; vehicle_cmds: all else, unlocking too;
-energy_device_data, energy_cmds: see or steer Powerwall and solar; openid, offline_access: stay logged in)
-Open this address, log in, and tick every box:
+energy_device_data, energy_cmds: see or control Powerwall and solar; openid, offline_access: stay logged in)
+Open this address in your browser, log in, and tick every box:
 
-${LOGIN_PAGE[settings.TESLA_REGION]}?${String(question).replaceAll("+", "%20")}
+${LOGIN_HOST[settings.TESLA_REGION]}/oauth2/v3/authorize?${String(question).replaceAll("+", "%20")}
 
-Then wait (5 minutes); where the browser ends at a page that cannot be shown, paste its address, press Enter.
-If Tesla says "No policy rules": register_partner. "redirect_uri": add yours to your app. Ctrl-C cancels.`;
+Then wait. If the browser ends at a page that cannot be shown, paste that page's address here and press Enter.
+If Tesla says "No policy rules", run register_partner first. Ctrl-C cancels.`;
 
-// Step 3: Tesla's answer, from the browser or pasted.
-const { code, tellBrowser } = await loginAnswer(settings.TESLA_REDIRECT_URI, state, request);
-
-// Step 4: the code is swapped for the tokens. The file is opened first: a code works only once.
-let release = (): void => {};
-const { exit, means, todo } = explain("login page", 0, "scopes not granted");
-try {
-  release = await takeLock(TOKEN_FILE);
-  await replaceFile(TOKEN_FILE, async () => {
-    const answer = await teslaJson({ url: `${TOKEN_HOST[settings.TESLA_REGION]}/oauth2/v3/token`, form: {
+// Step 3: Tesla's answer brings a code, which is swapped for the tokens. It works once, so the file is opened
+// first.
+let missing: string[] = [];
+const scopesStop = (state: string): Stop =>
+  stopFor("login page", 0, "scopes not granted", `${missing.join(" ")}; ${state}`);
+await useLoginCode(settings.TESLA_REDIRECT_URI, state, request, async (code) => {
+  await withLock(TOKEN_FILE, () => replaceFile(TOKEN_FILE, async () => {
+    const answer = await askTokenHost(settings.TESLA_REGION, {
       grant_type: "authorization_code",
       client_id: settings.TESLA_CLIENT_ID,
       client_secret: settings.TESLA_CLIENT_SECRET,
@@ -68,27 +66,24 @@ try {
       code_verifier: verifier,
       audience: FLEET_API[settings.TESLA_REGION],
       redirect_uri: settings.TESLA_REDIRECT_URI,
-    } });
-    if (!answer.refresh_token && claimsOf(answer).scopes?.includes("offline_access") === false) {
-      throw new Stop(exit, `${means}: offline_access; without it there is no refresh token; ${todo}`);
-    }
+    });
+    const { scopes } = claimsOf(answer);
+    missing = settings.TESLA_SCOPES.split(" ").filter((scope) => scopes && !scopes.includes(scope));
+    if (!answer.refresh_token && missing.includes("offline_access")) throw scopesStop("nothing is saved");
     return tokenFileText(answer);
-  });
-} catch (error) {
-  await tellBrowser(400, "The login did not work. The terminal says why.");
-  throw error;
-} finally {
-  release();
-}
-await tellBrowser(200, "Your tokens are saved. You can close this page and go back to the terminal.");
+  }));
+  return missing.length === 0 ? "Your tokens are saved. You can close this page and go back to the terminal."
+    : "Your tokens are saved, but Tesla left out scopes. The terminal says what to do.";
+});
 
-// Step 5: what Tesla granted. Tesla drops scopes silently, so they are compared.
+// Step 4: what Tesla granted. Tesla leaves scopes out without a word, so they are compared.
 const token = readToken();
 const { scopes, region } = claimsOf(token);
-const missing = settings.TESLA_SCOPES.split(" ").filter((scope) => scopes && !scopes.includes(scope));
+const isHere = ["", settings.TESLA_REGION].includes(region);
+const consent = `${LOGIN_HOST[settings.TESLA_REGION]}/user/revoke/consent?revoke_client_id=`;
 say(`saved in ${TOKEN_FILE}; the access token expires ${expiryOf(token)?.toLocaleString() ?? "in some hours"}
-granted  ${scopes?.join(" ") ?? "not told"} (asked: ${settings.TESLA_SCOPES})
-region   ${region}${["", settings.TESLA_REGION].includes(region) ? "" : `: set TESLA_REGION=${region}`}
-change   ${CONSENT_PAGE}?revoke_client_id=${settings.TESLA_CLIENT_ID}
-next     npx tsx scripts/list_vehicles.ts`);
-if (missing.length > 0) throw new Stop(exit, `${means}: ${missing.join(" ")}; the token is saved; ${todo}`);
+granted  ${scopes?.join(" ") ?? "Tesla does not say"} (asked for: ${settings.TESLA_SCOPES})
+region   ${region || "Tesla does not say"}${isHere ? "" : `: set TESLA_REGION=${region}`}
+To see or withdraw what you granted: ${consent}${settings.TESLA_CLIENT_ID}`);
+if (missing.length > 0) throw scopesStop("the tokens are saved");
+say("next     npx tsx scripts/list_vehicles.ts");

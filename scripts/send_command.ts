@@ -7,9 +7,9 @@
 //   costs     1 command ($0.001); 2 the first time
 //   run       npx tsx scripts/send_command.ts NAME ['{"PARAMETER": VALUE}'] [--dry-run], or --list
 import { sendCommand, showCommand } from "../lib/command.ts";
-import { messageOf, readArguments, say, Stop } from "../lib/command_line.ts";
-import { COMMANDS, NOT_SIGNED } from "../lib/commands.ts";
-import { encodeCommand } from "../lib/encode_command.ts";
+import { messageOf, say, startScript, Stop } from "../lib/command_line.ts";
+import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
+import { encodeCommand } from "../lib/signing/encode_command.ts";
 import { readToken } from "../lib/token_file.ts";
 
 // Step 1: --list shows every command with its parameters (a ? may be left out) and the scope it needs.
@@ -19,7 +19,7 @@ const KINDS: Record<string, string> = {
   text: "text of", decimal: "number", "decimal kept": "number", double: "number",
   days: "days such as Mon,Tues or Weekdays",
 };
-const { options, words } = readArguments(import.meta.filename,
+const { options, words } = startScript(import.meta.filename,
   { list: { type: "boolean" }, "dry-run": { type: "boolean" } }, ["[NAME]", "[JSON]"]);
 if (options.list === true) {
   for (const [name, { parameters = {}, scope = "vehicle_cmds" }] of Object.entries(COMMANDS)) {
@@ -37,27 +37,22 @@ if (options.list === true) {
 // Step 2: the parameters are checked before anything is sent.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
 const [name = "", text = "{}"] = words;
-let json: unknown;
+let json: Record<string, unknown>;
+let encoded: ReturnType<typeof encodeCommand>;
 try {
   json = JSON.parse(text);
-} catch {}
-if (name === "" || typeof json !== "object" || json === null || Array.isArray(json)) {
-  throw new Stop(2, `wrong usage: it takes NAME and '{"PARAMETER": VALUE}'; --list shows every command`);
+  if (Object(json) !== json) throw new Error("not an object");
+} catch {
+  throw new Stop(2, `wrong usage: the parameters are '{"NAME": VALUE}', in single quotes; --list shows them`);
 }
-let message: { domain: number; payload: Buffer };
 try {
-  message = encodeCommand(name, json as Record<string, unknown>);
+  encoded = encodeCommand(name, json);
 } catch (error) {
   throw new Stop(2, `wrong usage: ${messageOf(error)}; --list shows every command`);
 }
 const { once = false, scope = "vehicle_cmds" } = COMMANDS[name];
-const command = { name, json, ...message, repeatable: !once };
+const command = { name, json, scope, ...encoded, repeatable: !once };
 
 // Step 3: send it, or show it. A command that must not happen twice is never signed a second time.
-say(`${name} needs the scope ${scope}${once ? "; it is never signed a second time" : ""}`);
-if (options["dry-run"] === true) {
-  showCommand(command);
-} else {
-  const requests = await sendCommand(command, readToken().access_token);
-  say(`${requests} ${requests === 1 ? "request" : "requests"}, $${(requests * 0.001).toFixed(3)}`);
-}
+if (options["dry-run"] === true) showCommand(command);
+else await sendCommand(command, readToken());

@@ -2,8 +2,8 @@
 // Prices are Tesla's of January 2026, in US dollars. Logins and partner calls cost nothing and are counted
 // all the same.
 
-import type { SeenRequest } from "./world.ts";
-import { FLEET_API_HOSTS, LOGIN_HOSTS, TOKEN_HOSTS } from "./world.ts";
+import type { SeenRequest } from "./tesla/tesla.ts";
+import { FLEET_API_HOSTS, LOGIN_HOSTS, TOKEN_HOSTS } from "./tesla/tesla.ts";
 
 export type BilledKind = "data" | "command" | "wake" | "auth" | "partner";
 export type Bill = Record<BilledKind, number>;

@@ -3,10 +3,12 @@
 // directly what to do and applies the checks that the signing would meet. Everything that is not a command is
 // passed on to Fleet API.
 
-import { ASLEEP, NOT_PAIRED, PROTOCOL_REQUIRED, fleetError } from "./fleet_errors.ts";
-import { handleFleet } from "./fleet_api.ts";
-import { FLEET_API_HOSTS, json } from "./world.ts";
-import type { Incoming, Reply, World } from "./world.ts";
+import { handleFleet } from "./fleet_api/fleet_api.ts";
+import {
+  ASLEEP, FLEET_API_HOSTS, NOT_PAIRED, PROTOCOL_REQUIRED, fleetError, json,
+} from "./tesla/tesla.ts";
+import type { Incoming, Reply } from "./tesla/tesla.ts";
+import type { World } from "./world/world.ts";
 
 const NUMBERS: Record<string, string> = { set_charging_amps: "charging_amps", set_charge_limit: "percent" };
 

@@ -1,6 +1,6 @@
 // `npm run demo`: the whole way on the simulated Tesla, with the real scripts, in an empty temporary folder
-// that is removed at the end: key, registration, login, pairing, changed amps. Each command is shown with what
-// it prints. It ends with 1 as soon as a step is not as it should be. Nothing reaches the real Tesla.
+// that is removed at the end: key, registration, login, pairing, changed amps. Each command is shown with
+// what it prints. It ends with 1 as soon as a step is not as it should be. Nothing reaches the real Tesla.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PRICES } from "./bill.ts";
 import { startSimulator } from "./simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REGION, VIN } from "./world.ts";
+import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REGION, VIN } from "./tesla/tesla.ts";
 
 // Node 22.18 and later reads TypeScript by itself; an older one needs tsx, which is found from here.
 const loader = process.features.typescript ? [] : ["--import", import.meta.resolve("tsx")];

@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { escapeHtml } from "./login_pages.ts";
+import { escapeHtml } from "./tesla/tesla.ts";
 
 const COLUMNS = 100;
 const LINE = 18; // pixels

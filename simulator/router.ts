@@ -1,23 +1,24 @@
-// Finds who answers a request, by the door it came through, its host name and its path.
+// Finds who answers a request, by the entrance it came through, its host name and its path.
 
-import { handleLogin } from "./accounts.ts";
 import { handleProxy } from "./command_proxy.ts";
-import type { Service } from "./failure_kinds.ts";
-import { handleFleet } from "./fleet_api.ts";
-import { handlePairing, handleSite } from "./owner_site.ts";
-import { handleToken } from "./tokens.ts";
-import { LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS, notPlanned, regionOfHost } from "./world.ts";
-import type { Incoming, Reply, World } from "./world.ts";
+import type { Service } from "./failures/failures.ts";
+import { handleFleet } from "./fleet_api/fleet_api.ts";
+import { handleLogin, handlePairing, handleToken } from "./login/login.ts";
+import { handleSite } from "./owner/owner.ts";
+import { LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS, regionOfHost } from "./tesla/tesla.ts";
+import type { Incoming, Reply } from "./tesla/tesla.ts";
+import { notPlanned } from "./world/world.ts";
+import type { World } from "./world/world.ts";
 
 /** Tesla's own names over TLS, the owner's command proxy, or the login page over plain HTTP for a browser. */
-export type Door = "tesla" | "proxy" | "plain login";
+export type Entrance = "tesla" | "proxy" | "plain login";
 
 /** The services that a request belongs to, for failures to find it. */
-export function servicesOf(world: World, incoming: Incoming, door: Door): Service[] {
+export function servicesOf(world: World, incoming: Incoming, entrance: Entrance): Service[] {
   const path = incoming.url.pathname;
   const isCommand = path.endsWith("/signed_command") || path.includes("/command/");
-  if (door === "proxy") return isCommand ? ["proxy", "command"] : ["proxy"];
-  if (door === "plain login") return ["login"];
+  if (entrance === "proxy") return isCommand ? ["proxy", "command"] : ["proxy"];
+  if (entrance === "plain login") return ["login"];
   if (TOKEN_HOSTS.includes(incoming.host) && path.endsWith("/token")) return ["token"];
   if (LOGIN_HOSTS.includes(incoming.host)) return ["login"];
   if (incoming.host === world.partner.domain) return ["site"];
@@ -26,10 +27,10 @@ export function servicesOf(world: World, incoming: Incoming, door: Door): Servic
   return isCommand ? ["fleet", "command"] : ["fleet"];
 }
 
-export async function handle(world: World, incoming: Incoming, door: Door): Promise<Reply> {
+export async function handle(world: World, incoming: Incoming, entrance: Entrance): Promise<Reply> {
   const { host, url } = incoming;
-  if (door === "proxy") return handleProxy(world, incoming);
-  if (door === "plain login")
+  if (entrance === "proxy") return handleProxy(world, incoming);
+  if (entrance === "plain login")
     return handleLogin(world, {
       ...incoming,
       host: world.account.region === "cn" ? "auth.tesla.cn" : "auth.tesla.com",

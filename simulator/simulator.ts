@@ -3,265 +3,154 @@
 // command proxy. It listens on 127.0.0.1 only and never opens a connection itself, but to a tunnel that a
 // test sets up. Whatever no plan covers is refused and noted in `unexpected`.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer as createPlainServer } from "node:http";
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
+import type { Server } from "node:http";
 import { createServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { TLSSocket } from "node:tls";
-import { revokeConsent } from "./accounts.ts";
-import { LIMITS_PER_MINUTE, billedKind } from "./bill.ts";
-import type { Bill } from "./bill.ts";
-import { makeCertificates } from "./certificate.ts";
-import { playConsent } from "./consent.ts";
-import type { ConsentOptions } from "./consent.ts";
-import type { FailOptions } from "./failures.ts";
-import { addTxid } from "./fleet_api.ts";
-import { rateLimited } from "./fleet_errors.ts";
-import { register } from "./partner_accounts.ts";
-import { handle, servicesOf } from "./router.ts";
-import type { Door } from "./router.ts";
+import type { Socket } from "node:net";
+import type { FailOptions } from "./failures/failures.ts";
+import { register } from "./fleet_api/fleet_api.ts";
+import { KeptFolder } from "./kept_folder.ts";
+import type { Ports } from "./kept_folder.ts";
+import { revokeConsent } from "./login/login.ts";
+import { playConsent } from "./owner/owner.ts";
+import type { ConsentOptions } from "./owner/owner.ts";
+import { Reception } from "./reception.ts";
+import { listen, makeCertificates } from "./server/server.ts";
+import type { Certificates } from "./server/server.ts";
 import {
-  DOMAIN,
-  FLEET_API_HOSTS,
-  LOGIN_HOSTS,
-  PAIRING_HOSTS,
-  REGION,
-  TOKEN_HOSTS,
-  newWorld,
-  notPlanned,
-} from "./world.ts";
-import type { GrantedToken, Incoming, Region, Reply, SeenRequest } from "./world.ts";
-import { sendReply } from "./wire_faults.ts";
+  DOMAIN, FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, REGION, TOKEN_HOSTS,
+} from "./tesla/tesla.ts";
+import type { Region, SeenRequest } from "./tesla/tesla.ts";
+import { newWorld } from "./world/world.ts";
+import type { GrantedToken, World } from "./world/world.ts";
 
 export interface SimulatorOptions {
   domain?: string; // the owner's pretended domain
   region?: Region; // where the owner's account is
-  port?: number; // 0, the default, takes a free one
+  port?: number; // 0, the default, takes a free one, or the kept one
+  keep?: string; // a folder: stopped and started again with it, the simulator goes on as it was
   onRequest?: (request: SeenRequest) => void; // told of each request once it is answered
 }
 
-const BODY_LIMIT = 1024 * 1024;
-
 export type Simulator = Awaited<ReturnType<typeof startSimulator>>;
 
-function readAll(request: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    request.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= BODY_LIMIT) chunks.push(chunk);
-    });
-    request.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
-    request.on("error", reject);
-  });
+/** The four servers. close() ends every connection too. */
+async function startServers(reception: Reception, certificates: Certificates, wanted: Ports) {
+  const sockets = new Set<Socket>();
+  const tls = { key: certificates.key, cert: certificates.cert };
+  const tesla = createServer(tls, reception.listener("tesla"));
+  const proxy = createServer(tls, reception.listener("proxy"));
+  const plainProxy = createPlainServer(reception.listener("proxy"));
+  const login = createPlainServer(reception.listener("plain login"));
+  const servers: Server[] = [tesla, proxy, plainProxy, login];
+  async function close(): Promise<void> {
+    for (const socket of sockets) socket.destroy();
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  }
+  try {
+    const ports: Ports = {
+      tesla: await listen(tesla, wanted.tesla, sockets),
+      proxy: await listen(proxy, wanted.proxy, sockets),
+      plainProxy: await listen(plainProxy, wanted.plainProxy, sockets),
+      login: await listen(login, wanted.login, sockets),
+    };
+    return { ports, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
-async function listen(server: Server, port: number, sockets: Set<Socket>): Promise<number> {
-  const track = (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    // A client that goes away mid-handshake is not the simulator's trouble.
-    socket.on("error", () => socket.destroy());
-  };
-  server.on("connection", track);
-  server.on("secureConnection", track);
-  server.on("tlsClientError", (_, socket: Socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
-  });
-  return (server.address() as AddressInfo).port;
+function newCertificates(domain: string): Certificates {
+  const hosts = [...LOGIN_HOSTS, ...TOKEN_HOSTS, ...PAIRING_HOSTS, ...Object.values(FLEET_API_HOSTS)];
+  return makeCertificates([...new Set([...hosts, domain, "localhost"])]);
 }
 
 /**
- * Starts everything on free ports of 127.0.0.1. Close it with close(); its state may be changed at any
- * time.
+ * Switches a failure on by its name; fault:N and tamper:NAME are the car's own and hit one message by
+ * default.
+ */
+function failIn(world: World, name: string, choice: number | FailOptions): void {
+  const given = typeof choice === "number" ? { times: choice } : choice;
+  const [kind, value = ""] = name.split(":");
+  if (kind === "fault") world.car.injectFault(/^\d+$/.test(value) ? Number(value) : value, given.times);
+  else if (kind === "tamper") world.car.tamper(value, given.times);
+  else world.failures.fail(name, given);
+}
+
+/** Registers the owner's domain, as register_partner would: for tests that begin after that step. */
+async function registerIn(world: World, domain: string): Promise<void> {
+  const token: GrantedToken = { kind: "partner", scopes: [], expiresAt: 0, audiences: [] };
+  const reply = await register(world, world.account.region, token, { domain });
+  if (reply.status !== 200) throw new Error(`registration answered ${reply.status}: ${reply.body}`);
+}
+
+/**
+ * Starts everything on free ports of 127.0.0.1, or on those that were kept. Close it with close(); its state
+ * may be changed at any time.
  */
 export async function startSimulator(options: SimulatorOptions = {}) {
-  const domain = options.domain ?? DOMAIN;
-  const world = newWorld(domain, options.region ?? REGION);
-  const requests: SeenRequest[] = [];
-  const doors = new Map<SeenRequest, Door>();
-  const sockets = new Set<Socket>();
-
-  // A verdict switched on by name (reason:TEXT) comes instead of the car's own, whichever way the command
-  // came.
-  const execute = world.car.execute.bind(world.car);
-  world.car.execute = (name, params) => {
-    const reason = world.failures.takeText("reason:");
-    return reason === undefined ? execute(name, params) : { result: false, reason };
-  };
-
-  function limited(seen: SeenRequest, door: Door): boolean {
-    const kind = billedKind(seen, door === "proxy");
-    const limit = kind === undefined ? undefined : LIMITS_PER_MINUTE[kind];
-    if (!world.account.rateLimits || limit === undefined) return false;
-    const sameMinute = requests.filter(
-      (other) =>
-        other !== seen &&
-        other.status !== 429 &&
-        other.at > seen.at - 60_000 &&
-        billedKind(other, doors.get(other) === "proxy") === kind,
-    );
-    return sameMinute.length >= limit;
-  }
-
-  async function answer(incoming: Incoming, door: Door): Promise<Reply> {
-    const services = servicesOf(world, incoming, door);
-    const fleetLike = services.includes("fleet") || services.includes("proxy");
-    const instead = world.failures.next("answer", services, incoming);
-    let reply: Reply;
-    if (instead !== undefined) {
-      if (instead.after) await handle(world, incoming, door);
-      reply = instead.failure.answer?.(incoming, world) ?? { status: 500, headers: {}, body: "" };
-    } else if (limited(incoming.seen, door)) {
-      reply = rateLimited();
-    } else reply = await handle(world, incoming, door);
-    const damage = world.failures.next("damage", services, incoming);
-    if (damage?.failure.damage !== undefined) reply = damage.failure.damage(reply);
-    return fleetLike ? addTxid(reply) : reply;
-  }
-
-  function listener(door: Door): RequestListener {
-    return (request: IncomingMessage, response: ServerResponse) => {
-      respond(request, response, door).catch((problem: unknown) => {
-        world.unexpected.push(`the simulator itself failed: ${String(problem)}`);
-        response.destroy();
-      });
-    };
-  }
-
-  async function respond(request: IncomingMessage, response: ServerResponse, door: Door): Promise<void> {
-    const headers: Record<string, string> = {};
-    for (const [name, value] of Object.entries(request.headers)) headers[name] = String(value);
-    const method = request.method ?? "";
-    const host = (headers.host ?? "").replace(/:443$/, "");
-    const path = request.url ?? "/";
-    // Noted when the headers are there, so that the order is that of arrival.
-    const seen: SeenRequest = { at: world.clock.now(), method, host, path, headers, body: "", status: 0 };
-    requests.push(seen);
-    doors.set(seen, door);
-    seen.body = await readAll(request);
-    const incoming: Incoming = {
-      seen,
-      method,
-      url: new URL(path, "https://any.invalid"),
-      host,
-      headers,
-      body: seen.body,
-    };
-    const servername = (request.socket as TLSSocket).servername;
-    if (door === "tesla" && servername !== host)
-      notPlanned(world, incoming, `TLS was opened for ${servername}`);
-    const reply = await answer(incoming, door);
-    if (reply.wire === undefined) seen.status = reply.status;
-    sendReply(request, response, reply);
-    options.onRequest?.(seen);
-  }
-
-  const hostNames = [
-    ...LOGIN_HOSTS,
-    ...TOKEN_HOSTS,
-    ...PAIRING_HOSTS,
-    ...Object.values(FLEET_API_HOSTS),
-    domain,
-    "localhost",
-  ];
-  const certificates = makeCertificates([...new Set(hostNames)]);
-  const tls = { key: certificates.key, cert: certificates.cert };
-  const servers = [
-    createServer(tls, listener("tesla")),
-    createServer(tls, listener("proxy")),
-    createPlainServer(listener("proxy")),
-    createPlainServer(listener("plain login")),
-  ];
-  const [tesla, proxy, plainProxy, plainLogin] = servers as [Server, Server, Server, Server];
-  const port = await listen(tesla, options.port ?? 0, sockets);
-  const proxyPort = await listen(proxy, 0, sockets);
-  const plainProxyPort = await listen(plainProxy, 0, sockets);
-  const loginPort = await listen(plainLogin, 0, sockets);
-
-  const folder = mkdtempSync(join(tmpdir(), "tesla-simulator-"));
-  const caFile = join(folder, "ca.pem");
-  writeFileSync(caFile, certificates.ca);
-  const preload = new URL("./preload.mjs", import.meta.url);
+  const world = newWorld(options.domain ?? DOMAIN, options.region ?? REGION);
+  const folder = new KeptFolder(options.keep);
+  folder.load(world);
+  const domain = world.partner.domain;
+  const reception = new Reception(world, (request) => {
+    folder.save(world);
+    options.onRequest?.(request);
+  });
+  const certificates = newCertificates(domain);
+  const { ca } = certificates;
+  const wanted: Ports = { ...folder.ports, ...(options.port ? { tesla: options.port } : {}) };
+  const { ports, close: closeServers } = await startServers(reception, certificates, wanted);
+  const { caFile } = folder;
+  writeFileSync(caFile, ca);
+  folder.savePorts(ports);
+  folder.save(world);
   const env: Record<string, string> = {
-    NODE_OPTIONS: `--import=${preload.href}`,
-    TESLA_SIMULATOR: `127.0.0.1:${port}`,
+    NODE_OPTIONS: `--import=${new URL("./preload.mjs", import.meta.url).href}`,
+    TESLA_SIMULATOR: `127.0.0.1:${ports.tesla}`,
     TESLA_SIMULATOR_CA: caFile,
     TESLA_SIMULATOR_DOMAIN: domain,
   };
 
-  /** Counts the answers below 500 by kind, as Tesla bills them. */
-  function bill(): Bill {
-    const counts: Bill = { data: 0, command: 0, wake: 0, auth: 0, partner: 0 };
-    for (const request of requests) {
-      const kind = billedKind(request, doors.get(request) === "proxy");
-      if (kind !== undefined && request.status > 0 && request.status < 500) counts[kind] += 1;
-    }
-    return counts;
-  }
-
-  /**
-   * Switches a failure on by its name; fault:N and tamper:NAME are the car's own and hit one message by
-   * default.
-   */
-  function fail(name: string, choice: number | FailOptions = {}): void {
-    const given = typeof choice === "number" ? { times: choice } : choice;
-    const [kind, value = ""] = name.split(":");
-    if (kind === "fault") world.car.injectFault(/^\d+$/.test(value) ? Number(value) : value, given.times);
-    else if (kind === "tamper") world.car.tamper(value, given.times);
-    else world.failures.fail(name, given);
-  }
-
   async function close(): Promise<void> {
-    for (const socket of sockets) socket.destroy();
-    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-    rmSync(folder, { recursive: true, force: true });
+    await closeServers();
+    folder.save(world);
+    folder.close();
   }
 
+  const { account, partner, garage, car, clock, failures, unexpected } = world;
   return {
     // What a script's environment needs, NODE_OPTIONS included, and the file that env names.
-    port,
+    port: ports.tesla,
     caFile,
     env,
-    ca: certificates.ca,
+    ca,
     // One entry for each request, in order of arrival, and what no plan covered.
-    requests,
-    unexpected: world.unexpected,
+    requests: reception.requests,
+    unexpected,
     // The state, to be changed at will.
-    world,
-    account: world.account,
-    partner: world.partner,
-    garage: world.garage,
-    car: world.car,
-    clock: world.clock,
-    failures: world.failures,
+    ...{ world, account, partner, garage, car, clock, failures },
     // The owner's command proxy over TLS and over plain HTTP, and the login page for a browser.
-    proxyUrl: `https://127.0.0.1:${proxyPort}`,
-    plainProxyUrl: `http://127.0.0.1:${plainProxyPort}`,
-    loginUrl: `http://127.0.0.1:${loginPort}`,
-    bill,
+    proxyUrl: `https://127.0.0.1:${ports.proxy}`,
+    plainProxyUrl: `http://127.0.0.1:${ports.plainProxy}`,
+    loginUrl: `http://127.0.0.1:${ports.login}`,
+    bill: () => reception.bill(),
     close,
-    fail,
+    // Only with `keep`: was there anything to go on with, and keep what was changed since the last request.
+    isResumed: folder.isResumed,
+    save: () => folder.save(world),
+    fail: (name: string, choice: number | FailOptions = {}) => failIn(world, name, choice),
     // Without a name: every failure off, those of the car included.
     clear: (name?: string) => {
-      world.failures.clear(name);
-      if (name === undefined) world.car.clear();
+      failures.clear(name);
+      if (name === undefined) car.clear();
     },
-    // Registers the owner's domain, as register_partner would: for tests that begin after that step.
-    register: async () => {
-      const token: GrantedToken = { kind: "partner", scopes: [], expiresAt: 0, audiences: [] };
-      const reply = await register(world, world.account.region, token, { domain });
-      if (reply.status !== 200) throw new Error(`registration answered ${reply.status}: ${reply.body}`);
-    },
+    register: () => registerIn(world, domain),
     revokeConsent: () => revokeConsent(world),
     // Plays the owner's browser on the login address and returns where it is sent at the end.
     consent: (authorizeUrl: string, choice: ConsentOptions = {}) =>
-      playConsent({ port, ca: certificates.ca }, authorizeUrl, choice),
+      playConsent({ port: ports.tesla, ca }, authorizeUrl, choice),
   };
 }

@@ -1,15 +1,20 @@
 // `npm run simulator`: a Tesla to practise on, kept up until you type quit or press Ctrl+C. It prints how to
 // point a shell at it, shows each request that arrives, and takes commands on standard input (type help). It
 // changes no file of yours: what to put into .env is printed, for you to copy.
+//
+//   --keep FOLDER    keep the simulated Tesla there; started again with it, it goes on as it was, on the same
+//                    ports, so that shells stay pointed at it (failures, requests and the bill are not kept)
+//   --port N         listen on this port of 127.0.0.1 instead of a free one
+//   --key-port N     where serve_public_key listens (8080)
 
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { PRICES } from "./bill.ts";
-import { SimulatedCar } from "./car.ts";
+import { SimulatedCar } from "./car/car.ts";
 import { startSimulator } from "./simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REDIRECT_URI, REGION, VIN } from "./world.ts";
-import type { SeenRequest } from "./world.ts";
+import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REDIRECT_URI, REGION, VIN } from "./tesla/tesla.ts";
+import type { SeenRequest } from "./tesla/tesla.ts";
 
 const HELP = `commands:
   list                     the failures that can be switched on
@@ -28,11 +33,25 @@ const HELP = `commands:
   quit`;
 
 const { values } = parseArgs({
-  options: { port: { type: "string" }, "key-port": { type: "string", default: "8080" } },
+  options: { port: { type: "string" }, "key-port": { type: "string" }, keep: { type: "string" } },
 });
-const simulator = await startSimulator({ port: Number(values.port ?? 0), onRequest: show });
-// From the start the domain behaves like a tunnel to serve_public_key on its usual port.
-simulator.partner.hosting = { kind: "tunnel", port: Number(values["key-port"]) };
+const { keep } = values;
+const keyPort = values["key-port"] ?? "8080";
+const simulator = await start();
+// A new domain behaves like a tunnel to serve_public_key on its usual port.
+if (!simulator.isResumed || values["key-port"] !== undefined) {
+  simulator.partner.hosting = { kind: "tunnel", port: Number(keyPort) };
+}
+
+async function start() {
+  const options = { port: Number(values.port ?? 0), onRequest: show };
+  try {
+    return await startSimulator(keep === undefined ? options : { ...options, keep });
+  } catch (error) {
+    console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  }
+}
 
 function show(request: SeenRequest): void {
   const status = request.status === 0 ? "no answer" : request.status;
@@ -100,18 +119,26 @@ async function run(line: string): Promise<void> {
   else if (command === "bill") printBill();
   else if (command === "quit") return stop();
   else throw new Error(`unknown command ${command}; type help`);
+  simulator.save();
   if (!["help", "list", "requests", "bill", "state"].includes(command)) console.log("done");
 }
 
 async function stop(): Promise<void> {
   await simulator.close();
-  console.log("In the other terminal: unset NODE_OPTIONS (or close it). Delete the folder of practice: its tokens,");
-  console.log("keys and .env are of no use with the real Tesla.");
+  if (keep !== undefined) {
+    console.log(`Kept in ${keep}. To go on: npm run simulator -- --keep '${keep}'`);
+    console.log("Shells that are pointed at the simulator stay so. When you are done with practising:");
+  }
+  console.log("In the other terminal: unset NODE_OPTIONS (or close it). Delete the folder of practice: its");
+  console.log("tokens, keys and .env are of no use with the real Tesla.");
   process.exit(0);
 }
 
-console.log(`A simulated Tesla is up on 127.0.0.1. Nothing here reaches the real one.
-
+console.log("A simulated Tesla is up on 127.0.0.1. Nothing here reaches the real one.");
+if (simulator.isResumed) {
+  console.log(`It goes on as it was kept in ${keep}: a shell that was pointed at it still is.`);
+}
+console.log(`
 1. In a second clone of this project (with npm ci), put this into .env:
 
 TESLA_CLIENT_ID=${CLIENT_ID}
@@ -128,7 +155,7 @@ for (const [name, value] of Object.entries(simulator.env)) console.log(`export $
 console.log("\nPowerShell:");
 for (const [name, value] of Object.entries(simulator.env)) console.log(`$env:${name} = '${value}'`);
 console.log(`
-3. serve_public_key on port ${values["key-port"]} counts as the tunnel behind https://${DOMAIN}.
+3. serve_public_key on port ${keyPort} counts as the tunnel behind https://${DOMAIN}.
    get_token prints a login address: in your browser, replace https://auth.tesla.com by ${simulator.loginUrl}
    The car is paired once you type: pair
    A command proxy answers at TESLA_PROXY_URL=${simulator.proxyUrl}

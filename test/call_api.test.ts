@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { ENERGY_SITE_ID } from "../simulator/world.ts";
+import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
 import {
   SCOPES, VIN, assertEnd, calls, outputsSearched, ownerTest, type Owner, type Result,
 } from "./harness.ts";

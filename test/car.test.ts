@@ -4,16 +4,12 @@
 import assert from "node:assert/strict";
 import { createDecipheriv, createHash, randomBytes } from "node:crypto";
 import test from "node:test";
-import { SimulatedCar, refusalPayload, type FaultOptions } from "../simulator/car.ts";
+import { SimulatedCar, TAMPERS, refusalPayload, type FaultOptions } from "../simulator/car/car.ts";
 import {
-  commandTag, newKeyPair, requestHash, responseMetadata, sessionInfoTag, sharedKey,
-} from "../simulator/car_crypto.ts";
-import { TAMPERS } from "../simulator/car_tampers.ts";
-import {
-  INFOTAINMENT, VCSEC, decode, decodeRoutable, encode, encodeRoutable, type RoutableMessage, type SessionInfo,
-} from "../simulator/messages.ts";
-
-const VIN = "5YJ30123456789ABC";
+  INFOTAINMENT, VCSEC, commandTag, decode, decodeRoutable, encode, encodeRoutable, newKeyPair, requestHash,
+  responseMetadata, sessionInfoTag, sharedKey, type RoutableMessage, type SessionInfo,
+} from "../simulator/protocol/protocol.ts";
+import { VIN } from "../simulator/tesla/tesla.ts";
 
 // A clock that only the test moves.
 function makeCar() {
@@ -350,7 +346,7 @@ test("who may: unpaired, inactive, charging manager, mobile access, keychain, en
   assert.equal(car.honks, 1);
 });
 
-// All wrong at first; each step mends the one thing that was named, and the next check in order speaks.
+// All wrong at first; each step fixes the one thing that was named, and the next check in order speaks.
 test("the order of the checks", () => {
   const { car, client } = makeCar();
   car.moveClock(500);
@@ -383,7 +379,6 @@ test("the order of the checks", () => {
 test("commands that the car cannot read or does not know", () => {
   const { car, client } = makeCar();
   assert.equal(client.send(INFOTAINMENT, Buffer.from([0xff, 0xff])).fault, 10);
-  assert.equal(client.send(INFOTAINMENT, Buffer.alloc(0)).fault, 9);
   // Field 99 exists and is known by number; field 2000 does not exist.
   assert.equal(client.send(INFOTAINMENT, Buffer.from("12039a0600", "hex")).fault, 0);
   assert.equal(client.send(INFOTAINMENT, Buffer.from("1203827d00", "hex")).fault, 9);
@@ -392,6 +387,42 @@ test("commands that the car cannot read or does not know", () => {
   assert.equal(unreadable.signedMessageStatus?.signed_message_fault, 10);
   const nowhere = decodeRoutable(car.handleSignedCommand(encodeRoutable({ to_destination: { domain: 7 } })));
   assert.equal(nowhere.signedMessageStatus?.signed_message_fault, 13);
+});
+
+test("an authenticated command without a payload is accepted and does nothing", () => {
+  const { car, client } = makeCar();
+  for (const domain of [INFOTAINMENT, VCSEC]) {
+    const empty = client.send(domain, Buffer.alloc(0));
+    assert.deepEqual([empty.fault, empty.status, empty.encrypted], [0, 0, true]);
+    assert.equal(empty.plaintext?.length, 0);
+    // The counter is used.
+    assert.equal(client.deliver(domain, client.lastBytes).fault, 6);
+  }
+  assert.deepEqual(car.executed, []);
+  // It is verified like any other.
+  const signed = decodeRoutable(client.sign(INFOTAINMENT, Buffer.alloc(0)));
+  const added = { ...signed, protobuf_message_as_bytes: encode("Action", { vehicleAction: HONK }) };
+  assert.equal(client.deliver(INFOTAINMENT, encodeRoutable(added)).fault, 5);
+  car.pair(client.publicKey, "inactive");
+  assert.equal(client.send(INFOTAINMENT, Buffer.alloc(0)).fault, 4);
+  assert.equal(car.honks, 0);
+});
+
+test("a signer whose key is not the session's: 3 when the car does not know it, 5 when it does", () => {
+  const { car, client } = makeCar();
+  const payload = encode("Action", { vehicleAction: HONK });
+  const other = newKeyPair().getPublicKey();
+  const deliver = () => {
+    const message = decodeRoutable(client.sign(INFOTAINMENT, payload));
+    const signature_data = { ...message.signature_data, signer_identity: { public_key: other } };
+    const answer = decodeRoutable(car.handleSignedCommand(encodeRoutable({ ...message, signature_data })));
+    return [answer.signedMessageStatus?.signed_message_fault, answer.session_info !== undefined];
+  };
+  assert.deepEqual(deliver(), [3, false]);
+  car.pair(other);
+  assert.deepEqual(deliver(), [5, true]);
+  assert.equal(car.honks, 0);
+  assert.equal(client.action(HONK).fault, 0, "the client's own session is untouched");
 });
 
 test("every fault can be injected, with session info where a real car has it", () => {

@@ -5,14 +5,12 @@ import assert from "node:assert/strict";
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import { SimulatedCar } from "../simulator/car.ts";
+import { SimulatedCar } from "../simulator/car/car.ts";
 import {
-  commandMetadata, derivedKey, metadata, newKeyPair, requestHash, responseMetadata, sessionInfoTag, sharedKey,
-} from "../simulator/car_crypto.ts";
-import type { Answer, Subsystem } from "../simulator/car_subsystem.ts";
-import {
-  decode, decodeRoutable, encode, encodeRoutable, enumValues, type SessionInfo,
-} from "../simulator/messages.ts";
+  commandMetadata, decode, decodeRoutable, derivedKey, encode, encodeRoutable, enumValues, metadata,
+  newKeyPair, requestHash, responseMetadata, sessionInfoTag, sharedKey, type Answer, type SessionInfo,
+  type Subsystem,
+} from "../simulator/protocol/protocol.ts";
 
 interface KeyVector { private_scalar_hex: string; public_hex: string }
 interface InfoVector {

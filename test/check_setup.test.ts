@@ -6,7 +6,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { appendFileSync, chmodSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { describe, test } from "node:test";
 import {
-  CLIENT_ID, CLIENT_SECRET, DOMAIN, LOADER, SCOPES, VIN, assertEnd, calls, ownerTest, startLogin, useRedirect,
+  CLIENT_ID, CLIENT_SECRET, DOMAIN, SCOPES, VIN, assertEnd, calls, ownerTest, startLogin, useRedirect,
   visit, type Owner, type OwnerOptions, type Result, type RunOptions,
 } from "./harness.ts";
 
@@ -159,8 +159,8 @@ describe("a good set-up", { concurrency: 3 }, () => {
     assert.equal((JSON.parse(wrong.stdout) as { ok: boolean }).ok, false);
   });
 
-  ownerTest("a session that is kept is ok, a sleeping car too; without a session the line says so", {},
-    async (owner) => {
+  ownerTest("a session that is kept is ok, a sleeping car too; without a session the line says so",
+    { scopes: `${SCOPES} vehicle_cmds` }, async (owner) => {
     assert.match((await check(owner)).lines.at(-1)?.text ?? "", /2 requests/);
     assertEnd(await owner.run("send_command", ["door_lock"]), 0); // of the car's other computer
     assert.match((await check(owner)).lines.at(-1)?.text ?? "", /2 requests/);
@@ -232,7 +232,7 @@ function ago(days: number): string {
 
 const BREAKS: Break[] = [
   { step: "Node", title: "too old", breaks: () => {}, mends: ["20.17", "install 20.18 or later"],
-    run: { node: [...LOADER, "--import", `data:text/javascript,${encodeURIComponent(OLD_NODE)}`] } },
+    run: { node: ["--import", `data:text/javascript,${encodeURIComponent(OLD_NODE)}`] } },
 
   { step: "settings", title: "no .env", breaks: (owner) => rmSync(owner.path(".env")),
     mends: ["TESLA_CLIENT_ID is not set", "put it into .env", "developer.tesla.com"] },

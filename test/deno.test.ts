@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { FLEET_API, LOGIN_PAGE, TOKEN_HOST } from "../lib/hosts.ts";
-import { DOMAIN } from "../simulator/world.ts";
+import { DOMAIN } from "../simulator/tesla/tesla.ts";
 import { LOADER } from "./harness.ts";
 import { auditedFiles } from "./readme_tables.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { LOADER, plantedCopy, PROJECT } from "./harness.ts";
 
-const OTHERS = ["bench", "simulator", "test/harness.ts"];
+const OTHERS = ["bench", "simulator", "test/harness.ts", "test/compiled.ts"];
 const SAMPLE = ["--commands", "24", "--lost", "6"];
 
 function liveOneDay(project: string, words: string[]): Promise<{ code: number; output: string }> {

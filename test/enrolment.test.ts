@@ -11,7 +11,7 @@ import {
   useRedirect, visit, visitWhenListening, type Owner, type Result, type Running,
 } from "./harness.ts";
 import { pointIn } from "../lib/key_files.ts";
-import type { Reply } from "../simulator/world.ts";
+import type { Reply } from "../simulator/tesla/tesla.ts";
 
 const KEY_PATH = "/.well-known/appspecific/com.tesla.3p.public-key.pem";
 const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";

@@ -5,11 +5,11 @@ import { readFileSync, readdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import {
-  LOADER, PROJECT, VIN, assertEnd, calls, outputsSearched, ownerTest, SCOPES, type Owner, type Running,
+  PROJECT, VIN, assertEnd, calls, outputsSearched, ownerTest, SCOPES, type Owner, type Running,
 } from "./harness.ts";
 import { checkCode, checkHeaders, checkLayout, headerOf, type Texts } from "./project_rules.ts";
 import { auditedFiles } from "./readme_tables.ts";
-import { ENERGY_SITE_ID } from "../simulator/world.ts";
+import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
 
 const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
 const SIGNED = `POST ${FLEET}/api/1/vehicles/${VIN}/signed_command`;
@@ -121,7 +121,7 @@ import { syncBuiltinESMExports } from "node:module"; const wait = timers.setTime
 timers.setTimeout = (time, ...rest) => {
 if (time === 300000) process.stderr.write("waits five minutes\\n");
 return wait(time === 300000 ? ${ms} : time, ...rest); }; syncBuiltinESMExports();`;
-  return [...LOADER, "--import", `data:text/javascript,${encodeURIComponent(hook)}`];
+  return ["--import", `data:text/javascript,${encodeURIComponent(hook)}`];
 }
 const sun = (owner: Owner, watts: number | string): void => owner.write("surplus.txt", `${watts}\n`);
 /** Waits until the loop has looked this many times more. */

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { EXPLANATIONS } from "../lib/explanations.ts";
-import { SCOPE_NAMES, baseUrl, type Region } from "../simulator/world.ts";
+import { SCOPE_NAMES, baseUrl, type Region } from "../simulator/tesla/tesla.ts";
 import {
   DOMAIN, SCOPES, assertEnd, calls, ownerTest, startLogin, useRedirect, visit,
   type Owner, type OwnerOptions, type Result,

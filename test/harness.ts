@@ -20,19 +20,20 @@ import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { getGlobalDispatcher } from "undici";
 import { clean, messageOf, Stop } from "../lib/command_line.ts";
-import { answers, type Service } from "../simulator/failure_kinds.ts";
+import { answers, type Service } from "../simulator/failures/failures.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
-import { handleToken, issueCode } from "../simulator/tokens.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN, baseUrl } from "../simulator/world.ts";
-import type { Incoming, Region, SeenRequest } from "../simulator/world.ts";
+import { handleToken, issueCode } from "../simulator/login/login.ts";
+import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN, baseUrl } from "../simulator/tesla/tesla.ts";
+import type { Incoming, Region, SeenRequest } from "../simulator/tesla/tesla.ts";
+import { plainFile } from "./compiled.ts";
 
 export { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN };
 export const SCOPES = "openid offline_access vehicle_device_data vehicle_charging_cmds";
 export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const TIMEOUT_MS = 30_000;
 
-// The owner's folder is not the project's, so the loader is named by its whole address. A Node that reads
-// TypeScript by itself needs none.
+// For a .ts file that is no script: the owner's folder is not the project's, so the loader is named by its whole
+// address. A Node that reads TypeScript by itself needs none, and neither do the scripts (test/compiled.ts).
 const hasTypes = Boolean((process.features as { typescript?: unknown }).typescript);
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm")).href;
 export const LOADER: string[] = hasTypes ? [] : ["--import", tsx];
@@ -42,8 +43,7 @@ const HURRY = `import timers from "node:timers/promises"; import { syncBuiltinES
 const wait = timers.setTimeout;
 timers.setTimeout = (ms, ...rest) => wait(ms / 100, ...rest);
 syncBuiltinESMExports();`;
-export const IN_A_HURRY: string[] = [...LOADER, "--import",
-  `data:text/javascript,${encodeURIComponent(HURRY)}`];
+export const IN_A_HURRY: string[] = ["--import", `data:text/javascript,${encodeURIComponent(HURRY)}`];
 
 export interface Result {
   code: number; // -1 when it was killed
@@ -68,7 +68,7 @@ export interface RunOptions {
   keepStdin?: boolean; // do not end standard input after that
   env?: Record<string, string>;
   timeoutMs?: number;
-  node?: string[]; // arguments of Node itself, in place of the loader
+  node?: string[]; // arguments of Node itself
   fileLimit?: number; // the most KiB that a file may get: as on a full disk (needs a POSIX shell)
   uid?: number; // as another user; only root can do that
 }
@@ -273,7 +273,7 @@ export class Owner {
     const before = this.simulator.requests.length;
     const inherited = Object.entries(process.env).filter(([name]) => !/^(TESLA_|NODE_)/.test(name));
     const file = script.includes("/") ? script : join(PROJECT, "scripts", `${script}.ts`);
-    const command = [process.execPath, ...(options.node ?? LOADER), file, ...words];
+    const command = [process.execPath, ...(options.node ?? []), plainFile(file), ...words];
     if (options.fileLimit !== undefined) {
       const blocks = options.fileLimit * 2; // of 512 bytes, as POSIX has it; dash and bash --posix count so
       command.unshift("/bin/sh", "-c", `ulimit -f ${blocks}; exec "$0" "$@"`);

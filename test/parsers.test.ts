@@ -31,7 +31,7 @@ import { openAnswer, signedMessage, verdictOf } from "../lib/signed_message.ts";
 import { teslaJson } from "../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf, readToken, TOKEN_FILE, tokenFileText } from "../lib/token_file.ts";
 import { bytesIn, decodeFields, encodeFields, type Field } from "../lib/wire.ts";
-import { encryptResponse, requestHash, sessionInfoTag, sharedKey } from "../simulator/car_crypto.ts";
+import { encryptResponse, requestHash, sessionInfoTag, sharedKey } from "../simulator/protocol/protocol.ts";
 import { anyJson, anyText, damagedOnce, endOf, jsonLike, OPEN, PLAIN, property, spoilt, textOf, type End }
   from "./parsers/tools.ts";
 

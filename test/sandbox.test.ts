@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN } from "../simulator/world.ts";
+import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN } from "../simulator/tesla/tesla.ts";
 import { auditedFiles } from "./readme_tables.ts";
 import { nodeArguments, sandboxOf } from "./sandbox_lines.ts";
 

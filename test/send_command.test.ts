@@ -110,7 +110,7 @@ ownerTest("every command of the table: signed, executed once, and its parameters
     assert.equal(requests.length, EVERY.length + 2);
   });
 
-ownerTest("the car refuses values out of its range, signed past our own checks", {}, async (owner) => {
+ownerTest("the car refuses values out of its range, signed past our own checks", ALL_SCOPES, async (owner) => {
   const { car, account } = owner.simulator;
   account.rateLimits = false;
   const float = (value: number): Field[1] => ({ float32: value });

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { chmodSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
-import { SimulatedCar } from "../simulator/car.ts";
-import { TAMPERS } from "../simulator/car_tampers.ts";
-import { decodeRoutable, enumValues, type RoutableMessage } from "../simulator/messages.ts";
-import type { SeenRequest } from "../simulator/world.ts";
+import { SimulatedCar } from "../simulator/car/car.ts";
+import { TAMPERS } from "../simulator/car/car.ts";
+import { decodeRoutable, enumValues, type RoutableMessage } from "../simulator/protocol/protocol.ts";
+import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import { sendCommand } from "../lib/command.ts";
 import { encodeCommand } from "../lib/encode_command.ts";
 import {

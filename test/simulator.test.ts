@@ -13,7 +13,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { rootCertificates } from "node:tls";
 import type { Simulator } from "../simulator/simulator.ts";
-import { CLIENT_ID, FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS } from "../simulator/world.ts";
+import { INFOTAINMENT, VCSEC, encode, encodeRoutable } from "../simulator/protocol/protocol.ts";
+import { CLIENT_ID, FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS } from "../simulator/tesla/tesla.ts";
 import {
   CAR,
   FLEET,
@@ -528,6 +529,66 @@ test("the command proxy answers as Tesla's does", async () => {
     car.executed.map((one) => one.name),
     ["set_charging_amps", "set_charging_amps"],
   );
+});
+
+test("vehicle_data has what scripts read; the position only when asked for", async () => {
+  const token = (await login(simulator, `${SCOPES} vehicle_location`)).body.access_token;
+  const { car } = simulator;
+  car.tyrePressures.rr = 2.2;
+  car.execute("set_sentry_mode", { on: true });
+  car.execute("set_temps", { driver_temp: 19.5, passenger_temp: 20 });
+  const all = (await send("GET", `${CAR}/vehicle_data`, { token })).body.response;
+  const { vehicle_state: state, climate_state: climate } = all;
+  const tyres = ["fl", "fr", "rl", "rr"].map((tyre) => state[`tpms_pressure_${tyre}`]);
+  assert.deepEqual(tyres, [2.9, 2.9, 2.875, 2.2]);
+  assert.deepEqual([state.tpms_soft_warning_fl, state.tpms_soft_warning_rr], [false, true]);
+  assert.deepEqual([state.odometer, state.locked, state.sentry_mode], [12345.6, true, true]);
+  assert.match(state.car_version, /^2025\.44\.25 /);
+  assert.deepEqual([climate.driver_temp_setting, climate.passenger_temp_setting], [19.5, 20]);
+  assert.deepEqual([climate.inside_temp, climate.is_climate_on], [18.5, false]);
+  assert.deepEqual([all.closures_state.locked, all.closures_state.rt], [true, 0]);
+  assert.equal(all.gui_settings.gui_tirepressure_units, "Bar");
+  assert.equal(all.vehicle_config.car_type, "model3");
+  assert.deepEqual([all.drive_state.shift_state, all.drive_state.latitude], [null, undefined]);
+  const located = await send("GET", `${CAR}/vehicle_data?endpoints=drive_state%3Blocation_data`, { token });
+  assert.deepEqual(Object.keys(located.body.response.drive_state).sort(), [
+    "gps_as_of", "heading", "latitude", "longitude", "power", "shift_state", "speed", "timestamp",
+  ]);
+});
+
+test("signed commands are held to their scopes, for Fleet API can read them", async () => {
+  const action = (vehicleAction: object) => encode("Action", { vehicleAction });
+  const message = (domain: number, payload?: Buffer, more: object = {}) =>
+    encodeRoutable({ to_destination: { domain }, protobuf_message_as_bytes: payload, ...more });
+  const request = { session_info_request: { public_key: Buffer.alloc(65, 4) } };
+  const unlock = message(VCSEC, encode("UnsignedMessage", { RKEAction: 0 }));
+  const honk = message(INFOTAINMENT, action({ vehicleControlHonkHornAction: {} }));
+  const amps = message(INFOTAINMENT, action({ setChargingAmpsAction: { charging_amps: 8 } }));
+  const handshake = message(VCSEC, undefined, request);
+  const unreadable = message(INFOTAINMENT, Buffer.from([0xff, 0xff]));
+  const byNumber = message(INFOTAINMENT, Buffer.from("1205f201020801", "hex")); // sentry mode on
+  const encrypted = message(INFOTAINMENT, Buffer.alloc(20, 1), {
+    signature_data: { AES_GCM_Personalized_data: { tag: Buffer.alloc(16) } },
+  });
+  const statusOf = async (token: string, bytes: Buffer) => {
+    const json = { routable_message: bytes.toString("base64") };
+    const answer = await send("POST", `${CAR}/signed_command`, { token, json });
+    return answer.status === 403 ? answer.body.error : answer.status;
+  };
+  const statuses = async (scope: string) => {
+    const token = (await login(simulator, `openid ${scope}`)).body.access_token;
+    const all = [];
+    for (const bytes of [handshake, amps, unlock, honk, byNumber, unreadable, encrypted]) {
+      all.push(await statusOf(token, bytes));
+    }
+    return all;
+  };
+  const no = "Unauthorized missing scopes vehicle_cmds";
+  assert.deepEqual(await statuses("vehicle_charging_cmds"), [200, 200, no, no, no, no, no]);
+  assert.deepEqual(await statuses("vehicle_cmds"), [200, 200, 200, 200, 200, 200, 400]);
+  const either = "Unauthorized missing scopes vehicle_charging_cmds";
+  assert.deepEqual(await statuses("vehicle_device_data"), [either, either, no, no, no, no, no]);
+  assert.deepEqual([simulator.car.executed, simulator.unexpected], [[], []]);
 });
 
 test("rate limits when they are on, and a bill that leaves out what Tesla does not charge", async () => {

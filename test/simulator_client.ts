@@ -5,7 +5,7 @@ import { createHash, generateKeyPairSync } from "node:crypto";
 import { request } from "undici";
 import { startSimulator } from "../simulator/simulator.ts";
 import type { Simulator, SimulatorOptions } from "../simulator/simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI } from "../simulator/world.ts";
+import { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI } from "../simulator/tesla/tesla.ts";
 
 export const FLEET = "https://fleet-api.prd.eu.vn.cloud.tesla.com";
 export const TOKEN_URL = "https://fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";

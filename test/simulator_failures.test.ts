@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import type { Simulator } from "../simulator/simulator.ts";
-import { CLIENT_ID } from "../simulator/world.ts";
+import { CLIENT_ID } from "../simulator/tesla/tesla.ts";
 import {
   CAR,
   FLEET,

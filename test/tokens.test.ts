@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { replaceFile, takeLock } from "../lib/safe_file.ts";
-import { damages } from "../simulator/failure_kinds.ts";
+import { damages } from "../simulator/failures/failures.ts";
 import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner,
   type Result } from "./harness.ts";
 

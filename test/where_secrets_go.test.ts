@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { secretsTable, type Cell } from "../docs/make/secrets_table.ts";
 import { FLEET_API, TOKEN_HOST } from "../lib/hosts.ts";
-import type { SeenRequest } from "../simulator/world.ts";
+import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import {
   assertEnd,
   IN_A_HURRY,

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startSimulator } from "../../simulator/simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN } from "../../simulator/world.ts";
+import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN } from "../../simulator/tesla/tesla.ts";
 import { auditedFiles } from "../readme_tables.ts";
 import { denoArguments, sandboxOf, type Sandbox } from "../sandbox_lines.ts";
 

@@ -12,7 +12,7 @@ import { dirname } from "node:path";
 import { spawnSync } from "node:child_process";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { LOADER, newOwner, withOwner, type Owner, type Result, type RunOptions, type Running } from "../harness.ts";
+import { newOwner, withOwner, type Owner, type Result, type RunOptions, type Running } from "../harness.ts";
 import { bytesIn, decodeFields, numberIn } from "../../lib/wire.ts";
 
 const TOKEN = "tesla_token.json";
@@ -52,7 +52,7 @@ interface Fault { at?: number; act?: string; until?: string; ms?: number; rate?:
 function faulty(fault: Fault, log = ""): RunOptions {
   const env: Record<string, string> = { TEST_FAULT: JSON.stringify(fault) };
   if (log !== "") env.TEST_FAULT_LOG = log;
-  return { node: [...LOADER, "--import", PRELOAD], env, timeoutMs: 70_000 };
+  return { node: ["--import", PRELOAD], env, timeoutMs: 70_000 };
 }
 
 async function until(what: string, condition: () => boolean, seconds = 20): Promise<void> {

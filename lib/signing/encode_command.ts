@@ -1,0 +1,76 @@
+// Makes the message of a signed command from its row in commands.ts and from what the owner gave.
+//
+// In this order: is the command known, is every parameter known, is each that is needed there, is each of the
+// right kind and in its range. The first that is not throws an Error of one line, which says what was found
+// and what is allowed (an error never shows a PIN). Nothing is sent from here.
+import { COMMANDS, NOT_SIGNED, type Parameter } from "./commands.ts";
+import type { Field } from "./wire.ts";
+
+const TRUE: { [kind: string]: Field[1] } = { "flag": 1, "all week": [[1, []]], "weekdays": [[2, []]] };
+const DAYS = new Map([["SUN", 1], ["SUNDAY", 1], ["MON", 2], ["MONDAY", 2], ["TUES", 4], ["TUESDAY", 4],
+  ["WED", 8], ["WEDNESDAY", 8], ["THURS", 16], ["THURSDAY", 16], ["FRI", 32], ["FRIDAY", 32],
+  ["SAT", 64], ["SATURDAY", 64], ["WEEKDAYS", 62], ["ALL", 127]]); // the spellings that Tesla's proxy takes
+
+// The field that a parameter becomes; a 0 is left out of the message. Throws an Error for a wrong value.
+function fieldOf(name: string, value: unknown, rule: Parameter): Field {
+  const refuse = (allowed: string, found = JSON.stringify(value).slice(0, 60)): never => {
+    throw new Error(`${name} must be ${allowed}: found ${found}`);
+  };
+  if (!Array.isArray(rule)) {
+    if (typeof value === "string" && Object.hasOwn(rule, value)) return rule[value];
+    return refuse(`one of ${Object.keys(rule).join(", ")}`);
+  }
+  const [field, kind, from = 1, to = Number.MAX_SAFE_INTEGER] = rule;
+  if (Object.hasOwn(TRUE, kind)) {
+    return typeof value === "boolean" ? [field, value ? TRUE[kind] : 0] : refuse("true or false");
+  }
+  if (kind === "pin") {
+    if (typeof value === "string" && /^[0-9]{4}$/.test(value)) return [field, value];
+    return refuse("a text of four digits", "something else");
+  }
+  if (kind === "text") {
+    if (typeof value === "string" && value.length >= from && value.length <= to) return [field, value];
+    return refuse(`a text of ${from} to ${to} characters`);
+  }
+  if (kind === "days") {
+    const text = typeof value === "string" ? value : "";
+    const days = text.toUpperCase().split(",").map((day) => DAYS.get(day.trim()) ?? 0);
+    if (!days.includes(0)) return [field, days.reduce((all, day) => all | day)];
+    return refuse(`days, with commas between them, out of ${[...DAYS.keys()].join(", ")}`);
+  }
+  const whole = kind !== "decimal" && kind !== "decimal kept" && kind !== "double";
+  if (typeof value !== "number" || !(value >= from && value <= to) || (whole && !Number.isInteger(value))) {
+    return refuse(`a ${whole ? "whole " : ""}number from ${from} to ${to}`);
+  }
+  if (kind === "empty") return [field + value, []];
+  if (kind === "one more") return [field, value + 1];
+  if (kind === "decimal") return [field, Math.fround(value) === 0 ? 0 : { float32: value }];
+  if (kind === "decimal kept") return [field, { float32: value }];
+  return [field, kind === "double" ? { float64: value } : value];
+}
+
+/** The command's message, and the computer in the car that it is for (2 security, 3 infotainment). */
+export function encodeCommand(name: string, given: Record<string, unknown>):
+  { domain: 2 | 3; message: Field[] } {
+  if (Object.hasOwn(NOT_SIGNED, name)) throw new Error(`${name} cannot be signed: ${NOT_SIGNED[name]}`);
+  if (!Object.hasOwn(COMMANDS, name)) throw new Error(`there is no command "${name}"`);
+  const { at, fixed = [], parameters = {}, domain = 3, switchedBy = "" } = COMMANDS[name];
+  const known = Object.keys(parameters).map((label) => label.replace("?", ""));
+  const takes = `${name} takes ${known.join(", ") || "no parameters"}`;
+  const unknown = Object.keys(given).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw new Error(`unknown parameter ${unknown}: ${takes}`);
+
+  const isOff = given[switchedBy] === false;
+  const fields = new Map(fixed.map((field) => [field[0], field]));
+  for (const [label, rule] of Object.entries(parameters)) {
+    const key = label.replace("?", "");
+    const value = label === "id?" && given.id === undefined ? Math.floor(Date.now() / 1000) : given[key];
+    if (value === undefined && (isOff || label.endsWith("?"))) continue;
+    if (value === undefined) throw new Error(`missing parameter ${key}: ${takes}`);
+    const [field, content] = fieldOf(key, value, rule);
+    if (field > 0 && content !== 0 && !isOff) fields.set(field, [field, content]);
+  }
+  let message: Field[] = [...fields.values()].sort(([a], [b]) => a - b);
+  for (const field of at.toReversed()) message = [[field, message]];
+  return { domain, message: domain === 3 ? [[2, message]] : message }; // 2: Action holds a VehicleAction
+}
