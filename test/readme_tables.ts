@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { EXPLANATIONS } from "../lib/explanations.ts";
-import { FAULTS } from "../lib/faults.ts";
+import { FAULTS } from "../lib/signing/faults.ts";
 import { PRICES } from "../simulator/bill.ts";
 import { closureOf, headerOf, type Texts } from "./project_rules.ts";
 import { denoLines, nodeLines } from "./sandbox_lines.ts";
@@ -22,7 +22,7 @@ export const MISSION = [
   "serve_public_key",
 ].map((name) => `scripts/${name}.ts`);
 export const SIGNING = ["wire", "vehicle_key", "signed_message", "session", "faults", "signed_command"].map(
-  (name) => `lib/${name}.ts`,
+  (name) => `lib/signing/${name}.ts`,
 );
 
 // The order in which to read lib/ and scripts/: rings, each of which can be the last. Every file is in one
@@ -42,15 +42,16 @@ export const RINGS: Ring[] = [
   ring("**Login and refresh**: where your tokens come from and how they are kept", `
     lib/safe_file scripts/refresh_token lib/loopback_server lib/login_answer scripts/get_token`),
   ring("**Set-up**: key pair, domain and registration", `
-    lib/key_files scripts/generate_key scripts/serve_public_key lib/partner scripts/register_partner`),
+    scripts/generate_key lib/key_files scripts/serve_public_key lib/partner scripts/register_partner
+    scripts/check_setup`),
   ring("**Signing**: one command, signed", `
-    lib/wire lib/vehicle_key lib/faults lib/session lib/signed_message lib/signed_command lib/command
-    scripts/set_charge_amps`),
+    lib/signing/wire lib/signing/vehicle_key lib/signing/signed_message lib/signing/faults lib/signing/session
+    lib/signing/signed_command lib/command scripts/set_charge_amps`),
   ring("**The rest**: what you may never need", `
-    lib/checklist scripts/check_setup lib/commands lib/encode_command scripts/send_command scripts/call_api`),
+    scripts/call_api lib/signing/commands lib/signing/encode_command scripts/send_command`),
 ];
 // What an owner may delete who wants no other command than the amps: nothing else imports it.
-export const DELETABLE = ["lib/commands.ts", "lib/encode_command.ts", "scripts/send_command.ts"];
+export const DELETABLE = ["lib/signing/commands.ts", "lib/signing/encode_command.ts", "scripts/send_command.ts"];
 export const DELETABLE_EXAMPLE = "examples/solar_loop.ts"; // needs them
 const SCRIPT_ORDER = [
   "generate_key",
@@ -216,7 +217,7 @@ function troubleshooting(): string {
     "": "any call",
   };
   const rows = EXPLANATIONS.map(([place, status, text, exit, means, todo]) => {
-    const number = status > 0 ? String(status) : "";
+    const number = status === 300 ? "a redirect" : status === 500 ? "5xx" : status > 0 ? String(status) : "";
     const seen = [number, text === "" ? "" : `"${text}"`].filter((word) => word !== "").join(" ");
     const none = status === 0 && place !== "login page" ? "no answer" : "any other answer";
     return `| ${seen || none} | ${where[place] ?? place} | ${means} | ${todo} | ${exit} |`;

@@ -1,7 +1,7 @@
 // Draws who talks to whom, and which secret travels on which arrow: from the table of docs/security.md, the
 // hosts of lib/hosts.ts and the headers of the scripts.
 import { readdirSync, readFileSync } from "node:fs";
-import { FLEET_API, LOGIN_PAGE, PAIRING_PAGE, TOKEN_HOST } from "../../lib/hosts.ts";
+import { FLEET_API, LOGIN_HOST, PAIRING_PAGE, TOKEN_HOST } from "../../lib/hosts.ts";
 import { arrow, box, picture, words } from "./drawing.ts";
 import { KINDS, secretsTable } from "./secrets_table.ts";
 
@@ -96,7 +96,7 @@ export function secretsPicture(): string {
   // What your browser and your phone open; the scripts only print these addresses.
   const opened: [string, string, string, string, string][] = [
     ["your own browser", "your password: no script sees it", "opens the address that get_token prints",
-      "Tesla: login page", new URL(LOGIN_PAGE.eu).host],
+      "Tesla: login page", new URL(LOGIN_HOST.eu).host],
     ["your phone", "your approval of the virtual key", "opens the address that register_partner prints",
       "Tesla: pairing page", PAIRING_PAGE.replace("https://", "")],
   ];
