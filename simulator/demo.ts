@@ -94,7 +94,7 @@ function refreshToken(): string {
 
 async function setAmps(amps: number, requests: number): Promise<void> {
   const result = await run(`set_charge_amps.ts ${amps}`);
-  must(result.out === `${amps}\n`, "set_charge_amps prints the amps");
+  must(result.out === "", "without --verify set_charge_amps answers nothing on stdout");
   must(car.chargeState().charge_amps === amps, `the car charges at ${amps} A`);
   must(result.requests === requests, `set_charge_amps took ${result.requests} requests, not ${requests}`);
 }

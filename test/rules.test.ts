@@ -8,18 +8,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { checkCode, checkHeaders, checkLayout, checkSecrets, type Texts } from "./project_rules.ts";
-import { auditedFiles, linesOf, missionFiles, SIGNING } from "./readme_tables.ts";
+import { checkCode, checkHeaders, checkLayout, checkSecrets, closureOf, type Texts } from "./project_rules.ts";
+import { auditedFiles, linesOf, missionFiles, SIGNING, TABLES } from "./readme_tables.ts";
 
+// Lines as `wc -l` counts them, comments included; the tables that only say words and numbers are counted apart.
 const BUDGETS = {
-  mission: 1133, // the six scripts of the mission and what they import, less the signing files and the table
-  table: 120, // of explanations
-  signing: 437,
-  everything: 2298,
-  script: 138,
-  libFile: 150,
+  fetch: 83, // lib/tesla_fetch.ts
+  safeFile: 80, // lib/safe_file.ts
+  reading: 335, // read_charge with all that it imports
+  mission: 980, // the six scripts with all that they import, without signing
+  signing: 455, // without its encoder
+  everything: 1830,
+  tables: 290,
+  script: 118,
+  libFile: 130,
 };
-const TABLE = "lib/explanations.ts";
 const LIBRARIES = ["dotenv", "esbuild", "fsevents", "tsx", "undici"]; // and @esbuild/*, esbuild's binaries
 const SECRET_FILES = [
   ".env",
@@ -73,6 +76,9 @@ describe("code of lib/ and scripts/", () => {
   const violations: [string, string, string?][] = [
     ["a second undici import", 'import { request } from "undici";'],
     ["a part of undici", 'import request from "undici/lib/api/api-request.js";'],
+    ["a step past the door of signing", 'import { x } from "../lib/signing/wire.ts";'],
+    ["a step past the door from lib/", 'import { x } from "./signing/session.ts";', "lib/command.ts"],
+    ["a file outside lib/", 'import { x } from "../lib/signing/../../test/x.ts";'],
     ["undici's fetch in the one door", 'import { fetch } from "undici";', "lib/tesla_fetch.ts"],
     ["undici's redirects", 'import { interceptors } from "undici";', "lib/tesla_fetch.ts"],
     ["a redirect followed", 'const next = answer.headers["location"];', "lib/tesla_fetch.ts"],
@@ -102,7 +108,7 @@ describe("code of lib/ and scripts/", () => {
     ["a file written in place", 'import { writeFileSync } from "node:fs";', "lib/token_file.ts"],
     ["a file removed", 'import { unlinkSync } from "node:fs";'],
     ["a lock of its own", 'import { openSync } from "node:fs";'],
-    ["a wake-up before reading", "await teslaJson({ url: `${car}/wake_up`, bearer, json: {} });"],
+    ["a wake-up before reading", "await askFleetApi(region, `vehicles/${vin}/wake_up`, bearer, { json: {} });"],
     ["a default export", "export default 1;"],
     ["a default function", "export default function name() {}"],
     ["any", "const x: any = 1;"],
@@ -135,27 +141,35 @@ describe("layout", () => {
     ["a tab", "\tx();"],
     ["a space", "x(); "],
     ["a Windows end of line", "x();\r"],
+    ["a function longer than a screen", `function f(): void {\n${"  x();\n".repeat(44)}}`],
   ]) {
     test(`refuses ${name}`, () => complains(checkLayout, "lib/hosts.ts", addLine(line)));
   }
   test("refuses a file without a comment at its top", () =>
     complains(checkLayout, "lib/hosts.ts", (text) => text.replace(/^\/\/.*\n/, "")));
   test("the budgets hold", () => {
-    const all = [...files.keys()];
+    const all = [...files.keys()].filter((path) => !TABLES.includes(path));
+    const longest = (part: string): number =>
+      Math.max(...all.filter((path) => path.startsWith(part)).map((path) => linesOf(files, [path])));
+    const reading = [...closureOf("scripts/read_charge.ts", files)].filter((path) => !TABLES.includes(path));
     const sizes = {
-      mission: linesOf(files, [...missionFiles(files)].filter((path) => path !== TABLE)),
-      table: linesOf(files, [TABLE]),
+      fetch: linesOf(files, ["lib/tesla_fetch.ts"]),
+      safeFile: linesOf(files, ["lib/safe_file.ts"]),
+      reading: linesOf(files, reading),
+      mission: linesOf(files, missionFiles(files)),
       signing: linesOf(files, SIGNING),
       everything: linesOf(files, all),
-      script: Math.max(...scripts.map((path) => linesOf(files, [path]))),
-      libFile: Math.max(
-        ...all.filter((path) => path.startsWith("lib/")).map((path) => linesOf(files, [path])),
-      ),
+      tables: linesOf(files, TABLES),
+      script: longest("scripts/"),
+      libFile: longest("lib/"),
     };
     for (const name of Object.keys(BUDGETS) as (keyof typeof BUDGETS)[]) {
       assert.ok(sizes[name] <= BUDGETS[name], `${name}: ${sizes[name]} lines, ${BUDGETS[name]} are allowed`);
     }
-    for (const path of SIGNING) assert.ok(files.has(path), `${path} is a signing file by name`);
+    for (const path of [...SIGNING, ...TABLES]) assert.ok(files.has(path), `${path} is there`);
+    const inRoom = [...files.keys()].filter((path) => path.startsWith("lib/signing/"));
+    const encoder = "lib/signing/encode_command.ts";
+    assert.deepEqual([...SIGNING, ...TABLES.slice(1), encoder].sort(), inRoom.sort(), "every file is counted");
   });
 });
 
