@@ -1,7 +1,7 @@
-// A stand-in for Tesla's own command proxy, which an owner can run to have commands signed. It takes the
-// access token and a plain command, and answers as that program does. It signs nothing: it tells the car
-// directly what to do and applies the checks that the signing would meet. Everything that is not a command is
-// passed on to Fleet API.
+// Stands in for Tesla's own command proxy, which an owner can run to have commands signed. It takes the
+// access token and a plain command, and answers as that program does. It signs nothing: it makes the checks
+// that a signed command would have to pass, and then tells the car directly. It passes on to Fleet API
+// whatever is not a command.
 
 import { handleFleet } from "./fleet_api/fleet_api.ts";
 import {

@@ -4,16 +4,15 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PRICES } from "./bill.ts";
+import { LOADER } from "./same_node.ts";
+import { freePort } from "./server/server.ts";
 import { startSimulator } from "./simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REGION, VIN } from "./tesla/tesla.ts";
 
-// Node 22.18 and later reads TypeScript by itself; an older one needs tsx, which is found from here.
-const loader = process.features.typescript ? [] : ["--import", import.meta.resolve("tsx")];
 const scripts = fileURLToPath(new URL("../scripts/", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "tesla-demo-"));
 const simulator = await startSimulator();
@@ -35,19 +34,11 @@ function must(isSo: boolean, what: string): void {
   if (!isSo) throw new Error(`not as it should be: ${what}`);
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /** Starts a script, as an owner would in the temporary folder, and shows what it prints as it comes. */
 function start(command: string) {
   show(`\n$ npx tsx scripts/${command}\n`);
   const [script, ...words] = command.split(" ");
-  const child = spawn(process.execPath, [...loader, join(scripts, script), ...words], {
+  const child = spawn(process.execPath, [...LOADER, join(scripts, script), ...words], {
     cwd: folder,
     env: environment,
     stdio: ["ignore", "pipe", "pipe"],

@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { LOADER } from "./same_node.ts";
 import { escapeHtml } from "./tesla/tesla.ts";
 
 const COLUMNS = 117; // that have room in the picture's width
@@ -15,9 +16,8 @@ const PARTS: [string, string][] = [ // how a part of the demo begins, and its he
   ["# 8. ", "# A signed command: one request (the first one ever takes two, to shake hands)."],
 ];
 
-const loader = process.features.typescript ? [] : ["--import", import.meta.resolve("tsx")];
 const demo = fileURLToPath(new URL("demo.ts", import.meta.url));
-const { status, stdout } = spawnSync(process.execPath, [...loader, demo], {
+const { status, stdout } = spawnSync(process.execPath, [...LOADER, demo], {
   encoding: "utf8",
   timeout: 90_000,
 });

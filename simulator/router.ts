@@ -1,4 +1,4 @@
-// Finds who answers a request, by the entrance it came through, its host name and its path.
+// Finds the part that answers a request, by the entrance it came through, its host name and its path.
 
 import { handleProxy } from "./command_proxy.ts";
 import type { Service } from "./failures/failures.ts";

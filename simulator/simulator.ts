@@ -1,7 +1,8 @@
 // Starts the simulator: one HTTPS server on this computer that is Tesla's login, token host, Fleet API,
 // pairing page and the owner's domain, told apart by host name, and a second one that stands for the owner's
-// command proxy. It listens on 127.0.0.1 only and never opens a connection itself, but to a tunnel that a
-// test sets up. Whatever no plan covers is refused and noted in `unexpected`.
+// command proxy. It listens on 127.0.0.1 only. The one connection that it opens itself is to the local
+// server that stands behind the owner's domain (a "tunnel"). A request that it does not know is refused and
+// noted in `unexpected`.
 
 import { writeFileSync } from "node:fs";
 import { createServer as createPlainServer } from "node:http";

@@ -6,7 +6,10 @@ import { describe, test } from "node:test";
 import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
 import {
   SCOPES, VIN, assertEnd, calls, outputsSearched, ownerTest, type Owner, type Result,
+  useFewProcesses,
 } from "./harness.ts";
+
+useFewProcesses();
 
 const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
 const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";

@@ -10,7 +10,10 @@ import { teslaJson } from "../lib/tesla_fetch.ts";
 import {
   IN_A_HURRY, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type OwnerOptions,
   type Result,
+  useFewProcesses,
 } from "./harness.ts";
+
+useFewProcesses();
 
 const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
 const READ = `GET ${FLEET}/api/1/vehicles/${VIN}/vehicle_data?endpoints=charge_state`;

@@ -8,7 +8,10 @@ import { describe, test } from "node:test";
 import {
   CLIENT_ID, CLIENT_SECRET, DOMAIN, SCOPES, VIN, assertEnd, calls, ownerTest, startLogin, useRedirect,
   visit, type Owner, type OwnerOptions, type Result, type RunOptions,
+  useFewProcesses,
 } from "./harness.ts";
+
+useFewProcesses();
 
 const STEPS = ["Node", "settings", "key pair", "file modes", "published key", "app", "registration", "login",
   "scopes",

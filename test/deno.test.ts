@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { FLEET_API, LOGIN_PAGE, TOKEN_HOST } from "../lib/hosts.ts";
+import { FLEET_API, LOGIN_HOST, TOKEN_HOST } from "../lib/hosts.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
 import { LOADER } from "./harness.ts";
 import { auditedFiles } from "./readme_tables.ts";
@@ -43,7 +43,7 @@ interface Case {
 
 function cases(way: string[]): Case[] {
   const folder = mkdtempSync(join(tmpdir(), "tesla-namespace-"));
-  const origins = [...Object.values(FLEET_API), ...Object.values(TOKEN_HOST), ...Object.values(LOGIN_PAGE)];
+  const origins = [...Object.values(FLEET_API), ...Object.values(TOKEN_HOST), ...Object.values(LOGIN_HOST)];
   const names = [...new Set(origins.map((origin) => new URL(origin).host)), DOMAIN, "localhost"];
   writeFileSync(join(folder, "hosts"), `127.0.0.1 ${names.join(" ")}\n`);
   const [command = "", ...words] = way;

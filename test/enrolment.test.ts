@@ -9,9 +9,12 @@ import { describe, test } from "node:test";
 import {
   CLIENT_ID, DOMAIN, SCOPES, assertEnd, calls, freePort, outputsSearched, ownerTest, pointOf, startLogin,
   useRedirect, visit, visitWhenListening, type Owner, type Result, type Running,
+  useFewProcesses,
 } from "./harness.ts";
 import { pointIn } from "../lib/key_files.ts";
 import type { Reply } from "../simulator/tesla/tesla.ts";
+
+useFewProcesses();
 
 const KEY_PATH = "/.well-known/appspecific/com.tesla.3p.public-key.pem";
 const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";

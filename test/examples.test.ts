@@ -6,10 +6,13 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import {
   PROJECT, VIN, assertEnd, calls, outputsSearched, ownerTest, SCOPES, type Owner, type Running,
+  useFewProcesses,
 } from "./harness.ts";
 import { checkCode, checkHeaders, checkLayout, headerOf, type Texts } from "./project_rules.ts";
 import { auditedFiles } from "./readme_tables.ts";
 import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
+
+useFewProcesses();
 
 const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
 const SIGNED = `POST ${FLEET}/api/1/vehicles/${VIN}/signed_command`;

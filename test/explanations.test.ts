@@ -11,7 +11,10 @@ import { SCOPE_NAMES, baseUrl, type Region } from "../simulator/tesla/tesla.ts";
 import {
   DOMAIN, SCOPES, assertEnd, calls, ownerTest, startLogin, useRedirect, visit,
   type Owner, type OwnerOptions, type Result,
+  useFewProcesses,
 } from "./harness.ts";
+
+useFewProcesses();
 
 type Row = (typeof EXPLANATIONS)[number];
 

@@ -1,5 +1,5 @@
 // For the tests of the scripts: a simulated Tesla, a folder like an owner's, and the scripts as child
-// processes (or, for long lists of cases, their files of lib/ inside this process).
+// processes or, for long lists of cases, inside this process.
 //
 // After every run it looks for each secret of the fixtures in what was printed, for control characters and
 // for stack traces, and it demands one "error: …" line when the exit code is not 0; when a case ends, no
@@ -140,6 +140,18 @@ export async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
+}
+
+const NEED_A_PROCESS = ["get_token", "refresh_token", "serve_public_key"]; // a signal, its own start, a listener
+const EXAMPLES = join(PROJECT, "examples");
+const started = new Set<string>(); // scripts with their options
+let fewProcesses = false;
+
+/** For a file of tests whose point is what a script says and sends, and not the process: `run` starts a process
+ * for the first run of each script with each of its options, and wherever a run has options of RunOptions; every
+ * other run happens inside this process, which takes a tenth of the time. `start` always starts one. */
+export function useFewProcesses(): void {
+  fewProcesses = true;
 }
 
 export class Owner {
@@ -337,7 +349,13 @@ export class Owner {
       type: (text) => child.stdin?.write(text) };
   }
 
+  /** Runs a script to its end: in a process of its own, or in this one (see useFewProcesses). */
   run(script: string, words: string[] = [], options: RunOptions = {}): Promise<Result> {
+    const kind = [script, ...words.filter((word) => word.startsWith("--"))].join(" ").replace(/=\S*/g, "");
+    const canBeHere = !NEED_A_PROCESS.includes(script) && (!script.includes("/") || script.startsWith(EXAMPLES))
+      && Object.keys(options).length === 0;
+    if (fewProcesses && canBeHere && started.has(kind)) return runInside(this, script, words);
+    started.add(kind);
     return this.start(script, words, options).ended;
   }
 
@@ -426,41 +444,102 @@ let imports = 0;
  * with an error as a line and an exit code. Far quicker than a child process, for long lists of cases; one at
  * a time. */
 export function inside(owner: Owner, run: () => Promise<unknown>): Promise<Result> {
-  const next = turn.then(() => insideNow(owner, run));
+  return takeTurn(() => insideNow(owner, "lib", async () => {
+    try {
+      await run();
+    } catch (error) {
+      process.stderr.write(`error: ${clean(messageOf(error))}\n`); // as lib/command_line.ts does it
+      return error instanceof Stop ? error.exitCode : 1;
+    }
+    return 0;
+  }));
+}
+
+/** Runs a whole script in this process: its file as it is, loaded anew each time, its own handler of errors
+ * included. What it prints, its exit code, its files and its requests are those of a process, at a tenth of the
+ * time. For a script that reads no standard input, gets no signal and does not listen; one at a time. */
+export function runInside(owner: Owner, script: string, words: string[] = []): Promise<Result> {
+  return takeTurn(() => insideNow(owner, script, () => loadScript(script, words)));
+}
+
+function takeTurn(run: () => Promise<Result>): Promise<Result> {
+  const next = turn.then(run);
   turn = next.catch(() => {});
   return next;
 }
 
-async function insideNow(owner: Owner, run: () => Promise<unknown>): Promise<Result> {
+class Exit extends Error {
+  code: number;
+  constructor(code: number) {
+    super(`process.exit(${code})`);
+    this.code = code;
+  }
+}
+
+async function loadScript(script: string, words: string[]): Promise<number> {
+  const { argv, exit, exitCode } = process; // the runner of the tests sets an exit code too
+  process.exitCode = undefined;
+  const before = { uncaught: process.listeners("uncaughtException"), broken: process.stderr.listeners("error") };
+  const file = plainFile(script.includes("/") ? script : join(PROJECT, "scripts", `${script}.ts`));
+  process.argv = [process.execPath, file, ...words];
+  process.exit = (code) => { throw new Exit(Number(code ?? process.exitCode ?? 0)); };
+  const added = () => process.listeners("uncaughtException").filter((one) => !before.uncaught.includes(one));
+  try {
+    await import(`${pathToFileURL(file).href}?${imports}`);
+    return Number(process.exitCode ?? 0);
+  } catch (thrown) {
+    if (thrown instanceof Exit) return thrown.code;
+    try {
+      const [handle] = added(); // as Node does with what nobody catches
+      handle?.(thrown as Error, "uncaughtException");
+    } catch (ended) {
+      if (ended instanceof Exit) return ended.code;
+      throw ended;
+    }
+    throw thrown;
+  } finally {
+    for (const one of added()) process.off("uncaughtException", one);
+    for (const one of process.stderr.listeners("error") as (() => void)[]) {
+      if (!before.broken.includes(one)) process.stderr.off("error", one);
+    }
+    Object.assign(process, { argv, exit, exitCode });
+  }
+}
+
+async function insideNow(owner: Owner, name: string, run: () => Promise<number>): Promise<Result> {
   const { simulator, folder } = owner;
+  const settings = Object.entries(process.env).filter(([name]) => name.startsWith("TESLA_"));
+  for (const [name] of settings) delete process.env[name];
   Object.assign(process.env, simulator.env, { NODE_OPTIONS: "" });
   // The query makes Node run the file again: each time new connections, as a new process has them.
   imports += 1;
   await import(`../simulator/preload.mjs?${imports}`);
   const home = process.cwd();
-  const write = process.stderr.write;
   const before = simulator.requests.length;
   const begin = performance.now();
-  let stderr = "";
-  let code = 0;
+  const said = { stdout: "", stderr: "" };
+  const writes = { stdout: process.stdout.write, stderr: process.stderr.write };
   process.chdir(folder);
-  process.stderr.write = (text) => {
-    stderr += String(text);
-    return true;
-  };
+  for (const stream of ["stdout", "stderr"] as const) {
+    process[stream].write = function (this: typeof process.stdout, ...given: unknown[]) {
+      // The runner of the tests writes its results, as bytes, whenever one of them ends.
+      if (typeof given[0] !== "string") return Reflect.apply(writes[stream], this, given);
+      said[stream] += given[0];
+      return true;
+    };
+  }
+  let code = 0;
   try {
-    await run();
-  } catch (error) {
-    code = error instanceof Stop ? error.exitCode : 1;
-    stderr += `error: ${clean(messageOf(error))}\n`; // as lib/command_line.ts does it
+    code = await run();
   } finally {
-    process.stderr.write = write;
+    Object.assign(process.stdout, { write: writes.stdout });
+    Object.assign(process.stderr, { write: writes.stderr });
     process.chdir(home);
     await getGlobalDispatcher().destroy();
   }
   const requests = simulator.requests.slice(before);
-  const result = { code, stdout: "", stderr, ms: performance.now() - begin, requests };
-  owner.checkOutput("lib", result);
+  const result = { code, ...said, ms: performance.now() - begin, requests };
+  owner.checkOutput(name, result);
   return result;
 }
 

@@ -33,7 +33,7 @@ before(async () => {
   simulator.account.redirectUris.push(REDIRECT);
   folder = mkdtempSync(join(tmpdir(), "tesla-sandbox-"));
   writeFileSync(join(folder, ".env"), `TESLA_CLIENT_ID=${CLIENT_ID}\nTESLA_CLIENT_SECRET=${CLIENT_SECRET}\nTESLA_REGION=eu\n`
-    + `TESLA_DOMAIN=${DOMAIN}\nTESLA_VIN=${VIN}\nTESLA_REDIRECT_URI=${REDIRECT}\n`);
+    + `TESLA_DOMAIN=${DOMAIN}\nTESLA_VIN=${VIN}\nTESLA_REDIRECT_URI=${REDIRECT}\n`, { mode: 0o600 });
 });
 after(async () => {
   await simulator.close();

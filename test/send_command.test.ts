@@ -9,7 +9,10 @@ import { encodeCommand } from "../lib/encode_command.ts";
 import { encodeFields, type Field } from "../lib/wire.ts";
 import {
   SCOPES, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type Result,
+  useFewProcesses,
 } from "./harness.ts";
+
+useFewProcesses();
 
 type Content = Record<string, unknown>;
 const CAR = `https://fleet-api.prd.eu.vn.cloud.tesla.com/api/1/vehicles/${VIN}`;

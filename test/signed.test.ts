@@ -14,7 +14,10 @@ import { sendCommand } from "../lib/command.ts";
 import { encodeCommand } from "../lib/encode_command.ts";
 import {
   IN_A_HURRY, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type Result,
+  useFewProcesses,
 } from "./harness.ts";
+
+useFewProcesses();
 
 const SESSION = "tesla_session.json";
 const SIGNED = `POST fleet-api.prd.eu.vn.cloud.tesla.com/api/1/vehicles/${VIN}/signed_command`;
@@ -582,7 +585,7 @@ describe("the network between", { concurrency: 3 }, () => {
     for (const round of ["cold", "warm"]) {
       const before = owner.simulator.car.executed.length;
       const results =
-        await Promise.all([6, 7, 8, 9].map((amps) => owner.run("set_charge_amps", [String(amps)])));
+        await Promise.all([6, 7, 8, 9].map((amps) => owner.start("set_charge_amps", [String(amps)]).ended));
       for (const result of results) assertEnd(result, 0);
       const done = owner.simulator.car.executed.slice(before).map(({ params }) => params.charging_amps);
       assert.deepEqual(done.sort(), [6, 7, 8, 9], round);

@@ -14,7 +14,9 @@ import { afterEach, beforeEach, test } from "node:test";
 import { rootCertificates } from "node:tls";
 import type { Simulator } from "../simulator/simulator.ts";
 import { INFOTAINMENT, VCSEC, encode, encodeRoutable } from "../simulator/protocol/protocol.ts";
-import { CLIENT_ID, FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS } from "../simulator/tesla/tesla.ts";
+import {
+  CLIENT_ID, ENERGY_SITE_ID, FLEET_API_HOSTS, KEY_PATH, LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS, VEHICLE_ID,
+} from "../simulator/tesla/tesla.ts";
 import {
   CAR,
   FLEET,
@@ -324,11 +326,11 @@ test("Fleet API's rules: 401 in three forms, 406, 412, 421, 403, 404, and x-txid
 test("documented shapes of everything that is read", async () => {
   const everything = `${SCOPES} vehicle_cmds vehicle_location user_data energy_device_data energy_cmds`;
   const token = (await login(simulator, everything)).body.access_token;
-  const site = `${FLEET}/api/1/energy_sites/2500000000042`;
+  const site = `${FLEET}/api/1/energy_sites/${ENERGY_SITE_ID}`;
   const reads: [string, string][] = [
     [`${FLEET}/api/1/vehicles`, "vehicles_list_200"],
     [CAR, "vehicle_200_online"],
-    [`${FLEET}/api/1/vehicles/1493000000000042`, "vehicle_200_online"],
+    [`${FLEET}/api/1/vehicles/${VEHICLE_ID}`, "vehicle_200_online"],
     [`${CAR}/vehicle_data?endpoints=charge_state`, "vehicle_data_charge_state_200_charging_3phase"],
     [`${CAR}/nearby_charging_sites`, "nearby_charging_sites_200"],
     [`${FLEET}/api/1/products`, "products_200"],
@@ -457,7 +459,7 @@ test("registration: the order of the checks, and the key is really downloaded", 
   const done = await register("car.example.com");
   const seen = await send(
     "GET",
-    "https://car.example.com/.well-known/appspecific/com.tesla.3p.public-key.pem",
+    `https://car.example.com${KEY_PATH}`,
   );
   server.close();
   server.closeAllConnections();

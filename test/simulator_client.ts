@@ -5,11 +5,13 @@ import { createHash, generateKeyPairSync } from "node:crypto";
 import { request } from "undici";
 import { startSimulator } from "../simulator/simulator.ts";
 import type { Simulator, SimulatorOptions } from "../simulator/simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI } from "../simulator/tesla/tesla.ts";
+import {
+  CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, REGION, TOKEN_HOSTS, VIN, baseUrl,
+} from "../simulator/tesla/tesla.ts";
 
-export const FLEET = "https://fleet-api.prd.eu.vn.cloud.tesla.com";
-export const TOKEN_URL = "https://fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";
-export const CAR = `${FLEET}/api/1/vehicles/5YJ30123456789ABC`;
+export const FLEET = baseUrl(REGION);
+export const TOKEN_URL = `https://${TOKEN_HOSTS[0]}/oauth2/v3/token`;
+export const CAR = `${FLEET}/api/1/vehicles/${VIN}`;
 export const SCOPES = "openid offline_access vehicle_device_data vehicle_charging_cmds";
 export const VERIFIER = "a-verifier-of-at-least-forty-three-characters-0123";
 

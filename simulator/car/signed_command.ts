@@ -33,7 +33,7 @@ export function answerCommand(
     return buildAnswer(subsystem, request, { payload, withRequestUuid });
   }
   // Tesla's Verifier holds one session. To a signer whose key is not that session's it answers 5 (wrong
-  // signature). A real car finds the session by the signer's key and is said to answer 3 to a key that it does
+  // signature). A real car finds the session by the signer's key and is said to answer 3 to one that it does
   // not know. So does this one. A signer that it knows, but who did not sign, gets 5 here too.
   if (request.signature_data && !known) return refuseKey(car, subsystem, request);
   const verified = verify(subsystem, request, clientKey ?? Buffer.alloc(0));

@@ -1,5 +1,5 @@
 // The door of this room, Fleet API: the rules that every request must pass (token, content type,
-// registration, region, scope), and who answers it then. Cars are in vehicles.ts, registration is in
+// registration, region, scope), and which file answers it then. Cars are in vehicles.ts, registration is in
 // partner_accounts.ts.
 
 import {

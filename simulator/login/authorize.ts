@@ -1,4 +1,4 @@
-// The login host: the authorize page with login and consent, and the page where an owner takes consent back.
+// The login host: the authorize page with login and consent, and the page where an owner withdraws consent.
 // Tokens are made in tokens.ts. There is one owner, and any password is right.
 
 import { randomUUID } from "node:crypto";

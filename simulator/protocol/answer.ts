@@ -1,11 +1,11 @@
-// Makes the answers of one of the car's computers: addressed, with session info, encrypted when it shall be.
+// Makes the answers of one of the car's computers: addressed, with session info, encrypted if asked for.
 
 import { randomBytes } from "node:crypto";
 import { encryptResponse, sessionInfoTag, sharedKey } from "./crypto.ts";
 import { encode, type RoutableMessage, type SessionInfo } from "./messages.ts";
 import type { Subsystem } from "./subsystem.ts";
 
-// What an answer shall be; missing members are the car's own choice.
+// What an answer should be. Members that are missing are the car's own choice.
 export interface Answer {
   fault?: number;
   operationStatus?: number;
@@ -33,7 +33,7 @@ export function attachSessionInfo(
   answer.signature_data = { session_info_tag: { tag } };
 }
 
-// An answer to the request, addressed, and encrypted when it shall be.
+// An answer to the request, addressed, and encrypted if asked for.
 export function buildAnswer(
   subsystem: Subsystem,
   request: RoutableMessage,

@@ -1,6 +1,7 @@
 // Listens on a port of 127.0.0.1, and reads a request to its end.
 
 import type { IncomingMessage, Server } from "node:http";
+import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 
 const BODY_LIMIT = 1024 * 1024;
@@ -38,4 +39,13 @@ export async function listen(server: Server, port: number, sockets: Set<Socket>)
     server.listen(port, "127.0.0.1", resolve);
   });
   return (server.address() as AddressInfo).port;
+}
+
+/** A port of 127.0.0.1 that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

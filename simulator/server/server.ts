@@ -2,5 +2,5 @@
 
 export { makeCertificates } from "./certificate.ts";
 export type { Certificates } from "./certificate.ts";
-export { listen, readAll } from "./listening.ts";
+export { freePort, listen, readAll } from "./listening.ts";
 export { sendReply } from "./sending.ts";

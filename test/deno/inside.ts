@@ -29,6 +29,7 @@ writeFileSync(
   Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)
     .join(""),
+  { mode: 0o600 },
 );
 
 interface Ended {
