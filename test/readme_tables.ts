@@ -44,12 +44,13 @@ export const RINGS: Ring[] = [
   ring("**Login and refresh**: where your tokens come from and how they are kept", `
     lib/safe_file scripts/refresh_token lib/loopback_server lib/login_answer scripts/get_token`),
   ring("**Set-up**: key pair, domain and registration", `
-    lib/key_files scripts/generate_key scripts/serve_public_key lib/partner scripts/register_partner`),
+    scripts/generate_key lib/key_files scripts/serve_public_key lib/partner scripts/register_partner
+    scripts/check_setup`),
   ring("**Signing**: one command, signed", `
     lib/signing/wire lib/signing/vehicle_key lib/signing/signed_message lib/signing/faults lib/signing/session
     lib/signing/signed_command lib/command scripts/set_charge_amps`),
   ring("**The rest**: what you may never need", `
-    scripts/check_setup lib/signing/commands lib/signing/encode_command scripts/send_command scripts/call_api`),
+    scripts/call_api lib/signing/commands lib/signing/encode_command scripts/send_command`),
 ];
 // What an owner may delete who wants no other command than the amps: nothing else imports it.
 export const DELETABLE = ["lib/signing/commands.ts", "lib/signing/encode_command.ts", "scripts/send_command.ts"];
@@ -110,7 +111,8 @@ function sizes(files: Texts): string {
   return (
     `${thousands(linesOf(files, paths))} lines in all, comments and blank lines included: ${scripts.length} ` +
     `scripts and ${paths.length - scripts.length} files that they share.\n` +
-    `The longest file has ${longest} lines; no line has more than 110 characters.`
+    `${thousands(linesOf(files, TABLES))} of the lines are tables of words and numbers. The longest file has ` +
+    `${longest}; no line has more than 110 columns.`
   );
 }
 
@@ -213,12 +215,15 @@ function troubleshooting(): string {
     "/oauth2/v3/token": "token host",
     "/.well-known/": "your domain",
     "/partner_accounts": "registration",
+    "/vehicles/": "a call about a car",
     "/signed_command": "signed command",
+    "/command/": "unsigned command",
     command: "command",
     "": "any call",
   };
   const rows = EXPLANATIONS.map(([place, status, text, exit, means, todo]) => {
-    const number = status > 0 ? String(status) : "";
+    const classes: Record<number, string> = { 300: "3xx (a redirect)", 500: "5xx" };
+    const number = classes[status] ?? (status > 0 ? String(status) : "");
     const seen = [number, text === "" ? "" : `"${text}"`].filter((word) => word !== "").join(" ");
     const none = status === 0 && place !== "login page" ? "no answer" : "any other answer";
     return `| ${seen || none} | ${where[place] ?? place} | ${means} | ${todo} | ${exit} |`;

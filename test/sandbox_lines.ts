@@ -1,6 +1,6 @@
 // The command lines that hold each script to its header, derived from the header and, for Deno, from the names
 // of the settings that the script reads. test/sandbox.test.ts and test/deno.test.ts run them, and `npm run
-// readme` prints them into README.md. It runs nothing itself.
+// readme` prints them into docs/security.md. It runs nothing itself.
 import { FLEET_API, TOKEN_HOST } from "../lib/hosts.ts";
 import { closureOf, headerOf, type Texts } from "./project_rules.ts";
 
