@@ -80,8 +80,8 @@ async function attempt(link: Link, before: Session, command: SignedCommand): Pro
       sessionInfoIn(answer, peer, sent.uuid); // throws when our key is off the car by now
       throw new Error("it is session info, and no verdict");
     }
-    const verdict = opened.fault === 0 ? verdictOf(opened.payload, peer.domain) : { result: false, reason: "" };
-    return { ...opened, ...verdict, session, uuid: sent.uuid, answer };
+    const says = opened.fault === 0 ? verdictOf(opened.payload, peer.domain) : { result: false, reason: "" };
+    return { ...opened, ...says, session, uuid: sent.uuid, answer };
   } catch (error) {
     if (error instanceof Stop) throw error;
     throw unknownOutcome(`the car's answer is not believed: ${messageOf(error)}`);
