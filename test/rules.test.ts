@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { plainFile } from "./compiled.ts";
 import { checkCode, checkHeaders, checkLayout, checkSecrets, headerOf, type Texts } from "./project_rules.ts";
 import { auditedFiles, generatedParts, linesOf, missionFiles, SIGNING, withParts } from "./readme_tables.ts";
 
@@ -215,7 +216,7 @@ describe("headers", () => {
     for (const path of scripts) {
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
-        [...loader, join(project, path), "--help"],
+        [plainFile(join(project, path)), "--help"],
         { cwd: folder, encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "" } },
       );
       const [header] = (files.get(path) ?? "").split(/\n(?!\/\/)/);
