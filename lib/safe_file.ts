@@ -51,11 +51,11 @@ export async function withLock(file: string, work: () => Promise<void>): Promise
 }
 
 /** Replaces `file`, whose lock the caller holds, with the text that `produce` gives. The new file is opened
- * beside it, with room on the disk, before `produce` runs: a full disk is found before a token is spent. The
- * old file stays as it is until the new one is complete and on the disk. Throws Stop 1. */
-export async function replaceFile(file: string, produce: () => Promise<string>): Promise<void> {
+ * beside it, with room on the disk, before `produce` runs: a full disk is found before a token is spent, and
+ * `unsent` is said. The old file stays until the new one is complete and on the disk. Throws Stop 1. */
+export async function replaceFile(file: string, produce: () => Promise<string>, unsent = "nothing was sent") {
   const beside = `${file}.new`;
-  let state = "nothing was sent, and the old one is kept";
+  let state = `${unsent}, and the old one is kept`;
   try {
     rmSync(beside, { force: true }); // what a killed run left
     const handle = openSync(beside, "as", 0o600); // s: a write returns once the disk has it

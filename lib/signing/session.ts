@@ -58,7 +58,8 @@ export function isUsable({ stale, counter, clock, zero }: Session): boolean {
 /** Writes the session to the disk; the caller holds the lock of SESSION_FILE. Throws Stop 1. */
 export async function keepSession(peer: Peer, session: Session): Promise<void> {
   const all = { ...readSessions(), [nameOf(peer)]: session };
-  await replaceFile(SESSION_FILE, async () => `${JSON.stringify(all, null, 2)}\n`);
+  const text = `${JSON.stringify(all, null, 2)}\n`;
+  await replaceFile(SESSION_FILE, async () => text, "the command was not sent"); // but a handshake, perhaps
 }
 
 /** The session info in an answer to our request `uuid`. Its status counts first; then its tag must be right

@@ -91,8 +91,13 @@ async function resync({ peer }: Line, { session, answer, uuid }: Attempt): Promi
   } catch (error) {
     if (error instanceof Stop) throw error;
   }
-  await keepSession(peer, renewed);
+  await remember(peer, renewed);
   return renewed;
+}
+
+// After the car's answer: a full disk must not hide what the car said.
+async function remember(peer: Peer, session: Session): Promise<void> {
+  await keepSession(peer, session).catch((error) => say(`warning: ${messageOf(error).split(";")[0]}`));
 }
 
 // From the stored session to the car's verdict, while no other run uses the session.
@@ -110,7 +115,7 @@ async function verdictOn(line: Line, command: SignedCommand): Promise<Verdict> {
   if (made.status === 1) throw stopForFault(1, "WAIT");
   if (made.status !== 0 && made.payload.length === 0) throw stopForFault(11);
   const wasEncrypted = made.session.encrypted;
-  if (made.encrypted && !wasEncrypted) await keepSession(line.peer, { ...made.session, encrypted: true });
+  if (made.encrypted && !wasEncrypted) await remember(line.peer, { ...made.session, encrypted: true });
   return { ...made.says, requests: line.requests, doubtful: wasEncrypted && !made.encrypted };
 }
 
