@@ -244,6 +244,24 @@ export async function failCall(owner: Owner, tally: Tally, at: number, call: str
   await assertNextRefresh(owner, tally);
 }
 
+/** Each file call of a command in turn fails: what is said is what happened, no counter is used twice, and the next
+ * command works. `first` is a command that shakes hands. */
+export async function failCommandCall(owner: Owner, tally: Tally, at: number, call: string, code: string,
+  first: boolean): Promise<void> {
+  if (first) rmSync(owner.path(SESSION), { force: true });
+  const { car } = owner.simulator;
+  const done = car.executed.length;
+  const result = await owner.run("set_charge_amps", ["9"], faulty({ at, act: code }));
+  tally.faults += 1;
+  const where = `${call} fails with ${code}:\n${result.stderr}`;
+  assert.equal(result.code, car.executed.length > done ? 0 : 1, `the exit code tells what the car did: ${where}`);
+  if (result.code !== 0) assert.match(result.stderr, /^error: .*; .+$/m, where);
+  if (result.requests.length > 0) assert.doesNotMatch(result.stderr, /nothing was sent/, where);
+  if (car.executed.length > done) assert.doesNotMatch(result.stderr, /not sent|run it again/, where);
+  assertCountersUnique(owner, tally);
+  await assertNextCommand(owner, tally);
+}
+
 /** A disk with so much room, in KiB: found before the token is spent. */
 export async function fullDisk(owner: Owner, tally: Tally, kib: number): Promise<void> {
   assert.equal((await owner.run("refresh_token", ["--help"])).code, 0); // warms the loader's cache, which has files too
@@ -495,6 +513,15 @@ async function main(): Promise<void> {
     for (const [index, call] of calls.entries()) {
       if (call.startsWith("read")) continue;
       for (const code of ["ENOSPC", "EIO", "EACCES"]) await failCall(owner, tally, index + 1, call, code);
+    }
+  }));
+  await step("each file call of a command fails", () => withOwner(async (owner) => {
+    for (const first of [true, false]) {
+      const calls = await callsOf(owner, "set_charge_amps", [first ? "7" : "8"]);
+      for (const [index, call] of calls.entries()) {
+        if (call.startsWith("read")) continue;
+        for (const code of ["ENOSPC", "EIO"]) await failCommandCall(owner, tally, index + 1, call, code, first);
+      }
     }
   }));
   await step("full disk", () => withOwner(async (owner) => {
