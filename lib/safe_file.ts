@@ -46,7 +46,7 @@ export async function withLock(file: string, work: () => Promise<void>): Promise
   try {
     await work();
   } finally {
-    rmSync(lock, { force: true });
+    try { rmSync(lock, { force: true }); } catch {} // left behind, it is abandoned as soon as this run ends
   }
 }
 
@@ -68,7 +68,7 @@ export async function replaceFile(file: string, produce: () => Promise<string>):
     closeSync(handle);
     renameSync(beside, file);
   } catch (error) {
-    rmSync(beside, { force: true });
+    try { rmSync(beside, { force: true }); } catch {} // the next run removes it
     if (error instanceof Stop) throw error;
     throw new Stop(1, `cannot write ${file}: ${messageOf(error)}; ${state}; fix that, then run it again`);
   }

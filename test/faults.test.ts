@@ -30,6 +30,14 @@ describe("tokens and sessions survive", { concurrency: 2 }, () => {
       for (const code of byLength(["EIO"], ["ENOSPC", "EIO", "EACCES"])) await faults.failCall(owner, tally, index + 1, call, code);
     }
   });
+  faultTest("file calls of a command that fail: the exit code tells what the car did", async (owner) => {
+    const calls = await faults.callsOf(owner, "set_charge_amps", ["7"]);
+    const changing = [...calls.entries()].filter(([, call]) => !call.startsWith("read"));
+    const after = changing.slice(changing.findLastIndex(([, call]) => call.startsWith("openSync tesla")));
+    for (const [index, call] of [...faults.pick(changing, random, 4), ...faults.pick(after, random, 2)]) {
+      await faults.failCommandCall(owner, tally, index + 1, call, "ENOSPC", true);
+    }
+  });
   faultTest("a lock that cannot be removed does not change the outcome", async (owner) => {
     const calls = await faults.callsOf(owner, "refresh_token");
     const last = calls.findLastIndex((call) => call.startsWith("rmSync"));

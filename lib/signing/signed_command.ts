@@ -57,15 +57,9 @@ async function shakeHands(link: Link, stored?: Session): Promise<Session> {
   }
 }
 
-interface Attempt extends Opened {
-  session: Session; // that it was signed with
-  uuid: Buffer;
-  answer: Buffer;
-  result: boolean;
-  reason: string;
-}
+interface Attempt extends Opened { session: Session; uuid: Buffer; answer: Buffer }
 
-// Signs the command for the next counter, sends it, and opens the answer.
+// Signs the command for the session's next counter, sends it, and opens the answer.
 async function attempt(link: Link, before: Session, command: SignedCommand): Promise<Attempt> {
   const { peer } = link;
   const session = { ...before, counter: before.counter + 1 };
@@ -73,19 +67,13 @@ async function attempt(link: Link, before: Session, command: SignedCommand): Pro
   const expiresAt = Math.floor(Date.now() / 1000 - session.zero) + LIFETIME_SECONDS;
   const sent = signedMessage(peer, payloadOf(command), expiresAt, session);
   const answer = await exchange(link, sent.bytes, true);
-  try {
-    const k = sharedKey(peer.key, Buffer.from(session.vehicleKey, "hex"));
-    const opened = openAnswer(answer, sent, peer, k);
-    if (opened.fault === 0 && valueAt(answer, [MESSAGE.info]) !== undefined) {
-      sessionInfoIn(answer, peer, sent.uuid); // throws when our key is off the car by now
-      throw new Error("it is session info, and no verdict");
-    }
-    const says = opened.fault === 0 ? verdictOf(opened.payload, peer.domain) : { result: false, reason: "" };
-    return { ...opened, ...says, session, uuid: sent.uuid, answer };
-  } catch (error) {
-    if (error instanceof Stop) throw error;
-    throw unknownOutcome(`the car's answer is not believed: ${messageOf(error)}`);
-  }
+  const k = sharedKey(peer.key, Buffer.from(session.vehicleKey, "hex"));
+  return { ...openAnswer(answer, sent, peer, k), session, uuid: sent.uuid, answer };
+}
+
+// After the car's answer: a full disk must not hide what the car said.
+async function remember(peer: Peer, session: Session): Promise<void> {
+  await keepSession(peer, session).catch((error) => say(`warning: ${messageOf(error).split(";")[0]}`));
 }
 
 // The session as the car proves it when it refuses ours. Without proof the next run shakes hands.
@@ -96,13 +84,14 @@ async function resync({ peer }: Link, { session, answer, uuid }: Attempt): Promi
   } catch (error) {
     if (error instanceof Stop) throw error;
   }
-  await keepSession(peer, renewed);
+  await remember(peer, renewed);
   return renewed;
 }
 
-// From the stored session to the car's verdict, while no other run uses the session.
+// From the stored session to the car's verdict. Throws an Error when the car's answer is not to be believed.
 async function verdictOn(link: Link, command: SignedCommand): Promise<Verdict> {
-  const stored = readSession(link.peer);
+  const { peer } = link;
+  const stored = readSession(peer);
   const session = stored && isUsable(stored) ? stored : await shakeHands(link, stored);
   let made = await attempt(link, session, command);
   if (RESYNC_FAULTS.includes(made.fault)) {
@@ -112,12 +101,16 @@ async function verdictOn(link: Link, command: SignedCommand): Promise<Verdict> {
     made = await attempt(link, renewed, command);
   }
   if (made.fault !== 0) throw stopForFault(made.fault);
+  if (valueAt(made.answer, [MESSAGE.info]) !== undefined) {
+    sessionInfoIn(made.answer, peer, made.uuid); // throws Stop when our key is off the car by now
+    throw new Error("it is session info, and no verdict");
+  }
   if (made.status === 1) throw stopForFault(1, "WAIT");
   if (made.status !== 0 && made.payload.length === 0) throw stopForFault(11);
-  const wasEncrypted = made.session.encrypted;
-  if (made.encrypted && !wasEncrypted) await keepSession(link.peer, { ...made.session, encrypted: true });
-  const doubtful = wasEncrypted && !made.encrypted;
-  return { result: made.result, reason: made.reason, requests: link.requests, doubtful };
+  const verdict = verdictOf(made.payload, peer.domain);
+  const before = made.session.encrypted;
+  if (made.encrypted && !before) await remember(peer, { ...made.session, encrypted: true });
+  return { ...verdict, requests: link.requests, doubtful: before && !made.encrypted };
 }
 
 /** The bytes that the car is told, unsigned. */
@@ -130,6 +123,13 @@ export async function sendSigned(region: string, vin: string, bearer: string, co
   Promise<Verdict> {
   const link = { region, bearer, requests: 0, peer: { vin, domain: command.domain, key: readPrivateKey() } };
   let verdict: Verdict = { result: false, reason: "", requests: 0, doubtful: true };
-  await withLock(SESSION_FILE, async () => { verdict = await verdictOn(link, command); });
+  await withLock(SESSION_FILE, async () => {
+    try {
+      verdict = await verdictOn(link, command);
+    } catch (error) {
+      if (error instanceof Stop) throw error;
+      throw unknownOutcome(`the car's answer is not believed: ${messageOf(error)}`);
+    }
+  });
   return verdict;
 }
