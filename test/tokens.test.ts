@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { messageOf } from "../lib/command_line.ts";
 import { damages } from "../simulator/failures/failures.ts";
 import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner,
-  type Result,
+  TELLS_WAITS, type Result,
   useFewProcesses,
 } from "./harness.ts";
 
@@ -17,13 +17,6 @@ const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";
 const LOCK = `${FILE}.lock`;
 const HOUR = 3_600_000;
 const NOW = (seconds = 0): Date => new Date(Date.now() + seconds * 1000);
-
-// A run that waits for the lock says so.
-const HOOK = `import timers from "node:timers/promises"; import { syncBuiltinESMExports } from "node:module";
-const wait = timers.setTimeout;
-timers.setTimeout = (...given) => { process.stderr.write("waits\\n"); return wait(...given); };
-syncBuiltinESMExports();`;
-const SAYS_WHEN_IT_WAITS = ["--import", `data:text/javascript,${encodeURIComponent(HOOK)}`];
 
 function assertTidy(owner: Owner): void {
   if (process.platform !== "win32") assert.equal(owner.mode(FILE), 0o600);
@@ -213,7 +206,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
 
   ownerTest("several at once: one request, all succeed", {}, async (owner) => {
     owner.write(LOCK, String(process.pid)); // until all of them have read the old token
-    const runs = [1, 2, 3, 4, 5, 6].map(() => owner.start("refresh_token", [], { node: SAYS_WHEN_IT_WAITS }));
+    const runs = [1, 2, 3, 4, 5, 6].map(() => owner.start("refresh_token", [], { node: TELLS_WAITS }));
     for (const running of runs) await running.said(/waits/);
     rmSync(owner.path(LOCK));
     const results = await Promise.all(runs.map(({ ended }) => ended));
@@ -229,13 +222,13 @@ describe("refresh_token", { concurrency: 3 }, () => {
     {}, async (owner) => {
     owner.write(LOCK, "99999999");
     owner.write(`${FILE}.new`, "half of a fi");
-    const result = await owner.run("refresh_token", [], { node: SAYS_WHEN_IT_WAITS });
+    const result = await owner.run("refresh_token", [], { node: TELLS_WAITS });
     assertEnd(result, 0, "saved");
     assert.doesNotMatch(result.stderr, /waits/);
     assertTidy(owner);
     owner.write(LOCK, String(process.pid));
     utimesSync(owner.path(LOCK), NOW(), NOW(-240)); // 4 minutes: not yet too old
-    const running = owner.start("refresh_token", [], { node: SAYS_WHEN_IT_WAITS });
+    const running = owner.start("refresh_token", [], { node: TELLS_WAITS });
     await running.said(/^(waits\n){10}/);
     const other = owner.logIn(); // what the living run has brought meanwhile
     rmSync(owner.path(LOCK));
@@ -250,13 +243,13 @@ describe("refresh_token", { concurrency: 3 }, () => {
     for (const [text, age] of [[String(process.pid), 301], ["", 6], ["no number", 6]] as const) {
       owner.write(LOCK, text);
       utimesSync(owner.path(LOCK), NOW(), NOW(-age));
-      const result = await owner.run("refresh_token", [], { node: SAYS_WHEN_IT_WAITS });
+      const result = await owner.run("refresh_token", [], { node: TELLS_WAITS });
       assertEnd(result, 0, "saved");
       assert.doesNotMatch(result.stderr, /waits/);
       assertTidy(owner);
     }
     owner.write(LOCK, ""); // a run is just making it, or was killed while it did
-    const result = await owner.run("refresh_token", [], { node: SAYS_WHEN_IT_WAITS });
+    const result = await owner.run("refresh_token", [], { node: TELLS_WAITS });
     assertEnd(result, 0, "saved");
     assert.ok(result.stderr.split("waits").length > 20, result.stderr);
     assertTidy(owner);
@@ -336,7 +329,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     // First what warms the loader's cache, which has files too.
     assertEnd(await owner.run("refresh_token", ["--help"]), 0);
     const result = await owner.run("refresh_token", [], { fileLimit: 8 });
-    assertEnd(result, 1, "nothing was sent");
+    assertEnd(result, 1, "cannot write tesla_token.json: ", "; nothing more was sent, and the old one is kept");
     assert.deepEqual(result.requests, []);
     assertKept(owner, before, result);
   });
