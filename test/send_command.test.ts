@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { sendCommand } from "../lib/command.ts";
-import { COMMANDS, NOT_SIGNED } from "../lib/commands.ts";
-import { encodeCommand } from "../lib/encode_command.ts";
-import { encodeFields, type Field } from "../lib/wire.ts";
+import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
+import { encodeCommand } from "../lib/signing/encode_command.ts";
+import type { Field } from "../lib/signing/wire.ts";
 import {
   SCOPES, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type Result,
   useFewProcesses,
@@ -67,14 +67,14 @@ const EVERY: [string, Content, (string | number)?][] = [
 ];
 
 const send = (owner: Owner, name: string, json: Content): Promise<Result> => {
-  const { once = false } = COMMANDS[name];
-  const command = { name, json, ...encodeCommand(name, json), repeatable: !once };
-  return inside(owner, () => sendCommand(command, String(owner.token().access_token)));
+  const { once = false, scope = "vehicle_cmds" } = COMMANDS[name];
+  const command = { name, json, scope, ...encodeCommand(name, json), repeatable: !once };
+  return inside(owner, () => sendCommand(command, owner.token()));
 };
 /** Signs a message that our own checks would not let through. */
-const sendPayload = (owner: Owner, payload: Buffer): Promise<Result> => {
-  const command = { name: "by_hand", json: {}, domain: 3, payload, repeatable: true };
-  return inside(owner, () => sendCommand(command, String(owner.token().access_token)));
+const sendMessage = (owner: Owner, message: Field[]): Promise<Result> => {
+  const command = { name: "by_hand", json: {}, scope: "vehicle_cmds", domain: 3, message, repeatable: true };
+  return inside(owner, () => sendCommand(command, owner.token()));
 };
 const run = (owner: Owner, ...words: string[]): Promise<Result> => owner.run("send_command", words);
 
@@ -117,13 +117,9 @@ ownerTest("the car refuses values out of its range, signed past our own checks",
   const { car, account } = owner.simulator;
   account.rateLimits = false;
   const float = (value: number): Field[1] => ({ float32: value });
-  const double = (value: number): Buffer => {
-    const bytes = Buffer.alloc(9, 1 * 8 + 1);
-    bytes.writeDoubleLE(value, 1);
-    return bytes;
-  };
+  const double = (value: number): Field[] => [[1, { float64: value }]];
   const huge = 2 ** 32 + 5;
-  const wrong: [string, number, Field[] | Buffer][] = [
+  const wrong: [string, number, Field[]][] = [
     ["a driver's 28.5 °C", 14, [[6, float(28.5)]]], ["a passenger's 14.5 °C", 14, [[7, float(14.5)]]],
     ["keeper mode 4", 44, [[1, 4]]], ["overheat level 4", 66, [[1, 4]]],
     ["heater without a level", 36, [[1, [[7, []]]]]], ["a ninth seat", 36, [[1, [[2, []], [16, []]]]]],
@@ -140,14 +136,11 @@ ownerTest("the car refuses values out of its range, signed past our own checks",
     ["setting 7", 112, [[1, 7]]], ["an update in 2^32 seconds", 29, [[1, huge]]],
   ];
   for (const [title, member, content] of wrong) {
-    const body = Buffer.isBuffer(content) ? content : encodeFields(content);
-    const payload = encodeFields([[2, encodeFields([[member, body]])]]);
-    assertEnd(await sendPayload(owner, payload), 6, "invalid_value");
+    assertEnd(await sendMessage(owner, [[2, [[member, content]]]]), 6, "invalid_value");
     assert.equal(car.executed.length, 0, title);
   }
   // Below 50 % and above the cable's amps it takes the nearest, as owners report.
-  const limit = encodeFields([[2, encodeFields([[5, [[1, 20]]]])]]);
-  assertEnd(await sendPayload(owner, limit), 0);
+  assertEnd(await sendMessage(owner, [[2, [[5, [[1, 20]]]]]]), 0);
   assert.equal(car.chargeLimit, 50);
 });
 
