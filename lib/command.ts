@@ -4,7 +4,8 @@ import { FLEET_API } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
 import { payloadOf, sendSigned, type SignedCommand } from "./signing/signed_command.ts";
 import { askFleetApi, askProxy } from "./tesla_fetch.ts";
-import { claimsOf, type Token } from "./token_file.ts";
+import { claimsOf } from "./token_claims.ts";
+import type { Token } from "./token_file.ts";
 
 export interface Command extends SignedCommand {
   name: string; // in Tesla's REST documentation

@@ -46,7 +46,7 @@ export async function withLock(file: string, work: () => Promise<void>): Promise
   try {
     await work();
   } finally {
-    rmSync(lock, { force: true });
+    try { rmSync(lock, { force: true }); } catch {} // left behind, it is abandoned as soon as this run ends
   }
 }
 
@@ -55,7 +55,7 @@ export async function withLock(file: string, work: () => Promise<void>): Promise
  * old file stays as it is until the new one is complete and on the disk. Throws Stop 1. */
 export async function replaceFile(file: string, produce: () => Promise<string>): Promise<void> {
   const beside = `${file}.new`;
-  let state = "nothing was sent, and the old one is kept";
+  let state = "nothing more was sent, and the old one is kept";
   try {
     rmSync(beside, { force: true }); // what a killed run left
     const handle = openSync(beside, "as", 0o600); // s: a write returns once the disk has it
@@ -68,7 +68,7 @@ export async function replaceFile(file: string, produce: () => Promise<string>):
     closeSync(handle);
     renameSync(beside, file);
   } catch (error) {
-    rmSync(beside, { force: true });
+    try { rmSync(beside, { force: true }); } catch {} // the next run removes it
     if (error instanceof Stop) throw error;
     throw new Stop(1, `cannot write ${file}: ${messageOf(error)}; ${state}; fix that, then run it again`);
   }

@@ -1,5 +1,5 @@
 // The one door to the network: every request of every script leaves through this file. Each place has its own
-// function, which builds the address itself and takes only the secrets that belong there.
+// function, which builds the address itself and takes only the secrets that belong there. All throw Stop.
 import { request } from "undici";
 import { clean, messageOf, say, Stop, unknownOutcome } from "./command_line.ts";
 import { stopFor } from "./explanations.ts";
@@ -11,14 +11,12 @@ interface Content extends Extras { bearer?: string; form?: Record<string, string
 const SHOWN = ["error", "error_description", "messages", "reason", "txid"]; // of an error answer
 const NOT_CONNECTED = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|UNREACH|CONNECT_TIMEOUT|CERT|SIGNATURE/;
 
-/** The token host: a form with the client secret, the authorization code or the refresh token. Like the next
- * two it returns Tesla's JSON, and throws Stop, which says what happened and what to do. */
+/** The token host: a form with the client secret, the authorization code or the refresh token. */
 export async function askTokenHost(region: string, form: Record<string, string>) {
   return parse(await send(`${TOKEN_HOST[region]}/oauth2/v3/token`, { form }));
 }
 
-/** Fleet API: the access token or the partner token. `path` stands below /api/1/. With `json` it is a POST,
- * unless `method` is given. */
+/** Fleet API, below /api/1/: the access token or the partner token. With `json` it is a POST by default. */
 export async function askFleetApi(region: string, path: string, bearer: string, extras: Extras = {}) {
   return parse(await send(`${FLEET_API[region]}/api/1/${path}`, { ...extras, bearer }), extras.moves);
 }
@@ -37,7 +35,7 @@ function parse(text: string, moves = false): Json {
   try {
     return Object(JSON.parse(text));
   } catch { // the parser's own words would quote the answer, which may hold a token
-    const what = "the answer is no JSON, perhaps a firewall's web page";
+    const what = "the answer is not JSON, but perhaps a firewall's web page";
     throw moves ? unknownOutcome(what) : new Stop(1, `${what}; try again later`);
   }
 }
@@ -52,8 +50,7 @@ async function send(url: string, content: Content): Promise<string> {
   say(`${method} ${clean(url)}`);
   let [status, text, found] = [0, "", ""];
   try {
-    const signal = AbortSignal.timeout(30_000);
-    const answer = await request(url, { method, headers, body, signal });
+    const answer = await request(url, { method, headers, body, signal: AbortSignal.timeout(30_000) });
     say(`    answered ${answer.statusCode}`);
     const decoder = new TextDecoder();
     for await (const part of answer.body) {

@@ -1,6 +1,6 @@
 // The owner's tokens: tesla_token.json in the current directory, Tesla's answer as it came and `obtained_at`.
 import { readFileSync } from "node:fs";
-import { clean, messageOf, Stop } from "./command_line.ts";
+import { messageOf, Stop } from "./command_line.ts";
 
 export const TOKEN_FILE = "tesla_token.json";
 
@@ -37,24 +37,4 @@ export function tokenFileText(answer: Record<string, unknown>): string {
   } catch (error) {
     throw new Stop(1, `Tesla's answer cannot be used: ${messageOf(error)}; the file is kept; run it again`);
   }
-}
-
-/** What Tesla wrote into the access token: the granted scopes (undefined where it does not say), the region
- * of the account, and when it expires (seconds since 1970). To be shown, not trusted. */
-export function claimsOf(token: { access_token?: unknown }):
-  { scopes?: string[]; region: string; expires: number } {
-  let claims: { scp?: unknown; ou_code?: unknown; exp?: unknown } = {};
-  try {
-    const [, part = ""] = String(token.access_token).split(".");
-    claims = Object(JSON.parse(Buffer.from(part, "base64url").toString()));
-  } catch {} // not a JWT
-  const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(scope)) : undefined;
-  return { scopes, region: clean(claims.ou_code ?? "").toLowerCase(), expires: Number(claims.exp) };
-}
-
-/** When the access token expires: the earlier of what file and token say; undefined where neither does. */
-export function expiryOf(token: Token): Date | undefined {
-  const noted = Date.parse(clean(token.obtained_at)) + Number(token.expires_in) * 1000;
-  const times = [noted, claimsOf(token).expires * 1000].filter((time) => time > 0 && time < 8.64e15);
-  return times.length > 0 ? new Date(Math.min(...times)) : undefined; // 8.64e15 is a Date's limit
 }

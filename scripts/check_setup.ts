@@ -12,7 +12,8 @@ import { PRIVATE_KEY_FILE, readPrivateKey, readPublicKey } from "../lib/key_file
 import { partnerToken, publishedPoint, registeredPoint } from "../lib/partner.ts";
 import { readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
-import { claimsOf, expiryOf, readToken, TOKEN_FILE, type Token } from "../lib/token_file.ts";
+import { claimsOf, expiryOf } from "../lib/token_claims.ts";
+import { readToken, TOKEN_FILE, type Token } from "../lib/token_file.ts";
 
 const { options } = startScript(
   import.meta.filename, { free: { type: "boolean" }, "skip-check": { type: "boolean" } });

@@ -13,7 +13,8 @@ import { useLoginCode } from "../lib/login_answer.ts";
 import { replaceFile, withLock } from "../lib/safe_file.ts";
 import { readSettings } from "../lib/settings.ts";
 import { askTokenHost } from "../lib/tesla_fetch.ts";
-import { claimsOf, expiryOf, readToken, TOKEN_FILE, tokenFileText } from "../lib/token_file.ts";
+import { claimsOf, expiryOf } from "../lib/token_claims.ts";
+import { readToken, TOKEN_FILE, tokenFileText } from "../lib/token_file.ts";
 
 // Step 1: the settings. A login that still works is kept, since a new one could end a running cron job's.
 const { options } = startScript(import.meta.filename, { force: { type: "boolean" } });

@@ -9,7 +9,8 @@ import { say, startScript, Stop } from "../lib/command_line.ts";
 import { replaceFile, withLock } from "../lib/safe_file.ts";
 import { readSettings } from "../lib/settings.ts";
 import { askTokenHost } from "../lib/tesla_fetch.ts";
-import { expiryOf, readToken, TOKEN_FILE, tokenFileText } from "../lib/token_file.ts";
+import { expiryOf } from "../lib/token_claims.ts";
+import { readToken, TOKEN_FILE, tokenFileText } from "../lib/token_file.ts";
 
 // Step 1: is it time? A duration is a whole number with m, h or d.
 const { options } = startScript(import.meta.filename, { "if-expiring-within": { type: "string" } });

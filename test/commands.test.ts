@@ -1,4 +1,4 @@
-// Is every command of lib/commands.ts encoded as Tesla's message definitions want it?
+// Is every command of lib/signing/commands.ts encoded as Tesla's message definitions want it?
 //
 // Three independent witnesses: a protobuf library with the definitions of commands.proto, given by hand below
 // for each command what it must hold (never derived from the table); the vectors of Tesla's own code
@@ -7,8 +7,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import protobuf from "protobufjs";
-import { COMMANDS, NOT_SIGNED } from "../lib/commands.ts";
-import { encodeCommand, nearest } from "../lib/encode_command.ts";
+import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
+import { encodeCommand } from "../lib/signing/encode_command.ts";
+import { encodeFields } from "../lib/signing/wire.ts";
 
 type Content = Record<string, unknown>;
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), "utf8");
@@ -33,6 +34,11 @@ const car = (content: Content): string => expected("Action", { vehicleAction: co
 const vcsec = (content: Content): string => expected("UnsignedMessage", content);
 const move = (closure: string, how: string): string =>
   vcsec({ closureMoveRequest: { [closure]: `CLOSURE_MOVE_TYPE_${how}` } });
+
+/** What the car is sent for a command, in hex. */
+function sentFor(name: string, parameters: Content): string {
+  return encodeFields(encodeCommand(name, parameters).message).toString("hex");
+}
 
 // What each command must be. A zero, a false and an empty text are left out by hand, as proto3 wants it.
 const allDays = { lat: 52.5, lon: 13.25, start_enabled: true, end_enabled: false, enabled: true };
@@ -192,6 +198,7 @@ const CASES: [string, Content, string][] = [
   ["set_valet_mode", { on: true, password: "0123" },
     car({ vehicleControlSetValetModeAction: { on: true, password: "0123" } })],
   ["set_valet_mode", { on: false }, car({ vehicleControlSetValetModeAction: {} })],
+  ["set_valet_mode", { on: false, password: "0123" }, car({ vehicleControlSetValetModeAction: {} })],
   ["reset_valet_pin", {}, car({ vehicleControlResetValetPinAction: {} })],
   ["set_pin_to_drive", { on: true, password: "9876" },
     car({ vehicleControlSetPinToDriveAction: { on: true, password: "9876" } })],
@@ -244,8 +251,8 @@ const SECURITY_COMMANDS = ["door_lock", "door_unlock", "remote_start_drive", "ac
 
 test("every command of the table gives the bytes of an independent encoder", () => {
   for (const [name, parameters, hex] of CASES) {
-    const { domain, payload } = encodeCommand(name, parameters);
-    assert.equal(payload.toString("hex"), hex, `${name} ${JSON.stringify(parameters)}`);
+    assert.equal(sentFor(name, parameters), hex, `${name} ${JSON.stringify(parameters)}`);
+    const { domain } = encodeCommand(name, parameters);
     assert.equal(domain, SECURITY_COMMANDS.includes(name) ? 2 : 3, `${name}: domain`);
   }
   assert.equal(Object.keys(COMMANDS).length, 71);
@@ -253,7 +260,7 @@ test("every command of the table gives the bytes of an independent encoder", () 
   const once = Object.keys(COMMANDS).filter((name) => COMMANDS[name].parameters !== undefined &&
     CASES.filter(([tried]) => tried === name).length < 2);
   assert.deepEqual(once, [], "a command with parameters is tried with at least two sets of them");
-  assert.equal(CASES.length, 166);
+  assert.equal(CASES.length, 167);
   const used = new Set(CASES.flatMap(([name, parameters]) =>
     Object.keys(parameters).map((key) => `${name} ${key}`)));
   const all = Object.entries(COMMANDS).flatMap(([name, { parameters = {} }]) =>
@@ -320,19 +327,18 @@ test("the vectors of Tesla's own code: the definitions give their bytes, and so 
       count.none += 1;
     } else if (meant === "name") {
       // without its name the schedule is the vector less the name's six bytes (12 04 "Home")
-      const { payload } = encodeCommand("add_charge_schedule", { id: 1753180000, days_of_week: "All",
+      const sent = sentFor("add_charge_schedule", { id: 1753180000, days_of_week: "All",
         start_enabled: true, start_time: 75, end_enabled: true, end_time: 390, enabled: true,
         lat: 52.520008, lon: 13.404954 });
       const nameless = hex.replace("1204486f6d65", "").replace("12268a0623", "12208a061d");
-      assert.equal(payload.toString("hex"), nameless);
+      assert.equal(sent, nameless);
       count.same += 1;
     } else if (meant[0].startsWith("refused ")) {
       assert.throws(() => encodeCommand(meant[0].slice(8), meant[1]), /must be a whole number from/);
       count.refused += 1;
     } else {
-      const made = encodeCommand(meant[0], meant[1]);
-      assert.equal(made.payload.toString("hex"), hex, name);
-      assert.equal(made.domain, domain === "vcsec" ? 2 : 3, name);
+      assert.equal(sentFor(meant[0], meant[1]), hex, name);
+      assert.equal(encodeCommand(meant[0], meant[1]).domain, domain === "vcsec" ? 2 : 3, name);
       count.same += 1;
     }
   }
@@ -344,11 +350,10 @@ test("the vectors of Tesla's own code: the definitions give their bytes, and so 
 test("a schedule without an id gets the time in seconds, as Tesla's proxy does it", () => {
   const before = Math.floor(Date.now() / 1000);
   const parameters = { ...allDays, days_of_week: "All" };
-  const { payload } = encodeCommand("add_charge_schedule", parameters);
+  const sent = sentFor("add_charge_schedule", parameters);
   const after = Math.floor(Date.now() / 1000);
-  const possible = [before, after].map((id) =>
-    encodeCommand("add_charge_schedule", { ...parameters, id }).payload);
-  assert.equal(possible.some((each) => each.equals(payload)), true, "the id is not this second");
+  const possible = [before, after].map((id) => sentFor("add_charge_schedule", { ...parameters, id }));
+  assert.equal(possible.includes(sent), true, "the id is not this second");
 });
 
 test("each spelling of a day that Tesla's proxy takes gives that day's bit", () => {
@@ -357,10 +362,10 @@ test("each spelling of a day that Tesla's proxy takes gives that day's bit", () 
     ["Friday", 32], ["Sat", 64], ["Saturday", 64], ["All", 127], ["Weekdays", 62],
     ["Weekdays, Sun ,SAT", 127], ["Mon,Mon", 2]];
   for (const [days_of_week, days] of bits) {
-    const { payload } = encodeCommand("add_charge_schedule", { ...allDays, id: 9, days_of_week });
+    const sent = sentFor("add_charge_schedule", { ...allDays, id: 9, days_of_week });
     const content = { id: 9, days_of_week: days, start_enabled: true, enabled: true, latitude: 52.5,
       longitude: 13.25 };
-    assert.equal(payload.toString("hex"), car({ addChargeScheduleAction: content }), days_of_week);
+    assert.equal(sent, car({ addChargeScheduleAction: content }), days_of_week);
   }
 });
 
@@ -467,25 +472,51 @@ test("what is missing, unknown or not signable is refused, and the message says 
   refuse("window_control", { command: "close", lat: 91 }, "lat must be a number from -90 to 90: found 91");
   refuse("speed_limit_activate", { pin: "12345" }, "pin must be a text of four digits: found something else");
   refuse("wake_up", {}, `wake_up cannot be signed: ${NOT_SIGNED.wake_up}`);
-  for (const name of ["constructor", "__proto__", "toString", ""]) {
-    assert.throws(() => encodeCommand(name, {}), /^Error: there is no command/);
+  for (const name of ["constructor", "__proto__", "toString", "", "honk", "set_charging_amp"]) {
+    refuse(name, {}, `there is no command "${name}"`);
   }
-  assert.throws(() => encodeCommand("honk", {}), /there is no command honk: the nearest are honk_horn, /);
-  assert.throws(() => encodeCommand("set_charging_amp", {}), /the nearest are set_charging_amps, /);
   const strange = JSON.parse('{"__proto__": 1}') as Content;
   assert.throws(() => encodeCommand("charge_start", strange), /unknown parameter __proto__/);
-  assert.equal(nearest("dor_lok", Object.keys(COMMANDS)).split(", ")[0], "door_lock");
   let missing = 0;
-  for (const [name, { parameters = {} }] of Object.entries(COMMANDS)) {
+  for (const [name, { parameters = {}, switchedBy }] of Object.entries(COMMANDS)) {
     for (const label of Object.keys(parameters).filter((each) => !each.endsWith("?"))) {
-      const given = { ...good.get(name) };
+      const given = { ...good.get(name), ...(switchedBy === undefined ? {} : { [switchedBy]: true }) };
       delete given[label];
       const message = new RegExp(`missing parameter ${label}: ${name} takes `);
       assert.throws(() => encodeCommand(name, given), message);
       missing += 1;
     }
   }
-  assert.equal(missing, 55);
+  assert.equal(missing, 56);
+});
+
+test("valet mode as in Tesla's own client: on takes a PIN of four digits, off sends none", () => {
+  const refuse = (parameters: Content, message: string): void =>
+    assert.throws(() => encodeCommand("set_valet_mode", parameters), { message });
+  refuse({ on: true }, "missing parameter password: set_valet_mode takes on, password");
+  refuse({ password: "0123" }, "missing parameter on: set_valet_mode takes on, password");
+  refuse({}, "missing parameter on: set_valet_mode takes on, password");
+  for (const password of ["", "123", "12345", 1234, null]) {
+    for (const on of [true, false]) {
+      refuse({ on, password }, "password must be a text of four digits: found something else");
+    }
+  }
+  refuse({ on: "false" }, 'on must be true or false: found "false"');
+  for (const password of ["0123", "9999"]) {
+    const off = sentFor("set_valet_mode", { on: false, password });
+    assert.equal(off, sentFor("set_valet_mode", { on: false }));
+    assert.equal(off.includes(Buffer.from(password).toString("hex")), false, "it sends a PIN to switch off");
+  }
+});
+
+test("a row that one parameter switches off needs and sends nothing besides it", () => {
+  const rows = Object.entries(COMMANDS).filter(([, { switchedBy }]) => switchedBy !== undefined);
+  assert.deepEqual(rows.map(([name]) => name), ["set_scheduled_departure", "set_valet_mode"]);
+  for (const [name, { switchedBy = "", parameters = {} }] of rows) {
+    assert.ok(Object.keys(parameters).includes(switchedBy), `${name} has no parameter ${switchedBy}`);
+    const off = { [switchedBy]: false };
+    assert.equal(sentFor(name, { ...good.get(name), ...off }), sentFor(name, off), name);
+  }
 });
 
 test("what is not signed is listed with its reason and stands in no row", () => {

@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { FLEET_API, LOGIN_HOST, TOKEN_HOST } from "../lib/hosts.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
 import { LOADER } from "./harness.ts";
+import { LONG } from "./length.ts";
 import { auditedFiles } from "./readme_tables.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
@@ -68,8 +69,9 @@ function cases(way: string[]): Case[] {
     .map((line) => JSON.parse(line) as Case);
 }
 
-describe("Deno", () => {
-  const way = existsSync(DENO) ? unshare() : undefined;
+// Only in `npm run test:long`.
+describe("Deno", { skip: !LONG }, () => {
+  const way = LONG && existsSync(DENO) ? unshare() : undefined;
   test("Deno and a namespace are there", (context) => {
     if (way) return;
     const lacks = existsSync(DENO)

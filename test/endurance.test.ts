@@ -1,11 +1,12 @@
-// A day of a solar loop (bench/endurance.ts): the whole of it in one process, a sample of it with a process
-// for each run; and that the same day ends in red when a script sends again, loses the token or lets the
-// session grow.
+// A day of a solar loop (bench/endurance.ts). In `npm test` it has fewer commands and a process for each run. In
+// `npm run test:long` the whole of it runs too, in one process, and the same day ends in red when a script sends
+// again, loses the token or lets the session grow.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { LOADER, plantedCopy, PROJECT } from "./harness.ts";
+import { LONG } from "./length.ts";
 
 const OTHERS = ["bench", "simulator", "test/harness.ts", "test/compiled.ts"];
 const SAMPLE = ["--commands", "24", "--lost", "6"];
@@ -23,7 +24,7 @@ function liveOneDay(project: string, words: string[]): Promise<{ code: number; o
 }
 
 describe("a day of a solar loop", { concurrency: 2 }, () => {
-  test("1,440 commands, 3 refreshes, 2 reboots, 20 lost answers", { timeout: 240_000 }, async () => {
+  test("1,440 commands, 3 refreshes, 2 reboots, 20 lost answers", { timeout: 240_000, skip: !LONG }, async () => {
     const { code, output } = await liveOneDay(PROJECT, []);
     assert.equal(code, 0, output);
     assert.match(output, /^commands {3}1443 requests/m);
@@ -53,7 +54,7 @@ describe("a day of a solar loop", { concurrency: 2 }, () => {
       /has grown/],
   ];
   for (const [name, path, from, to, complaint] of violations) {
-    test(`notices: ${name}`, { timeout: 120_000 }, async () => {
+    test(`notices: ${name}`, { timeout: 120_000, skip: !LONG }, async () => {
       const { code, output } = await liveOneDay(plantedCopy(path, from, to, OTHERS), SAMPLE);
       assert.equal(code, 1, output);
       assert.match(output, complaint);

@@ -9,7 +9,7 @@ import { describe, test } from "node:test";
 import {
   CLIENT_ID, DOMAIN, SCOPES, assertEnd, calls, freePort, outputsSearched, ownerTest, pointOf, startLogin,
   useRedirect, visit, visitWhenListening, type Owner, type Result, type Running,
-  useFewProcesses,
+  TELLS_WAITS, useFewProcesses,
 } from "./harness.ts";
 import { pointIn } from "../lib/key_files.ts";
 import type { Reply } from "../simulator/tesla/tesla.ts";
@@ -661,11 +661,11 @@ describe("get_token", { concurrency: 3 }, () => {
 
   ownerTest("the browser waits for a slow exchange", LOGGED_OUT, async (owner) => {
     const redirect = await useRedirect(owner);
-    const { running, address } = await startLogin(owner);
+    const { running, address } = await startLogin(owner, [], { node: TELLS_WAITS });
     await visitWhenListening(`${redirect}/other`);
     owner.write("tesla_token.json.lock", String(process.pid)); // another run that is alive
     const waiting = visit(await owner.simulator.consent(address));
-    await new Promise((resolve) => setTimeout(resolve, 1200));
+    await running.said(/^waits$/m);
     rmSync(owner.path("tesla_token.json.lock"));
     const page = await waiting;
     assert.equal(page.status, 200);

@@ -1,21 +1,22 @@
-// A bounded form of test/faults/rotation.ts (`npm run test:faults`): fewer kills, and a part of the failing file calls,
-// other ones with each seed. The seed and the counts are printed.
+// A bounded form of test/faults/rotation.ts (`npm run test:faults`): fewer kills, and in `npm test` a part of the
+// failing file calls, other ones with each seed. The seed and the counts are printed.
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import * as faults from "./faults/rotation.ts";
 import { withOwner, type Owner } from "./harness.ts";
+import { byLength } from "./length.ts";
 
-const KILLS = 24;
+const KILLS = byLength(12, 120);
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
 const random = faults.randomFrom(seed);
 const tally = new faults.Tally();
 
 function faultTest(title: string, body: (owner: Owner) => Promise<unknown>): void {
-  test(title, { timeout: 120_000 }, () => withOwner(body));
+  test(title, { timeout: byLength(120_000, 600_000) }, () => withOwner(body));
 }
 
 describe("tokens and sessions survive", { concurrency: 2 }, () => {
-  test(`${KILLS} kills (seed ${seed})`, { timeout: 180_000 }, async () => {
+  test(`${KILLS} kills (seed ${seed})`, { timeout: byLength(180_000, 900_000) }, async () => {
     await faults.killMany(KILLS, seed, tally);
     assert.ok(tally.kills >= KILLS * 0.7, `too few kills hit: ${tally.line()}`);
     assert.ok(tally.instants.size >= KILLS / 2, tally.line());
@@ -25,8 +26,16 @@ describe("tokens and sessions survive", { concurrency: 2 }, () => {
   faultTest("file calls that fail", async (owner) => {
     const calls = await faults.callsOf(owner, "refresh_token");
     const changing = [...calls.entries()].filter(([, call]) => !call.startsWith("read"));
-    for (const [index, call] of faults.pick(changing, random, 5)) {
-      await faults.failCall(owner, tally, index + 1, call, "EIO");
+    for (const [index, call] of faults.pick(changing, random, byLength(3, Infinity))) {
+      for (const code of byLength(["EIO"], ["ENOSPC", "EIO", "EACCES"])) await faults.failCall(owner, tally, index + 1, call, code);
+    }
+  });
+  faultTest("file calls of a command that fail: the exit code tells what the car did", async (owner) => {
+    const calls = await faults.callsOf(owner, "set_charge_amps", ["7"]);
+    const changing = [...calls.entries()].filter(([, call]) => !call.startsWith("read"));
+    const after = changing.slice(changing.findLastIndex(([, call]) => call.startsWith("openSync tesla")));
+    for (const [index, call] of [...faults.pick(changing, random, 4), ...faults.pick(after, random, 2)]) {
+      await faults.failCommandCall(owner, tally, index + 1, call, "ENOSPC", true);
     }
   });
   faultTest("a lock that cannot be removed does not change the outcome", async (owner) => {
@@ -47,7 +56,7 @@ describe("tokens and sessions survive", { concurrency: 2 }, () => {
   faultTest("the token file replaced under the run", (owner) => faults.replacedUnderTheRun(owner, tally));
   faultTest("stale locks, and one of a living process", (owner) => faults.locks(owner, tally));
   faultTest("a stolen lock", (owner) => faults.stolenLock(owner, tally));
-  faultTest("a stepped clock", (owner) => faults.steppedClock(owner, tally, faults.pick(faults.STEPS, random, 2)));
+  faultTest("a stepped clock", (owner) => faults.steppedClock(owner, tally, faults.pick(faults.STEPS, random, byLength(1, Infinity))));
   faultTest("a clock that was ahead", (owner) => faults.clockAheadAtRefresh(owner));
 });
 

@@ -45,6 +45,13 @@ timers.setTimeout = (ms, ...rest) => wait(ms / 100, ...rest);
 syncBuiltinESMExports();`;
 export const IN_A_HURRY: string[] = ["--import", `data:text/javascript,${encodeURIComponent(HURRY)}`];
 
+// Says so whenever a script waits, so that no test has to guess when it does.
+const TELL = `import timers from "node:timers/promises"; import { syncBuiltinESMExports } from "node:module";
+const wait = timers.setTimeout;
+timers.setTimeout = (...words) => { process.stderr.write("waits\\n"); return wait(...words); };
+syncBuiltinESMExports();`;
+export const TELLS_WAITS: string[] = ["--import", `data:text/javascript,${encodeURIComponent(TELL)}`];
+
 export interface Result {
   code: number; // -1 when it was killed
   stdout: string;

@@ -42,7 +42,7 @@ export const RINGS: Ring[] = [
     lib/command_line lib/hosts lib/settings lib/explanations lib/tesla_fetch lib/token_file
     scripts/read_charge scripts/list_vehicles scripts/wake_up`),
   ring("**Login and refresh**: where your tokens come from and how they are kept", `
-    lib/safe_file scripts/refresh_token lib/loopback_server lib/login_answer scripts/get_token`),
+    lib/token_claims lib/safe_file scripts/refresh_token lib/loopback_server lib/login_answer scripts/get_token`),
   ring("**Set-up**: key pair, domain and registration", `
     scripts/generate_key lib/key_files scripts/serve_public_key lib/partner scripts/register_partner
     scripts/check_setup`),

@@ -8,16 +8,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { plainFile } from "./compiled.ts";
 import { checkCode, checkHeaders, checkLayout, checkSecrets, closureOf, type Texts } from "./project_rules.ts";
 import { auditedFiles, linesOf, missionFiles, SIGNING, TABLES } from "./readme_tables.ts";
 
 // Lines as `wc -l` counts them, comments included; the tables that only say words and numbers are counted apart.
 const BUDGETS = {
-  fetch: 83, // lib/tesla_fetch.ts
+  fetch: 80, // lib/tesla_fetch.ts
   safeFile: 80, // lib/safe_file.ts
-  reading: 335, // read_charge with all that it imports
-  mission: 980, // the six scripts with all that they import, without signing
-  signing: 455, // without its encoder
+  reading: 312, // read_charge with all that it imports
+  mission: 970, // the six scripts with all that they import, without signing
+  signing: 460, // without its encoder
   everything: 1830,
   tables: 290,
   script: 118,
@@ -216,7 +217,7 @@ describe("headers", () => {
     for (const path of scripts) {
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
-        [...loader, join(project, path), "--help"],
+        [plainFile(join(project, path)), "--help"],
         { cwd: folder, encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "" } },
       );
       const [header] = (files.get(path) ?? "").split(/\n(?!\/\/)/);

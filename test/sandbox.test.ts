@@ -1,6 +1,7 @@
 // Every script inside `node --permission`, with exactly the reads and writes that its header states, on every Node
 // that is there: this one, if it is new enough, and those that `.ci/run` installs under node_modules/.cache/runtimes.
-// In CI a missing runtime fails the test; by hand it is said. And the other way round: a file left out is refused.
+// In CI a missing runtime fails the test; by hand it is said. `npm test` tries the first of
+// them alone. And the other way round: a file left out is refused.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,6 +11,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN } from "../simulator/tesla/tesla.ts";
+import { byLength } from "./length.ts";
 import { auditedFiles } from "./readme_tables.ts";
 import { nodeArguments, sandboxOf } from "./sandbox_lines.ts";
 
@@ -23,7 +25,7 @@ function runtimes(): [string, string][] {
   const found = installed.filter(([, file]) => existsSync(file));
   const [major = 0] = process.versions.node.split(".").map(Number);
   if (found.length === 0 && major >= 23) found.push([`node${major}`, process.execPath]);
-  return found;
+  return byLength(found.slice(0, 1), found);
 }
 
 let simulator: Simulator;

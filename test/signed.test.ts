@@ -16,6 +16,7 @@ import {
   VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type Result,
   useFewProcesses,
 } from "./harness.ts";
+import { byLength } from "./length.ts";
 
 useFewProcesses();
 
@@ -694,7 +695,7 @@ describe("what the owner has got wrong", { concurrency: 3 }, () => {
 });
 
 describe("killed at any instant", () => {
-  const KILLS = 51;
+  const KILLS = byLength(12, 51);
   ownerTest(`${KILLS} times: the next run works, no counter twice`, {}, async (owner) => {
     const { car, requests } = owner.simulator;
     const usual = (await obeys(owner, 2)).ms;
@@ -728,10 +729,10 @@ describe("killed at any instant", () => {
       .map((one) => messageIn(one).uuid?.toString("hex"));
     assert.equal(new Set(uuids).size, uuids.length);
     assert.equal(car.executed.length <= countersIn(requests).length, true);
-    assert.ok(midway >= 5, `only ${midway} of ${KILLS} were killed while a request was under way`);
+    assert.ok(midway >= KILLS / 10, `only ${midway} of ${KILLS} were killed while a request was under way`);
     for (const name of [`${SESSION}.lock`, `${SESSION}.new`]) assert.equal(owner.has(name), false);
   });
 });
 
 test("the outputs were searched for secrets",
-  () => assert.ok(outputsSearched() > 200, String(outputsSearched())));
+  () => assert.ok(outputsSearched() > byLength(160, 200), String(outputsSearched())));

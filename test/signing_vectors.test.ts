@@ -8,13 +8,14 @@ import { createDecipheriv, createECDH, createHash, type ECDH } from "node:crypto
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Stop } from "../lib/command_line.ts";
-import { encodeCommand } from "../lib/encode_command.ts";
-import { RESYNC_FAULTS, stopForFault } from "../lib/faults.ts";
-import { checkSessionInfo, renewSession, type Session, type SessionInfo } from "../lib/session.ts";
-import { handshakeMessage, openAnswer, signedMessage, verdictOf, type Message,
-  type Opened } from "../lib/signed_message.ts";
-import { fourBytes, hmac, metadata, sharedKey } from "../lib/vehicle_key.ts";
-import { bytesIn, decodeFields, encodeFields, numberIn, type Fields } from "../lib/wire.ts";
+import { encodeCommand } from "../lib/signing/encode_command.ts";
+import { RESYNC_FAULTS, stopForFault } from "../lib/signing/faults.ts";
+import { isUsable, renewSession, sessionInfoIn, type Session, type SessionInfo }
+  from "../lib/signing/session.ts";
+import { handshakeMessage, openAnswer, signedMessage, verdictOf, type Message, type Opened, type Peer }
+  from "../lib/signing/signed_message.ts";
+import { hmac, metadata, sharedKey } from "../lib/signing/vehicle_key.ts";
+import { bytesAt, encodeFields, numberAt, valueAt } from "../lib/signing/wire.ts";
 
 const hex = (text = "") => Buffer.from(text, "hex");
 
@@ -72,8 +73,12 @@ function sessionOf(vector: Accepted): Session {
 }
 
 /** The car's answer to a handshake, as only the fields that are looked at. */
-function answerWith(info: Buffer, tag: Buffer): Fields {
-  return decodeFields(encodeFields([[15, info], [13, [[6, [[1, tag]]]]]]));
+function answerWith(info: Buffer, tag: Buffer): Buffer {
+  return encodeFields([[15, info], [13, [[6, [[1, tag]]]]]]);
+}
+
+function peerOf({ client_key, vin, domain_id }: Accepted): Peer {
+  return { vin, domain: domain_id, key: keyOf(client_key.private_scalar_hex) };
 }
 
 test("K and the keys made of it, from both sides, zeros at the front included", () => {
@@ -109,10 +114,11 @@ function hmacOf(key: Buffer): Buffer {
 }
 
 test("handshakes: the request byte for byte, the answer believed", () => {
-  const checked = each([...ACCEPT, ...REJECT], ({ handshake, vin, client_key, vehicle_key, domain_id }) => {
-    const key = keyOf(client_key.private_scalar_hex);
+  const checked = each([...ACCEPT, ...REJECT], (vector) => {
+    const { handshake, vin, vehicle_key } = vector;
+    const peer = peerOf(vector);
     // Ours has random addresses of its own: put those of the vector in their place.
-    const made = handshakeMessage(domain_id, key);
+    const made = handshakeMessage(peer);
     const ours = made.bytes.toString("hex").replace(made.uuid.toString("hex"), handshake.request_uuid_hex)
       .replace(made.address.toString("hex"), handshake.routing_address_hex);
     assert.equal(ours, handshake.request_message_sorted_hex);
@@ -120,19 +126,19 @@ test("handshakes: the request byte for byte, the answer believed", () => {
     const message: Message = { bytes: made.bytes, uuid: hex(handshake.request_uuid_hex),
       address: hex(handshake.routing_address_hex), tag: Buffer.alloc(0) };
     for (const text of [handshake.response_message_hex, handshake.response_message_sorted_hex]) {
-      const answer = decodeFields(hex(text));
-      assert.equal(openAnswer(answer, message, vin, domain_id, Buffer.alloc(16)).fault, 0);
+      const answer = hex(text);
+      assert.equal(openAnswer(answer, message, peer, Buffer.alloc(16)).fault, 0);
       const { counter, clock_time: clock, epoch_hex: epoch } = handshake.decoded;
       const vehicleKey = vehicle_key.public_hex;
-      assert.deepEqual(checkSessionInfo(answer, key, vin, message.uuid),
-        { vehicleKey, epoch, counter, clock });
+      assert.deepEqual(sessionInfoIn(answer, peer, message.uuid), { vehicleKey, epoch, counter, clock });
       // Not to another question of ours, not for another car.
-      assert.throws(() => checkSessionInfo(answer, key, vin, Buffer.alloc(16, 1)), /tag/);
-      assert.throws(() => checkSessionInfo(answer, key, `${vin.slice(0, 16)}x`, message.uuid), /tag/);
+      assert.throws(() => sessionInfoIn(answer, peer, Buffer.alloc(16, 1)), /tag/);
+      const other = { ...peer, vin: `${vin.slice(0, 16)}x` };
+      assert.throws(() => sessionInfoIn(answer, other, message.uuid), /tag/);
     }
-    const covered = metadata([[0, Buffer.from([6])], [2, Buffer.from(vin)], [6, message.uuid]]);
+    const covered = metadata({ type: 6, vin, challenge: message.uuid });
     assert.equal(covered.toString("hex"), handshake.session_info_metadata_hex);
-    const tag = hmac(sharedKey(key, hex(vehicle_key.public_hex)), "session info",
+    const tag = hmac(sharedKey(peer.key, hex(vehicle_key.public_hex)), "session info",
       [covered, hex(handshake.session_info_hex)]);
     assert.equal(tag.toString("hex"), handshake.session_info_tag_hex);
   });
@@ -148,15 +154,12 @@ function isOurs({ request }: Accepted): boolean {
 
 test("commands: every one of our kind byte for byte", () => {
   const checked = each(ACCEPT.filter(isOurs), (vector) => {
-    const { request, vin, domain_id } = vector;
-    const key = keyOf(vector.client_key.private_scalar_hex);
-    const made = signedMessage(vin, domain_id, hex(request.plaintext_hex), key, sessionOf(vector),
-      request.expires_at,
-      hex(request.uuid_hex), hex(request.routing_address_hex));
+    const { request } = vector;
+    const made = signedMessage(peerOf(vector), hex(request.plaintext_hex), request.expires_at,
+      sessionOf(vector), hex(request.uuid_hex), hex(request.routing_address_hex));
     assert.equal(made.tag.toString("hex"), request.tag_hex);
     assert.equal(made.bytes.toString("hex"), request.message_sorted_hex);
-    const fields = decodeFields(made.bytes);
-    assert.deepEqual(decodeFields(hex(request.message_hex)).get(13), fields.get(13));
+    assert.deepEqual(valueAt(made.bytes, [13]), valueAt(hex(request.message_hex), [13]));
   });
   assert.equal(checked, 55);
 });
@@ -165,11 +168,9 @@ test("commands of the other kinds: what the signature covers, and the tag", () =
   const checked = each(ACCEPT.filter((vector) => !isOurs(vector)),
     ({ request, vin, domain_id, shared_key_hex }) => {
     const type = request.method === "HMAC_PERSONALIZED" ? 8 : 5;
-    const items: [number, Buffer][] = [[0, Buffer.from([type])], [1, Buffer.from([domain_id])],
-      [2, Buffer.from(vin)],
-      [3, hex(request.epoch_hex)], [4, fourBytes(request.expires_at)], [5, fourBytes(request.counter)]];
-    if (request.flags !== 0) items.push([7, fourBytes(request.flags)]);
-    const covered = metadata(items);
+    const { expires_at: expiresAt, counter, flags } = request;
+    const items = { type, domain: domain_id, vin, epoch: hex(request.epoch_hex), expiresAt, counter };
+    const covered = metadata(flags === 0 ? items : { ...items, flags });
     assert.equal(covered.toString("hex"), request.metadata_hex);
     if (type === 5) return; // encrypted, which over the internet nobody needs
     const tag = hmac(hex(shared_key_hex), "authenticated command", [covered, hex(request.plaintext_hex)]);
@@ -182,11 +183,11 @@ test("answers: opened with the same outcome, the car's verdict read", () => {
   let encrypted = 0;
   let refusals = 0;
   const checked = each(ACCEPT.filter(({ request }) => request.method === "HMAC_PERSONALIZED"), (vector) => {
-    const { request, response, vin, domain_id } = vector;
+    const { request, response, domain_id } = vector;
     const sent: Message = { bytes: hex(request.message_hex), uuid: hex(request.uuid_hex),
       address: hex(request.routing_address_hex), tag: hex(request.tag_hex) };
     for (const text of [response.message_hex, response.message_sorted_hex]) {
-      const opened = openAnswer(decodeFields(hex(text)), sent, vin, domain_id, hex(vector.shared_key_hex));
+      const opened = openAnswer(hex(text), sent, peerOf(vector), hex(vector.shared_key_hex));
       const { fault, operation_status: status } = response;
       assert.deepEqual(opened, { fault, status, payload: hex(response.plaintext_hex),
         encrypted: response.encrypted });
@@ -208,24 +209,24 @@ test("answers: opened with the same outcome, the car's verdict read", () => {
 test("refusals: the fault is read, and session info that comes with it is believed", () => {
   let withInfo = 0;
   const checked = each(REJECT, (vector) => {
-    const { request, vin, domain_id } = vector;
-    const answer = decodeFields(hex(vector.error_reply_hex));
-    const from = numberIn(decodeFields(bytesIn(answer, 7)), 1); // not the domain for R035 and R037
+    const { request } = vector;
+    const peer = peerOf(vector);
+    const answer = hex(vector.error_reply_hex);
+    const from = numberAt(answer, [7, 1]); // not the domain for R035 and R037
     const sent: Message = { bytes: Buffer.alloc(0), uuid: hex(request.uuid_hex),
       address: hex(request.routing_address_hex), tag: hex(request.tag_hex) };
-    const opened = openAnswer(answer, sent, vin, from, hex(vector.shared_key_hex));
+    const opened = openAnswer(answer, sent, { ...peer, domain: from }, hex(vector.shared_key_hex));
     assert.equal(opened.fault, vector.fault);
     assert.equal(opened.encrypted, false);
-    if (from !== domain_id) {
-      assert.throws(() => openAnswer(answer, sent, vin, domain_id, hex(vector.shared_key_hex)));
+    if (from !== peer.domain) {
+      assert.throws(() => openAnswer(answer, sent, peer, hex(vector.shared_key_hex)), /another sent it/);
     }
-    assert.equal(answer.has(15), vector.session_info_attached);
+    assert.equal(valueAt(answer, [15]) !== undefined, vector.session_info_attached);
     if (!vector.session_info_attached) return;
     withInfo += 1;
-    const key = keyOf(vector.client_key.private_scalar_hex);
-    const info = checkSessionInfo(answer, key, vin, sent.uuid);
+    const info = sessionInfoIn(answer, peer, sent.uuid);
     assert.equal(info.vehicleKey, vector.vehicle_key.public_hex);
-    // A fault that comes with session info is one after which the command is signed anew, or 13 (a
+    // A fault that comes with session info is one after which the command is signed again, or 13 (a
     // parameter).
     assert.ok(RESYNC_FAULTS.includes(vector.fault) || vector.fault === 13, String(vector.fault));
   });
@@ -255,12 +256,14 @@ test("client side: every kind of vector is looked at", () => {
     response_counters: 5 });
 });
 
+const peerIn = ({ vin, domain, client_key }: ClientSide): Peer =>
+  ({ vin, domain: domain === "vcsec" ? 2 : 3, key: keyOf(client_key.private_scalar_hex) });
+
 test("client side: session info at first sight", () => {
   let stricter = 0;
   each(kinds("session_info_first"), (vector) => {
-    const check = (): SessionInfo =>
-      checkSessionInfo(answerWith(hex(vector.session_info_hex), hex(vector.tag_hex)),
-      keyOf(vector.client_key.private_scalar_hex), vector.vin, hex(vector.challenge_hex));
+    const answer = answerWith(hex(vector.session_info_hex), hex(vector.tag_hex));
+    const check = (): SessionInfo => sessionInfoIn(answer, peerIn(vector), hex(vector.challenge_hex));
     if (vector.tesla_client_is_lax) {
       stricter += 1;
       assert.throws(check, /epoch/);
@@ -271,35 +274,70 @@ test("client side: session info at first sight", () => {
 });
 
 test("client side: session info that renews a session", () => {
+  const outcomes: Record<string, number> = {};
+  const note = (outcome: string): void => { outcomes[outcome] = (outcomes[outcome] ?? 0) + 1; };
   each(kinds("session_info_update"), (vector) => {
-    const key = keyOf(vector.client_key.private_scalar_hex);
+    const peer = peerIn(vector);
     const { handshake, client_before: before, client_after: after } = vector;
-    const first = checkSessionInfo(answerWith(hex(handshake.session_info_hex),
-      hex(handshake.session_info_tag_hex)), key,
-      vector.vin, hex(handshake.request_uuid_hex));
-    const old = { ...renewSession(undefined, first, key), counter: before.counter };
+    const greeting = answerWith(hex(handshake.session_info_hex), hex(handshake.session_info_tag_hex));
+    const first = sessionInfoIn(greeting, peer, hex(handshake.request_uuid_hex));
+    const old = { ...renewSession(undefined, first, peer), counter: before.counter, encrypted: true };
     assert.deepEqual([old.epoch, old.clock], [before.epoch_hex, before.clock_about]);
-    const check = (): SessionInfo =>
-      checkSessionInfo(answerWith(hex(vector.session_info_hex), hex(vector.tag_hex)), key,
-      vector.vin, hex(vector.challenge_hex));
-    if (!vector.accept) return assert.throws(check, /tag/);
-    const now = renewSession({ ...old, encrypted: true }, check(), key);
+    const answer = answerWith(hex(vector.session_info_hex), hex(vector.tag_hex));
+    const check = (): SessionInfo => sessionInfoIn(answer, peer, hex(vector.challenge_hex));
+    if (!vector.accept) {
+      note("refused");
+      return assert.throws(check, /tag/);
+    }
+    // Within one epoch the clock goes back: Tesla's client ignores that, and here it proves nothing.
+    if (!vector.changed) {
+      note("ignored");
+      return assert.throws(() => renewSession(old, check(), peer), /^Error: its clock goes back$/);
+    }
+    note("renewed");
+    const now = renewSession(old, check(), peer);
     assert.deepEqual([now.epoch, now.counter], [after.epoch_hex, after.counter]);
     assert.equal(Math.abs(Date.now() / 1000 - now.zero - after.clock_about) < 5, true);
-    assert.equal(now.encrypted, true);
-    // The very same object where nothing may change.
-    assert.equal(renewSession(old, check(), key) === old, !vector.changed);
-    // Told again, nothing turns back.
-    assert.equal(renewSession({ ...now, counter: now.counter + 5 }, check(), key).counter === now.counter + 5,
-      true);
+    assert.deepEqual([now.encrypted, now.stale], [true, undefined]);
+    // Told again, nothing goes back.
+    assert.equal(renewSession({ ...now, counter: now.counter + 5 }, check(), peer).counter, now.counter + 5);
   });
+  assert.deepEqual(outcomes, { renewed: 3, ignored: 1, refused: 1 });
+});
+
+test("a car that shows another key than the stored one ends the run, and names the file", () => {
+  const key = keyOf("11".repeat(32));
+  const [vehicleKey, another] = ["22", "33"].map((byte) => keyOf(byte.repeat(32)).getPublicKey("hex"));
+  const peer = { vin: "5YJ30123456789ABC", domain: 3, key };
+  const info = { vehicleKey, epoch: "0f".repeat(16), counter: 5, clock: 1000 };
+  const old = renewSession(undefined, info, peer);
+  assert.equal(old.clientKey, key.getPublicKey("hex"));
+  for (const epoch of [info.epoch, "0e".repeat(16)]) {
+    assert.throws(() => renewSession(old, { ...info, vehicleKey: another, epoch, clock: 2000 }, peer),
+      (error: Stop) => error instanceof Stop && error.exitCode === 5
+        && error.message.startsWith("the car shows another key than before: ")
+        && error.message.includes("nothing was signed for this key")
+        && error.message.endsWith("if the car got a new computer, delete tesla_session.json"));
+  }
+});
+
+test("a session is usable while it is fresh, our clock is right, and its counter has room", () => {
+  const zero = Date.now() / 1000 - 1000;
+  const session: Session = { vehicleKey: "", epoch: "", counter: 5, clock: 1000, zero,
+    encrypted: true, clientKey: "" };
+  assert.equal(isUsable(session), true);
+  assert.equal(isUsable({ ...session, stale: false, counter: 2 ** 32 - 2 }), true);
+  assert.equal(isUsable({ ...session, stale: true }), false);
+  assert.equal(isUsable({ ...session, counter: 2 ** 32 - 1 }), false, "the next counter must fit 32 bits");
+  assert.equal(isUsable({ ...session, zero: zero + 60 }), false, "our clock went back by a minute");
+  assert.equal(isUsable({ ...session, zero: zero - 2 ** 30 }), false, "our clock went ahead by decades");
+  assert.equal(isUsable({ ...session, zero: NaN }), false);
 });
 
 test("client side: session info of a key that is not paired", () => {
   each(kinds("session_info_status"), (vector) => {
-    const answer = decodeFields(hex(vector.message_hex));
-    const key = keyOf(vector.client_key.private_scalar_hex);
-    const check = (): SessionInfo => checkSessionInfo(answer, key, vector.vin, hex(vector.challenge_hex));
+    const answer = hex(vector.message_hex);
+    const check = (): SessionInfo => sessionInfoIn(answer, peerIn(vector), hex(vector.challenge_hex));
     if (vector.status !== 1) return assert.throws(check, (error: Error) => !(error instanceof Stop));
     assert.throws(check, (error: Stop) => error instanceof Stop && error.exitCode === 5
       && error.message.includes("key"));
@@ -308,14 +346,13 @@ test("client side: session info of a key that is not paired", () => {
 
 // Whether the answer opens when it is taken to be bound to this request hash.
 function opensWith(vector: ClientSide, requestHash: Buffer): boolean {
-  const answer = decodeFields(hex(vector.response_message_hex));
-  const gcm = decodeFields(bytesIn(decodeFields(bytesIn(answer, 13)), 9));
-  const from = numberIn(decodeFields(bytesIn(answer, 7)), 1);
-  const covered = metadata([[0, Buffer.from([9])], [1, Buffer.from([from])], [2, Buffer.from(vector.vin)],
-    [5, fourBytes(numberIn(gcm, 2))], [7, fourBytes(0)], [8, requestHash], [9, fourBytes(0)]]);
-  const cipher = createDecipheriv("aes-128-gcm", hex(vector.shared_key_hex), bytesIn(gcm, 1));
-  cipher.setAAD(createHash("sha256").update(covered).digest()).setAuthTag(bytesIn(gcm, 3));
-  cipher.update(bytesIn(answer, 10));
+  const answer = hex(vector.response_message_hex);
+  const [nonce, tag] = [bytesAt(answer, [13, 9, 1]), bytesAt(answer, [13, 9, 3])];
+  const covered = metadata({ type: 9, domain: numberAt(answer, [7, 1]), vin: vector.vin,
+    counter: numberAt(answer, [13, 9, 2]), flags: 0, requestHash, fault: 0 });
+  const cipher = createDecipheriv("aes-128-gcm", hex(vector.shared_key_hex), nonce);
+  cipher.setAAD(createHash("sha256").update(covered).digest()).setAuthTag(tag);
+  cipher.update(bytesAt(answer, [10]));
   try {
     cipher.final();
     return true;
@@ -338,16 +375,15 @@ test("client side: answers to a command", () => {
     const tag = hex(vector.request_tag_hex);
     const sent: Message = { bytes: Buffer.alloc(0), uuid: hex(vector.request_uuid_hex),
       address: hex(vector.routing_address_hex), tag };
-    const domain = vector.domain === "vcsec" ? 2 : 3;
+    const peer = peerIn(vector);
     for (const text of [vector.response_message_hex, vector.response_message_sorted_hex]) {
-      const open = (request = sent): Opened => {
-        return openAnswer(decodeFields(hex(text)), request, vector.vin, domain, hex(vector.shared_key_hex));
-      };
+      const open = (request = sent): Opened =>
+        openAnswer(hex(text), request, peer, hex(vector.shared_key_hex));
       const wrong = wrongHash[vector.id];
       if (wrong) {
         note("hash");
         open();
-        const right = Buffer.concat([Buffer.from([8]), tag]).subarray(0, domain === 2 ? 17 : 33);
+        const right = Buffer.concat([Buffer.from([8]), tag]).subarray(0, peer.domain === 2 ? 17 : 33);
         assert.equal(opensWith(vector, right), true);
         assert.equal(opensWith(vector, wrong(tag)), false);
         assert.throws(() => open({ ...sent, tag: Buffer.alloc(32, 1) }), Error);
@@ -366,7 +402,7 @@ test("client side: answers to a command", () => {
   assert.deepEqual(outcomes, { opened: 4, refused: 16, hash: 6, uuid: 2 });
 });
 
-test("faults: who may have been obeyed, who may be signed anew", () => {
+test("faults: who may have been obeyed, who may be signed again", () => {
   const { vectors } =
     load("fault_classification") as { vectors: { fault: number; operation_status?: number; name?: string;
     error: { may_have_succeeded: boolean; should_retry: boolean; text: string } | null }[] };
@@ -389,8 +425,8 @@ test("amps: the message of every vector", () => {
   const amps = vectors.filter(({ name }) => name.startsWith("setChargingAmpsAction"));
   each(amps, ({ name, hex: bytes }) => {
     const charging_amps = Number(name.split(" ")[1]);
-    const encode = (): string => encodeCommand("set_charging_amps", { charging_amps })
-      .payload.toString("hex");
+    const encode = (): string =>
+      encodeFields(encodeCommand("set_charging_amps", { charging_amps }).message).toString("hex");
     if (charging_amps < 0) assert.throws(encode, Error);
     else assert.equal(encode(), bytes);
   });
@@ -399,9 +435,9 @@ test("amps: the message of every vector", () => {
 
 test("the published figures", () => {
   const { protocol_md: md, go_unit_tests: go } = load("published");
-  const items = (list: { tag: number; value_hex: string }[]) => {
-    return list.map(({ tag, value_hex }): [number, Buffer] => [tag, hex(value_hex)]);
-  };
+  const names = ["type", "domain", "vin", "epoch", "expiresAt", "counter", "challenge", "flags"];
+  const items = (list: { tag: number; value_hex: string }[]): Record<string, Buffer> =>
+    Object.fromEntries(list.map(({ tag, value_hex }) => [names[tag], hex(value_hex)]));
   for (const example of md.tlv_examples) {
     const bytes = metadata(items(example.items)).toString("hex");
     assert.equal(example.terminated ? bytes : bytes.slice(0, -2), example.bytes_hex);
@@ -414,35 +450,54 @@ test("the published figures", () => {
     md.shared_key_K_hex);
   const answer = answerWith(hex(md.session_info.session_info_hex), hex(md.session_info.tag_hex));
   const { decoded } = md.session_info;
-  assert.deepEqual(checkSessionInfo(answer, client, md.vin, hex(md.session_info.request_uuid_hex)), {
+  const peer = { vin: md.vin, domain: 3, key: client };
+  assert.deepEqual(sessionInfoIn(answer, peer, hex(md.session_info.request_uuid_hex)), {
     vehicleKey: md.vehicle_key.public_uncompressed_hex, epoch: decoded.epoch_hex, counter: decoded.counter,
     clock: decoded.clock_time });
 });
 
 test("what is written is what is read", () => {
-  const fields = decodeFields(encodeFields([[1, 0], [2, 300], [3, -1], [4, Buffer.from("ab")], [5, "é"],
-    [6, []],
-    [7, { fixed32: 4294967295 }], [8, [[1, [[2, 5]]]]], [536870911, 1n]]));
-  assert.equal(fields.get(1), 0n);
-  assert.equal(numberIn(fields, 2), 300);
-  assert.equal(fields.get(3), 2n ** 64n - 1n);
-  assert.throws(() => numberIn(fields, 3));
-  assert.throws(() => numberIn(fields, 4));
-  assert.throws(() => bytesIn(fields, 2));
-  assert.equal(bytesIn(fields, 5).toString(), "é");
-  assert.deepEqual([bytesIn(fields, 6).length, numberIn(fields, 99), bytesIn(fields, 99).length], [0, 0, 0]);
-  assert.equal(numberIn(fields, 7), 4294967295);
-  assert.equal(numberIn(decodeFields(bytesIn(decodeFields(bytesIn(fields, 8)), 1)), 2), 5);
-  assert.equal(numberIn(fields, 536870911), 1);
-  // The last one of a number counts; eight bytes are read over.
-  assert.equal(numberIn(decodeFields(hex("08010802")), 1), 2);
-  assert.equal(numberIn(decodeFields(hex("1100000000000000ff0803")), 1), 3);
-  for (const bad of ["08", "0880", "0a05ab", "0b", "0c", "0e", "00", "0d000000", "0900000000",
-    "08ffffffffffffffffffff01",
-    "0affffffffffffffffff01", "808080801000"]) {
-    assert.throws(() => decodeFields(hex(bad)), (error: Error) => error.constructor === Error, bad);
+  const message = encodeFields([[1, 0], [2, 300], [3, Number.MAX_SAFE_INTEGER], [4, Buffer.from("ab")],
+    [5, "é"], [6, []], [7, { fixed32: 4294967295 }], [8, [[1, [[2, 5]]]]], [9, { float64: 80.1 }],
+    [10, { float32: 0.5 }], [536870911, 1]]);
+  assert.equal(valueAt(message, [1]), 0);
+  assert.equal(numberAt(message, [2]), 300);
+  assert.equal(valueAt(message, [3]), Number.MAX_SAFE_INTEGER);
+  assert.equal(bytesAt(message, [5]).toString(), "é");
+  assert.deepEqual([bytesAt(message, [6]).length, valueAt(message, [6])], [0, Buffer.alloc(0)]);
+  assert.equal(numberAt(message, [7]), 4294967295);
+  assert.equal(bytesAt(message, [9]).readDoubleLE(), 80.1);
+  assert.equal(message.toString("hex").includes("4966666666660654405500"), true, "eight bytes, then four");
+  assert.equal(numberAt(message, [10]), 0x3f000000);
+  assert.equal(numberAt(message, [536870911]), 1);
+  assert.equal(encodeFields([[2, 300]]).toString("hex"), "10ac02");
+  assert.equal(encodeFields([[1, 2 ** 53 - 1]]).toString("hex"), "08ffffffffffffff0f");
+});
+
+test("a path leads through messages, and what is absent on it is absent", () => {
+  const message = encodeFields([[2, 300], [4, Buffer.from("ab")], [8, [[1, [[2, 5], [3, []]]]]]]);
+  assert.equal(numberAt(message, [8, 1, 2]), 5);
+  assert.deepEqual(valueAt(message, [8, 1, 3]), Buffer.alloc(0), "empty is not absent");
+  for (const path of [[99], [8, 99], [99, 1, 2], [8, 1, 3, 7]]) {
+    assert.equal(valueAt(message, path), undefined, path.join("."));
+    assert.deepEqual([numberAt(message, path), bytesAt(message, path).length], [0, 0]);
   }
-  assert.throws(() => decodeFields(Buffer.alloc(100_001)), /long/);
+  assert.throws(() => numberAt(message, [4]), /^Error: field 4 is not a 32-bit number$/);
+  assert.throws(() => numberAt(encodeFields([[8, [[3, 2 ** 32]]]]), [8, 3]), /^Error: field 8.3 is not a 32/);
+  assert.throws(() => bytesAt(message, [2]), /^Error: field 2 holds no bytes$/);
+  assert.throws(() => valueAt(message, [2, 1]), /^Error: field 2 is not a message$/);
+  assert.throws(() => valueAt(message, [4, 1]), /^Error: /, "ab is no message");
+});
+
+test("the last one of a number counts, and what is no protobuf is an error of ours", () => {
+  assert.equal(numberAt(hex("08010802"), [1]), 2);
+  assert.equal(numberAt(hex("1100000000000000ff0803"), [1]), 3);
+  for (const bad of ["08", "0880", "0a05ab", "0b", "0c", "0e", "00", "0d000000", "0900000000",
+    "08ffffffffffffffffffff01", "0affffffffffffffff01", "808080801000"]) {
+    assert.throws(() => valueAt(hex(bad), [1]), (error: Error) => error.constructor === Error, bad);
+  }
+  assert.throws(() => numberAt(hex("08ffffffffffffffffff01"), [1]), /32-bit/); // -1, in ten bytes
+  assert.throws(() => valueAt(Buffer.alloc(100_001), [1]), /long/);
 });
 
 // A small generator of numbers that a seed gives again (mulberry32).
@@ -482,9 +537,8 @@ test("random and mutated bytes end in an error of our own, and are never believe
   context.diagnostic(`seed ${seed} (TEST_SEED=${seed} gives it again)`);
   const random = randomFrom(seed);
   const rounds = 40_000;
-  const vector = ACCEPT.find(({ id }) => id === "A001") as Accepted;
+  const infotainment = ACCEPT.find(({ id }) => id === "A001") as Accepted;
   const vcsec = ACCEPT.find(({ id }) => id === "A077") as Accepted;
-  const key = keyOf(vector.client_key.private_scalar_hex);
   const counts = { read: 0, refused: 0, opened: 0, believed: 0 };
   // Throws on what is no plain Error: a RangeError, a TypeError and the like would be a mistake of ours.
   const attempt = <T>(run: () => T): T | undefined => {
@@ -502,25 +556,26 @@ test("random and mutated bytes end in an error of our own, and are never believe
     address: hex(request.routing_address_hex), tag: hex(request.tag_hex) });
   const begin = performance.now();
   for (let round = 0; round < rounds; round += 1) {
-    const { handshake, response, shared_key_hex: k, vin, domain_id } = round % 4 === 3 ? vcsec : vector;
+    const vector = round % 4 === 3 ? vcsec : infotainment;
+    const { handshake, response, shared_key_hex: k, domain_id } = vector;
+    const peer = peerOf(vector);
     const sources = [hex(handshake.response_message_hex), hex(response.message_hex),
       hex(response.plaintext_hex)];
     let bytes = round % 5 === 0 ? Buffer.from(Array.from({ length: random(80) }, () => random(256)))
       : mutate(sources[round % 3] ?? Buffer.alloc(0), random);
     for (let more = random(4) === 0 ? 2 : 0; more > 0; more -= 1) bytes = mutate(bytes, random);
-    const fields = attempt(() => decodeFields(bytes));
-    if (!fields) continue;
+    const isRead = attempt(() => valueAt(bytes, [1]) ?? "absent");
+    if (isRead === undefined) continue;
     counts.read += 1;
     attempt(() => verdictOf(bytes, domain_id));
-    const opened = attempt(() => openAnswer(fields, sentOf(round % 4 === 3 ? vcsec : vector), vin, domain_id,
-      hex(k)));
+    const opened = attempt(() => openAnswer(bytes, sentOf(vector), peer, hex(k)));
     if (opened) counts.opened += 1;
     // What says that it is encrypted is the car's own payload to the byte, or it is not opened.
     if (opened?.encrypted) assert.equal(opened.payload.toString("hex"), response.plaintext_hex);
-    const info = attempt(() => checkSessionInfo(fields, key, vin, hex(handshake.request_uuid_hex)));
+    const info = attempt(() => sessionInfoIn(bytes, peer, hex(handshake.request_uuid_hex)));
     if (!info) continue;
     counts.believed += 1;
-    assert.equal(bytesIn(fields, 15).toString("hex"), handshake.session_info_hex);
+    assert.equal(bytesAt(bytes, [15]).toString("hex"), handshake.session_info_hex);
   }
   const seconds = (performance.now() - begin) / 1000;
   context.diagnostic(`${JSON.stringify(counts)} in ${seconds.toFixed(1)} s`);
@@ -534,10 +589,10 @@ test("hostile sizes and depths take no time", () => {
   const deep = (byte: number): Buffer => Buffer.alloc(99_999, byte);
   const sent: Message = { bytes: Buffer.alloc(0), uuid: Buffer.alloc(16), address: Buffer.alloc(16),
     tag: Buffer.alloc(32) };
-  const k = Buffer.alloc(16);
+  const peer = { vin: "5YJ30123456789ABC", domain: 3, key: keyOf("11".repeat(32)) };
   for (const bytes of [deep(0x0a), deep(0x0b), deep(0xff), deep(0x80), deep(0x08), deep(0)]) {
-    for (const run of [() => decodeFields(bytes), () => verdictOf(bytes, 3), () => verdictOf(bytes, 2),
-      () => openAnswer(decodeFields(bytes), sent, "5YJ30123456789ABC", 3, k)]) {
+    for (const run of [() => valueAt(bytes, [1, 1, 1]), () => verdictOf(bytes, 3), () => verdictOf(bytes, 2),
+      () => openAnswer(bytes, sent, peer, Buffer.alloc(16)), () => sessionInfoIn(bytes, peer, sent.uuid)]) {
       try {
         run();
       } catch (error) {

@@ -9,7 +9,7 @@ import { replaceFile, takeLock } from "../lib/safe_file.ts";
 import { damages } from "../simulator/failures/failures.ts";
 import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner,
   type Result,
-  useFewProcesses,
+  TELLS_WAITS, useFewProcesses,
 } from "./harness.ts";
 
 useFewProcesses();
@@ -212,8 +212,8 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assertEnd(await owner.run("refresh_token"), 0);
     assertTidy(owner);
     owner.write(`${FILE}.lock`, String(process.pid));
-    const running = owner.start("refresh_token");
-    await new Promise((resolve) => setTimeout(resolve, 4000)); // it has started by then
+    const running = owner.start("refresh_token", [], { node: TELLS_WAITS });
+    await running.said(/^waits$/m);
     assert.equal(running.child.exitCode, null);
     const other = owner.logIn(); // what the living run has brought meanwhile
     rmSync(owner.path(`${FILE}.lock`));

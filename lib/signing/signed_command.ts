@@ -7,8 +7,8 @@ import { readPrivateKey } from "../key_files.ts";
 import { withLock } from "../safe_file.ts";
 import { askFleetApi } from "../tesla_fetch.ts";
 import { RESYNC_FAULTS, stopForFault } from "./faults.ts";
-import { isUsable, keepSession, readSession, renewSession, SESSION_FILE, sessionInfoIn, type Session,
-  type SessionInfo } from "./session.ts";
+import { isUsable, keepSession, readSession, renewSession, SESSION_FILE, sessionInfoIn, type Session }
+  from "./session.ts";
 import { handshakeMessage, MESSAGE, openAnswer, signedMessage, verdictOf, type Opened, type Peer }
   from "./signed_message.ts";
 import { sharedKey } from "./vehicle_key.ts";
@@ -22,19 +22,19 @@ export interface SignedCommand {
   repeatable: boolean; // doing it twice does no harm
 }
 
-/** The car's verdict, and how many requests it took: 2 with a handshake or after a resync, else 1.
+/** The car's verdict, and how many requests it took: 1, one more for a handshake, and one more for a resync.
  * `doubtful`: it came unencrypted, though the car has answered encrypted before. */
 export interface Verdict { result: boolean; reason: string; requests: number; doubtful: boolean }
 
-// What is needed to reach the car, and how many requests went to it.
-interface Line { region: string; bearer: string; peer: Peer; requests: number }
+// What it takes to reach the car, and how many requests went to it.
+interface Link { region: string; bearer: string; peer: Peer; requests: number }
 
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
-async function exchange(line: Line, message: Buffer, moves: boolean): Promise<Buffer> {
-  line.requests += 1;
+async function exchange(link: Link, message: Buffer, moves: boolean): Promise<Buffer> {
+  link.requests += 1;
   const json = { routable_message: message.toString("base64") };
-  const path = `vehicles/${line.peer.vin}/signed_command`;
-  const { response } = await askFleetApi(line.region, path, line.bearer, { json, moves });
+  const path = `vehicles/${link.peer.vin}/signed_command`;
+  const { response } = await askFleetApi(link.region, path, link.bearer, { json, moves });
   const bytes = Buffer.from(String(response), "base64");
   if (bytes.length > 0 && bytes.toString("base64") === response) return bytes;
   const what = "there is no message of the car's in the answer";
@@ -42,76 +42,75 @@ async function exchange(line: Line, message: Buffer, moves: boolean): Promise<Bu
 }
 
 // The session as the car tells it when it is asked. Nothing is signed, and nothing is written yet.
-async function shakeHands(line: Line, stored?: Session): Promise<Session> {
+async function shakeHands(link: Link, stored?: Session): Promise<Session> {
   say("handshake: there is no session with this part of the car yet, or none that can be used");
-  const sent = handshakeMessage(line.peer);
-  const answer = await exchange(line, sent.bytes, false);
+  const sent = handshakeMessage(link.peer);
+  const answer = await exchange(link, sent.bytes, false);
   try {
-    const { fault, status } = openAnswer(answer, sent, line.peer); // never encrypted
+    const { fault, status } = openAnswer(answer, sent, link.peer); // never encrypted
     if (fault !== 0) throw stopForFault(fault);
     if (status === 1 && valueAt(answer, [MESSAGE.info]) === undefined) throw stopForFault(1, "WAIT");
-    return renewSession(stored, sessionInfoIn(answer, line.peer, sent.uuid), line.peer);
+    return renewSession(stored, sessionInfoIn(answer, link.peer, sent.uuid), link.peer);
   } catch (error) {
     if (error instanceof Stop) throw error;
     throw new Stop(1, `the car's session info is not believed: ${messageOf(error)}; try again later`);
   }
 }
 
-interface Attempt extends Opened { answer: Buffer; uuid: Buffer; session: Session; says: typeof NOTHING }
-const NOTHING = { result: false, reason: "" };
+interface Attempt extends Opened { session: Session; uuid: Buffer; answer: Buffer }
 
-// Signs the command for the next counter, sends it, and opens the answer.
-async function attempt(line: Line, before: Session, command: SignedCommand): Promise<Attempt> {
-  const { peer } = line;
+// Signs the command for the session's next counter, sends it, and opens the answer.
+async function attempt(link: Link, before: Session, command: SignedCommand): Promise<Attempt> {
+  const { peer } = link;
   const session = { ...before, counter: before.counter + 1 };
   await keepSession(peer, session); // on the disk before it is sent: no other run may use this counter again
   const expiresAt = Math.floor(Date.now() / 1000 - session.zero) + LIFETIME_SECONDS;
   const sent = signedMessage(peer, payloadOf(command), expiresAt, session);
-  const answer = await exchange(line, sent.bytes, true);
-  try {
-    const k = sharedKey(peer.key, Buffer.from(session.vehicleKey, "hex"));
-    const opened = openAnswer(answer, sent, peer, k);
-    if (opened.fault === 0 && valueAt(answer, [MESSAGE.info]) !== undefined) {
-      sessionInfoIn(answer, peer, sent.uuid); // throws when our key is off the car by now
-      throw new Error("it is session info, and no verdict");
-    }
-    const says = opened.fault === 0 ? verdictOf(opened.payload, peer.domain) : NOTHING;
-    return { ...opened, answer, uuid: sent.uuid, session, says };
-  } catch (error) {
-    if (error instanceof Stop) throw error;
-    throw unknownOutcome(`the car's answer is not believed: ${messageOf(error)}`);
-  }
+  const answer = await exchange(link, sent.bytes, true);
+  const k = sharedKey(peer.key, Buffer.from(session.vehicleKey, "hex"));
+  return { ...openAnswer(answer, sent, peer, k), session, uuid: sent.uuid, answer };
+}
+
+// After the car's answer: a full disk must not hide what the car said.
+async function remember(peer: Peer, session: Session): Promise<void> {
+  await keepSession(peer, session).catch((error) => say(`warning: ${messageOf(error).split(";")[0]}`));
 }
 
 // The session as the car proves it when it refuses ours. Without proof the next run shakes hands.
-async function resync({ peer }: Line, { session, answer, uuid }: Attempt): Promise<Session> {
+async function resync({ peer }: Link, { session, answer, uuid }: Attempt): Promise<Session> {
   let renewed: Session = { ...session, stale: true };
   try {
     renewed = renewSession(session, sessionInfoIn(answer, peer, uuid), peer);
   } catch (error) {
     if (error instanceof Stop) throw error;
   }
-  await keepSession(peer, renewed);
+  await remember(peer, renewed);
   return renewed;
 }
 
-// From the stored session to the car's verdict, while no other run uses the session.
-async function verdictOn(line: Line, command: SignedCommand): Promise<Verdict> {
-  const stored = readSession(line.peer);
-  const session = stored && isUsable(stored) ? stored : await shakeHands(line, stored);
-  let made = await attempt(line, session, command);
+// From the stored session to the car's verdict. Throws an Error when the car's answer is not to be believed.
+async function verdictOn(link: Link, command: SignedCommand): Promise<Verdict> {
+  const { peer } = link;
+  const stored = readSession(peer);
+  const session = stored && isUsable(stored) ? stored : await shakeHands(link, stored);
+  let made = await attempt(link, session, command);
   if (RESYNC_FAULTS.includes(made.fault)) {
-    const renewed = await resync(line, made);
+    const renewed = await resync(link, made);
     if (!command.repeatable || !isUsable(renewed)) throw stopForFault(made.fault);
     say(`the car proves that our session is out of date (fault ${made.fault}): signing again, once`);
-    made = await attempt(line, renewed, command);
+    made = await attempt(link, renewed, command);
   }
   if (made.fault !== 0) throw stopForFault(made.fault);
+  if (valueAt(made.answer, [MESSAGE.info]) !== undefined) {
+    sessionInfoIn(made.answer, peer, made.uuid); // throws Stop when our key is off the car by now
+    throw new Error("it is session info, and no verdict");
+  }
   if (made.status === 1) throw stopForFault(1, "WAIT");
   if (made.status !== 0 && made.payload.length === 0) throw stopForFault(11);
-  const wasEncrypted = made.session.encrypted;
-  if (made.encrypted && !wasEncrypted) await keepSession(line.peer, { ...made.session, encrypted: true });
-  return { ...made.says, requests: line.requests, doubtful: wasEncrypted && !made.encrypted };
+  const verdict = verdictOf(made.payload, peer.domain);
+  const before = made.session.encrypted;
+  if (made.encrypted && !before) await remember(peer, { ...made.session, encrypted: true });
+  return { ...verdict, requests: link.requests, doubtful: before && !made.encrypted };
 }
 
 /** The bytes that the car is told, unsigned. */
@@ -122,8 +121,15 @@ export function payloadOf({ message }: SignedCommand): Buffer {
 /** Sends one command, signed, and returns the car's verdict. Throws Stop; 8: unknown outcome. */
 export async function sendSigned(region: string, vin: string, bearer: string, command: SignedCommand):
   Promise<Verdict> {
-  const line = { region, bearer, requests: 0, peer: { vin, domain: command.domain, key: readPrivateKey() } };
+  const link = { region, bearer, requests: 0, peer: { vin, domain: command.domain, key: readPrivateKey() } };
   let verdict: Verdict = { result: false, reason: "", requests: 0, doubtful: true };
-  await withLock(SESSION_FILE, async () => { verdict = await verdictOn(line, command); });
+  await withLock(SESSION_FILE, async () => {
+    try {
+      verdict = await verdictOn(link, command);
+    } catch (error) {
+      if (error instanceof Stop) throw error;
+      throw unknownOutcome(`the car's answer is not believed: ${messageOf(error)}`);
+    }
+  });
   return verdict;
 }

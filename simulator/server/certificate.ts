@@ -14,8 +14,9 @@ export interface Certificates {
 
 const ONE_DAY = 24 * 3600 * 1000;
 
-// Made once in a process: tests start many simulators, and making keys is what takes the time.
+// Made once in a process: tests start many simulators, and making and signing is what takes the time.
 let keyPairs: { authority: Keys; server: Keys } | undefined;
+const made = new Map<string, Certificates>();
 
 type Keys = ReturnType<typeof newKeys>;
 
@@ -45,8 +46,15 @@ function newCertificate(publicKey: forge.pki.PublicKey, subject: string, issuer:
   return certificate;
 }
 
-/** A fresh authority and a server certificate for these DNS names, for 127.0.0.1 and for ::1, all PEM. */
+/** An authority and a server certificate for these DNS names, for 127.0.0.1 and for ::1, all PEM: fresh in each
+ * process. */
 export function makeCertificates(hostNames: string[]): Certificates {
+  const known = made.get(hostNames.join(" ")) ?? newCertificates(hostNames);
+  made.set(hostNames.join(" "), known);
+  return known;
+}
+
+function newCertificates(hostNames: string[]): Certificates {
   const authorityName = "Tesla simulator, not Tesla";
   keyPairs ??= { authority: newKeys(), server: newKeys() };
   const { authority: authorityKeys, server: serverKeys } = keyPairs;

@@ -13,7 +13,7 @@ import { spawnSync } from "node:child_process";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { newOwner, withOwner, type Owner, type Result, type RunOptions, type Running } from "../harness.ts";
-import { bytesIn, decodeFields, numberIn } from "../../lib/wire.ts";
+import { bytesAt, numberAt, valueAt } from "../../lib/signing/wire.ts";
 
 const TOKEN = "tesla_token.json";
 const SESSION = "tesla_session.json";
@@ -107,10 +107,9 @@ function commandCounters(owner: Owner): { epoch: string; counter: number }[] {
   const found: { epoch: string; counter: number }[] = [];
   for (const { path, body } of owner.simulator.requests) {
     if (!path.endsWith("/signed_command")) continue;
-    const message = decodeFields(Buffer.from(JSON.parse(body).routable_message, "base64"));
-    if (!message.has(13)) continue; // a handshake
-    const hmacData = decodeFields(bytesIn(decodeFields(bytesIn(message, 13)), 8));
-    found.push({ epoch: bytesIn(hmacData, 1).toString("hex"), counter: numberIn(hmacData, 2) });
+    const message = Buffer.from(JSON.parse(body).routable_message, "base64");
+    if (valueAt(message, [13]) === undefined) continue; // a handshake
+    found.push({ epoch: bytesAt(message, [13, 8, 1]).toString("hex"), counter: numberAt(message, [13, 8, 2]) });
   }
   return found;
 }
@@ -245,6 +244,24 @@ export async function failCall(owner: Owner, tally: Tally, at: number, call: str
   await assertNextRefresh(owner, tally);
 }
 
+/** Each file call of a command in turn fails: what is said is what happened, no counter is used twice, and the next
+ * command works. `first` is a command that shakes hands. */
+export async function failCommandCall(owner: Owner, tally: Tally, at: number, call: string, code: string,
+  first: boolean): Promise<void> {
+  if (first) rmSync(owner.path(SESSION), { force: true });
+  const { car } = owner.simulator;
+  const done = car.executed.length;
+  const result = await owner.run("set_charge_amps", ["9"], faulty({ at, act: code }));
+  tally.faults += 1;
+  const where = `${call} fails with ${code}:\n${result.stderr}`;
+  assert.equal(result.code, car.executed.length > done ? 0 : 1, `the exit code tells what the car did: ${where}`);
+  if (result.code !== 0) assert.match(result.stderr, /^error: .*; .+$/m, where);
+  if (result.requests.length > 0) assert.doesNotMatch(result.stderr, /nothing was sent/, where);
+  if (car.executed.length > done) assert.doesNotMatch(result.stderr, /not sent|run it again/, where);
+  assertCountersUnique(owner, tally);
+  await assertNextCommand(owner, tally);
+}
+
 /** A disk with so much room, in KiB: found before the token is spent. */
 export async function fullDisk(owner: Owner, tally: Tally, kib: number): Promise<void> {
   assert.equal((await owner.run("refresh_token", ["--help"])).code, 0); // warms the loader's cache, which has files too
@@ -267,7 +284,7 @@ export async function fullFileSystem(owner: Owner, tally: Tally): Promise<boolea
     assert.throws(() => owner.write("filler", Buffer.alloc(100_000)), /ENOSPC/);
     const result = await owner.run("refresh_token");
     assert.equal(result.code, 1, result.stderr);
-    assert.match(result.stderr, /ENOSPC.*nothing was sent|full.*nothing was sent/);
+    assert.match(result.stderr, /the disk is full; nothing was sent/);
     assert.deepEqual(result.requests, []);
     assert.equal(owner.read(TOKEN), before);
     tally.faults += 1;
@@ -292,7 +309,7 @@ export async function readOnlyFolder(owner: Owner, tally: Tally): Promise<void> 
   const result = await owner.run("refresh_token", [], { uid });
   chmodSync(owner.folder, 0o700);
   assert.equal(result.code, 1, result.stderr);
-  assert.match(result.stderr, /EACCES.*nothing was sent/);
+  assert.match(result.stderr, /permission denied; nothing was sent/);
   assert.deepEqual(result.requests, []);
   assert.equal(owner.read(TOKEN), before);
   tally.faults += 1;
@@ -318,7 +335,7 @@ export async function manyAtOnce(owner: Owner, tally: Tally, count = 16): Promis
   assert.deepEqual(results.map(({ code }) => code), results.map(() => 0));
   const sent = owner.simulator.requests.slice(asked);
   assert.equal(sent.length, 1, `${sent.length} requests of ${count} runs`);
-  assert.equal(results.filter(({ stderr }) => stderr.includes("another run has done it")).length, count - 1);
+  assert.equal(results.filter(({ stderr }) => stderr.includes("another run has just done it")).length, count - 1);
   await assertNextRefresh(owner, tally);
 }
 
@@ -398,7 +415,7 @@ export async function locks(owner: Owner, tally: Tally): Promise<void> {
   const before = owner.read(TOKEN);
   const result = await owner.run("refresh_token", [], faulty({ rate: 20 }));
   assert.equal(result.code, 1, result.stderr);
-  assert.match(result.stderr, /another run is using.*nothing was sent/);
+  assert.match(result.stderr, /another run holds tesla_token\.json\.lock; nothing was sent/);
   assert.deepEqual(result.requests, []);
   assert.equal(owner.read(TOKEN), before);
   assert.equal(owner.read(`${TOKEN}.lock`), String(process.pid), "somebody else's lock is not touched");
@@ -496,6 +513,15 @@ async function main(): Promise<void> {
     for (const [index, call] of calls.entries()) {
       if (call.startsWith("read")) continue;
       for (const code of ["ENOSPC", "EIO", "EACCES"]) await failCall(owner, tally, index + 1, call, code);
+    }
+  }));
+  await step("each file call of a command fails", () => withOwner(async (owner) => {
+    for (const first of [true, false]) {
+      const calls = await callsOf(owner, "set_charge_amps", [first ? "7" : "8"]);
+      for (const [index, call] of calls.entries()) {
+        if (call.startsWith("read")) continue;
+        for (const code of ["ENOSPC", "EIO"]) await failCommandCall(owner, tally, index + 1, call, code, first);
+      }
     }
   }));
   await step("full disk", () => withOwner(async (owner) => {

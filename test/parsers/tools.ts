@@ -4,9 +4,10 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { after, test } from "node:test";
 import fc from "fast-check";
 import { readArguments, Stop } from "../../lib/command_line.ts";
+import { byLength } from "../length.ts";
 
 const SEED = Number(process.env.PARSER_SEED || Date.now()) | 0;
-const TIMES = Number(process.env.PARSER_RUNS || 1);
+const TIMES = Number(process.env.PARSER_RUNS || byLength(0.3, 3));
 // Left out, unless PARSER_OPEN= is given: JSON nested thousands of levels deep, where Node itself gives up (an
 // unkind line, exit 1); and a point of Tesla's that is not on the curve, which is only compared with ours.
 export const OPEN = new Set((process.env.PARSER_OPEN ?? "deep lists,hex point").split(","));

@@ -1,0 +1,23 @@
+// What an access token says of itself: the scopes that you granted, your region, and when it expires.
+import { clean } from "./command_line.ts";
+import type { Token } from "./token_file.ts";
+
+/** What Tesla wrote into the access token: the granted scopes (undefined where it does not say), the region
+ * of the account, and when it expires (seconds since 1970). To be shown, not trusted. */
+export function claimsOf(token: { access_token?: unknown }):
+  { scopes?: string[]; region: string; expires: number } {
+  let claims: { scp?: unknown; ou_code?: unknown; exp?: unknown } = {};
+  try {
+    const [, part = ""] = String(token.access_token).split(".");
+    claims = Object(JSON.parse(Buffer.from(part, "base64url").toString()));
+  } catch {} // not a JWT
+  const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(scope)) : undefined;
+  return { scopes, region: clean(claims.ou_code ?? "").toLowerCase(), expires: Number(claims.exp) };
+}
+
+/** When the access token expires: the earlier of what file and token say; undefined where neither does. */
+export function expiryOf(token: Token): Date | undefined {
+  const noted = Date.parse(clean(token.obtained_at)) + Number(token.expires_in) * 1000;
+  const times = [noted, claimsOf(token).expires * 1000].filter((time) => time > 0 && time < 8.64e15);
+  return times.length > 0 ? new Date(Math.min(...times)) : undefined; // 8.64e15 is a Date's limit
+}

@@ -1,0 +1,17 @@
+// `npm test`: every file of tests, as many side by side as this computer has cores.
+// `npm run test:long`: the files with something that takes long by nature, at full length (test/length.ts).
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const LONG_FILES = ["deno", "endurance", "faults", "parsers", "sandbox", "signed"];
+const project = fileURLToPath(new URL("..", import.meta.url));
+const isLong = process.argv.includes("--long");
+const files = readdirSync(join(project, "test")).filter((name) => name.endsWith(".test.ts"))
+  .filter((name) => !isLong || LONG_FILES.includes(name.replace(".test.ts", ""))).map((name) => join("test", name));
+const words = ["--import", "tsx", "--test", `--test-concurrency=${availableParallelism()}`, ...files];
+const env = { ...process.env, TEST_LONG: isLong ? "1" : "" };
+const child = spawn(process.execPath, words, { cwd: project, env, stdio: "inherit" });
+child.on("close", (code) => { process.exitCode = code ?? 1; });
