@@ -74,8 +74,8 @@ async function obeys(owner: Owner, requests: number, amps = "10"): Promise<Resul
   return result;
 }
 
-/** A run in which the car, or somebody in its place, shows another key: one request, and one line that names the
- * file. */
+/** A run in which the car, or somebody in its place, shows another key: one request, and one line that names
+ * the file. */
 async function refusesKey(owner: Owner, amps = "11"): Promise<Result> {
   const result = await owner.run("set_charge_amps", [amps]);
   assertEnd(result, 5, "the car shows another key than before", "nothing was signed for this key",
@@ -118,7 +118,8 @@ describe("sessions", { concurrency: 3 }, () => {
     const { car } = owner.simulator;
     await obeys(owner, 2);
     car.reboot();
-    assert.match((await obeys(owner, 2, "11")).stderr, /our session is out of date \(fault 15\): signing again, once/);
+    const resync = /the car proves that our session is out of date \(fault 15\): signing again, once/;
+    assert.match((await obeys(owner, 2, "11")).stderr, resync);
     await obeys(owner, 1, "12");
     car.moveClock(7200);
     await obeys(owner, 2, "13");
@@ -202,7 +203,7 @@ describe("sessions", { concurrency: 3 }, () => {
   ownerTest("a full disk is found before the command: only the handshake was sent", {}, async (owner) => {
     assertEnd(await owner.run("set_charge_amps", ["--help"]), 0); // warms the loader's cache: files too
     const result = await owner.run("set_charge_amps", ["11"], { fileLimit: 4 });
-    assertEnd(result, 1, `cannot write ${SESSION}`, "the command was not sent, and the old one is kept");
+    assertEnd(result, 1, `cannot write ${SESSION}`, "nothing more was sent, and the old one is kept");
     assertRequests(result, 1);
     assert.deepEqual(countersIn(result.requests), []);
     assert.equal(owner.simulator.car.executed.length, 0);
@@ -353,7 +354,7 @@ describe("answers that are not what they should be", { concurrency: 3 }, () => {
     for (const name of ["huge_clock", "last_counter"]) {
       car.tamper(name);
       const first = await owner.run("set_charge_amps", ["11"]);
-      assertEnd(first, 1, "session info is not believed: its clock or its counter is at its end");
+      assertEnd(first, 1, "session info is not believed: out of range");
       assertRequests(first, 1);
       assert.equal(owner.has(SESSION), false);
       // In a fault it is no proof: the next run shakes hands.
@@ -656,9 +657,9 @@ describe("what the owner has got wrong", { concurrency: 3 }, () => {
       if (text === undefined) rmSync(owner.path("private-key.pem"));
       else owner.write("private-key.pem", text);
       const result = await owner.run("set_charge_amps", ["11"]);
-      const reason = text === undefined ? "it is not there" : "it is not an unencrypted P-256 key in PEM form";
-      assertEnd(result, 5, `error: private-key.pem cannot be used: ${reason}; copy yours here; if it is lost, `
-        + "run generate_key, then register and pair again");
+      const found = text === undefined ? "it is not there" : "it is not an unencrypted P-256 key in PEM form";
+      assertEnd(result, 5, `error: private-key.pem cannot be used: ${found}; copy yours here; if it is lost, run `
+        + "generate_key, then register and pair again");
       assert.deepEqual(result.requests, []);
     }
     // Both forms of the same key, one with what OpenSSL writes before it.
