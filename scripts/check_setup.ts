@@ -96,6 +96,7 @@ await step("scopes and region", () => {
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#fleet-status
 await step("VIN", () => readSettings(["TESLA_VIN"]).TESLA_VIN);
 const { TESLA_VIN } = readSettings(["TESLA_VIN"]);
+if (options.free !== true) say("the next two requests cost $0.002 each; --free skips them");
 await step("car", async () => {
   const { response } = await askFleetApi(settings.TESLA_REGION, "vehicles", token.access_token);
   const cars = (Array.isArray(response) ? response : []).map(Object) as { vin?: unknown; state?: unknown }[];
