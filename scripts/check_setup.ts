@@ -76,11 +76,12 @@ await step("registration", async () => {
 let token: Token = { access_token: "", refresh_token: "" };
 await step("login", () => {
   token = readToken();
-  const expiry = expiryOf(token) ?? new Date(0);
+  const expiry = expiryOf(token); // undefined where neither file nor token says
   const days = Math.floor((Date.now() - Date.parse(token.obtained_at ?? "")) / 86_400_000);
   need(!(days >= 90), `the refresh token is ${days} days old and ends after 3 months; run get_token`, 4);
-  need(expiry > new Date(), `the access token expired ${expiry.toLocaleString()}; run refresh_token`, 4);
-  return `good until ${expiry.toLocaleString()}; the refresh token ends 3 months after its last use`;
+  const isGood = !expiry || expiry > new Date();
+  need(isGood, `the access token expired ${expiry?.toLocaleString()}; run refresh_token`, 4);
+  return `good until ${expiry?.toLocaleString() ?? "?"}; the refresh token ends 3 months after its last use`;
 });
 await step("scopes and region", () => {
   const { scopes, region } = claimsOf(token);
@@ -95,6 +96,7 @@ await step("scopes and region", () => {
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#fleet-status
 await step("VIN", () => readSettings(["TESLA_VIN"]).TESLA_VIN);
 const { TESLA_VIN } = readSettings(["TESLA_VIN"]);
+if (options.free !== true) say("the next two requests cost $0.002 each; --free skips them");
 await step("car", async () => {
   const { response } = await askFleetApi(settings.TESLA_REGION, "vehicles", token.access_token);
   const cars = (Array.isArray(response) ? response : []).map(Object) as { vin?: unknown; state?: unknown }[];

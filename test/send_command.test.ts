@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { sendCommand } from "../lib/command.ts";
-import { COMMANDS, NOT_SIGNED } from "../lib/commands.ts";
-import { encodeCommand } from "../lib/encode_command.ts";
-import { encodeFields, type Field } from "../lib/wire.ts";
+import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
+import { encodeCommand } from "../lib/signing/encode_command.ts";
+import type { Field } from "../lib/signing/wire.ts";
 import {
   SCOPES, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type Result,
   useFewProcesses,
@@ -67,14 +67,14 @@ const EVERY: [string, Content, (string | number)?][] = [
 ];
 
 const send = (owner: Owner, name: string, json: Content): Promise<Result> => {
-  const { once = false } = COMMANDS[name];
-  const command = { name, json, ...encodeCommand(name, json), repeatable: !once };
-  return inside(owner, () => sendCommand(command, String(owner.token().access_token)));
+  const { once = false, scope = "vehicle_cmds" } = COMMANDS[name];
+  const command = { name, json, scope, ...encodeCommand(name, json), repeatable: !once };
+  return inside(owner, () => sendCommand(command, owner.token()));
 };
 /** Signs a message that our own checks would not let through. */
-const sendPayload = (owner: Owner, payload: Buffer): Promise<Result> => {
-  const command = { name: "by_hand", json: {}, domain: 3, payload, repeatable: true };
-  return inside(owner, () => sendCommand(command, String(owner.token().access_token)));
+const sendMessage = (owner: Owner, message: Field[]): Promise<Result> => {
+  const command = { name: "by_hand", json: {}, scope: "vehicle_cmds", domain: 3, message, repeatable: true };
+  return inside(owner, () => sendCommand(command, owner.token()));
 };
 const run = (owner: Owner, ...words: string[]): Promise<Result> => owner.run("send_command", words);
 
@@ -98,7 +98,7 @@ ownerTest("every command of the table: signed, executed once, and its parameters
       const before = car.executed.length;
       const result = await send(owner, name, json);
       assert.equal(result.code, 0, `${name}: ${result.stderr}`);
-      assert.match(result.stderr, /^the car has done it$/m, name);
+      assert.match(result.stderr, /^the car has done it \(\d requests?, \$0\.00\d\)$/m, name);
       const done = car.executed.slice(before);
       const expected = typeof noted === "number" ? `vehicle_action_${noted}` : noted;
       assert.deepEqual(done.map((one) => one.name), [expected], name);
@@ -113,17 +113,13 @@ ownerTest("every command of the table: signed, executed once, and its parameters
     assert.equal(requests.length, EVERY.length + 2);
   });
 
-ownerTest("the car refuses values out of its range, signed past our own checks", ALL_SCOPES, async (owner) => {
+ownerTest("the car refuses values out of its range, past our own checks", ALL_SCOPES, async (owner) => {
   const { car, account } = owner.simulator;
   account.rateLimits = false;
   const float = (value: number): Field[1] => ({ float32: value });
-  const double = (value: number): Buffer => {
-    const bytes = Buffer.alloc(9, 1 * 8 + 1);
-    bytes.writeDoubleLE(value, 1);
-    return bytes;
-  };
+  const double = (value: number): Field[] => [[1, { float64: value }]];
   const huge = 2 ** 32 + 5;
-  const wrong: [string, number, Field[] | Buffer][] = [
+  const wrong: [string, number, Field[]][] = [
     ["a driver's 28.5 °C", 14, [[6, float(28.5)]]], ["a passenger's 14.5 °C", 14, [[7, float(14.5)]]],
     ["keeper mode 4", 44, [[1, 4]]], ["overheat level 4", 66, [[1, 4]]],
     ["heater without a level", 36, [[1, [[7, []]]]]], ["a ninth seat", 36, [[1, [[2, []], [16, []]]]]],
@@ -140,28 +136,25 @@ ownerTest("the car refuses values out of its range, signed past our own checks",
     ["setting 7", 112, [[1, 7]]], ["an update in 2^32 seconds", 29, [[1, huge]]],
   ];
   for (const [title, member, content] of wrong) {
-    const body = Buffer.isBuffer(content) ? content : encodeFields(content);
-    const payload = encodeFields([[2, encodeFields([[member, body]])]]);
-    assertEnd(await sendPayload(owner, payload), 6, "invalid_value");
+    assertEnd(await sendMessage(owner, [[2, [[member, content]]]]), 6, "invalid_value");
     assert.equal(car.executed.length, 0, title);
   }
   // Below 50 % and above the cable's amps it takes the nearest, as owners report.
-  const limit = encodeFields([[2, encodeFields([[5, [[1, 20]]]])]]);
-  assertEnd(await sendPayload(owner, limit), 0);
+  assertEnd(await sendMessage(owner, [[2, [[5, [[1, 20]]]]]]), 0);
   assert.equal(car.chargeLimit, 50);
 });
 
 describe("the script", { concurrency: 3 }, () => {
-  ownerTest("some commands through it: scope, verdict, requests, price", ALL_SCOPES, async (owner) => {
+  ownerTest("some commands through it: verdict, requests, price", ALL_SCOPES, async (owner) => {
     const { car } = owner.simulator;
     const limit = await run(owner, "set_charge_limit", '{"percent": 70}');
-    assertEnd(limit, 0, "needs the scope vehicle_charging_cmds\n", "has done it", "2 requests, $0.002");
+    assertEnd(limit, 0, "the car has done it (2 requests, $0.002)");
     assert.deepEqual([limit.stdout, car.chargeLimit], ["", 70]);
     assert.deepEqual(calls(limit.requests), [SIGNED, SIGNED]);
     const again = await run(owner, "set_charge_limit", '{"percent": 70}');
-    assertEnd(again, 0, "already_set", "1 request, $0.001");
+    assertEnd(again, 0, "nothing to do: the car says already_set (1 request, $0.001)");
     const unlock = await run(owner, "door_unlock");
-    assertEnd(unlock, 0, "needs the scope vehicle_cmds; it is never signed a second time");
+    assertEnd(unlock, 0, "the car has done it (2 requests, $0.002)"); // a handshake with the other computer
     assert.equal(car.locked, false);
     const vehicle_name = "d'Artagnan $(id) \u{1f697}";
     assertEnd(await run(owner, "set_vehicle_name", JSON.stringify({ vehicle_name })), 0);
@@ -193,23 +186,22 @@ describe("the script", { concurrency: 3 }, () => {
 
   ownerTest("what is wrong is refused before anything is sent, and says what there is", {}, async (owner) => {
     const wrong: [string[], ...(string | RegExp)[]][] = [
-      [["honk"], "there is no command honk", "honk_horn", "--list"],
-      [["set_chrge_limit", '{"percent": 60}'], "set_charge_limit"],
-      [["constructor"], "there is no command constructor"],
+      [["honk"], 'there is no command "honk"', "--list"],
+      [["constructor"], 'there is no command "constructor"'],
       [["set_charge_limit", '{"percent": 101}'], "percent must be a whole number from 50 to 100: found 101"],
       [["set_charge_limit", '{"percent": "60"}'], 'found "60"'],
       [["set_charge_limit", '{"limit": 60}'], "unknown parameter limit", "takes percent"],
       [["set_charge_limit"], "missing parameter percent"],
       [["speed_limit_activate", '{"pin": "12 34"}'], "pin must be a text of four digits: found something"],
+      [["set_valet_mode", '{"on": true}'], "missing parameter password"],
+      [["set_valet_mode", '{"on": true, "password": "123"}'], "password must be a text of four digits"],
       [["navigation_request", '{"value": "x"}'], "cannot be signed"],
       [["wake_up"], "run wake_up"],
-      [["set_charge_limit", "{percent: 60}"], "it takes NAME and"],
-      [["set_charge_limit", "[60]"], "it takes NAME and"],
-      [["set_charge_limit", "null"], "it takes NAME and"],
-      [["set_charge_limit", "60"], "it takes NAME and"],
-      [["set_charge_limit", ""], "it takes NAME and"],
-      [[], "it takes NAME and", "--list"],
-      [["a", "{}", "c"], "wrong usage"],
+      [["set_charge_limit", "[60]"], "unknown parameter 0"],
+      ...["{percent: 60}", "null", "60", ""].map((text): [string[], string] =>
+        [["set_charge_limit", text], `the parameters are '{"NAME": VALUE}', in single quotes`]),
+      [[], 'there is no command ""', "--list"],
+      [["a", "{}", "c"], "wrong usage: it takes [NAME], [JSON], --list, --dry-run; found 3 words"],
       [["charge_stop", '{"__proto__": 1}'], "unknown parameter __proto__"],
       [["charge_stop", "--force"], "wrong usage"],
       [["\u001b[2Jhonk\u009b"], "there is no command"],
@@ -219,19 +211,30 @@ describe("the script", { concurrency: 3 }, () => {
     assert.equal(owner.has("tesla_session.json"), false);
   });
 
-  ownerTest("--dry-run shows the message's bytes, sends nothing, needs no token and no key", {}, async (owner) => {
-    for (const file of ["tesla_token.json", "private-key.pem"]) owner.write(file, "spoilt");
-    const dry = await run(owner, "set_charge_limit", '{"percent": 70}', "--dry-run");
-    assertEnd(dry, 0, `${CAR}/signed_command`, "Bearer $TESLA_ACCESS_TOKEN", '{"percent":70}');
-    assert.match(dry.stderr, /as 12042a020846, for the infotainment computer/);
-    assertEnd(await run(owner, "door_lock", "--dry-run"), 0, "as 1001, for the security computer");
-    owner.setSettings({ TESLA_COMMANDS: "rest" });
-    const plain = await run(owner, "set_vehicle_name", `{"vehicle_name": "d'A $HOME"}`, "--dry-run");
-    assertEnd(plain, 0, `${CAR}/command/set_vehicle_name`, `-d '{"vehicle_name":"d'\\''A $HOME"}'`);
-    const place = '{"command":"close","lat":-33.875,"lon":151.25}'; // which a signed command leaves out
-    assertEnd(await run(owner, "window_control", place, "--dry-run"), 0, `-d '${place}'`);
-    assert.deepEqual([owner.simulator.requests.length, owner.has("tesla_session.json")], [0, false]);
-  });
+  ownerTest("--dry-run shows where it goes, the command and the bytes to sign, needs no token and no key", {},
+    async (owner) => {
+      for (const file of ["tesla_token.json", "private-key.pem"]) owner.write(file, "spoilt");
+      const shows = async (name: string, json: string, ...lines: string[]): Promise<void> => {
+        const dry = await run(owner, name, json, "--dry-run");
+        assertEnd(dry, 0);
+        assert.deepEqual([dry.stdout.split("\n"), dry.stderr], [[...lines, ""], ""]);
+      };
+      await shows("set_charge_limit", '{"percent": 70}', `POST ${CAR}/signed_command`,
+        'set_charge_limit {"percent":70}', "to sign: 12042a020846");
+      await shows("door_lock", "{}", `POST ${CAR}/signed_command`, "door_lock {}", "to sign: 1001");
+      // Tesla's own client drops the PIN when valet mode goes off.
+      await shows("set_valet_mode", '{"on": false, "password": "0123"}', `POST ${CAR}/signed_command`,
+        'set_valet_mode {"on":false,"password":"0123"}', "to sign: 1203fa0100");
+      owner.setSettings({ TESLA_COMMANDS: "rest" });
+      await shows("set_vehicle_name", `{"vehicle_name": "d'A $HOME"}`, `POST ${CAR}/command/set_vehicle_name`,
+        `set_vehicle_name {"vehicle_name":"d'A $HOME"}`);
+      const place = '{"command":"close","lat":-33.875,"lon":151.25}'; // which a signed command leaves out
+      await shows("window_control", place, `POST ${CAR}/command/window_control`, `window_control ${place}`);
+      owner.setSettings({ TESLA_COMMANDS: "proxy", TESLA_PROXY_URL: "https://127.0.0.1:4443/" });
+      await shows("honk_horn", "{}", `POST https://127.0.0.1:4443/api/1/vehicles/${VIN}/command/honk_horn`,
+        "honk_horn {}");
+      assert.deepEqual([owner.simulator.requests.length, owner.has("tesla_session.json")], [0, false]);
+    });
 
   const onceOnly: [string, Content][] = [["honk_horn", {}], ["flash_lights", {}], ["media_volume_up", {}],
     ["door_unlock", {}], ["actuate_trunk", { which_trunk: "rear" }]];
@@ -266,15 +269,15 @@ describe("the script", { concurrency: 3 }, () => {
     assert.deepEqual([first.requests.length, car.honks], [1, honks]);
     assertEnd(await run(owner, "honk_horn"), 0);
     assert.equal(car.honks, honks + 1);
-    // One that may be repeated is signed anew, once.
+    // One that may be repeated is signed again, once.
     car.reboot();
     const repeated = await run(owner, "door_lock");
-    assertEnd(repeated, 0, "signing anew, once", "2 requests");
+    assertEnd(repeated, 0, "signing again, once", "2 requests");
     assert.equal(repeated.requests.length, 2);
   });
 
   for (const way of ["rest", "proxy"]) {
-    ownerTest(`with TESLA_COMMANDS=${way} the command goes out as it was given`, ALL_SCOPES, async (owner) => {
+    ownerTest(`TESLA_COMMANDS=${way}: the command goes out as it was given`, ALL_SCOPES, async (owner) => {
       const { car, proxyUrl } = owner.simulator;
       car.protocolRequired = false;
       owner.setSettings({ TESLA_COMMANDS: way, TESLA_PROXY_URL: proxyUrl });
@@ -295,12 +298,45 @@ describe("the script", { concurrency: 3 }, () => {
     });
   }
 
-  ownerTest("a token without the scope: plain commands are refused by Tesla, and the line names it",
+  ownerTest("a token without the scope: nothing is sent in any way, and the line names it", {}, async (owner) => {
+    const { car, proxyUrl } = owner.simulator;
+    const doors = ["door_unlock", "vehicle_cmds"];
+    const amps = ["set_charging_amps", "vehicle_charging_cmds", '{"charging_amps": 9}'];
+    for (const way of ["signed", "rest", "proxy"]) {
+      owner.setSettings({ TESLA_COMMANDS: way, TESLA_PROXY_URL: proxyUrl });
+      for (const [granted, [name, scope, json = "{}"]] of [[SCOPES, doors],
+        [SCOPES.replace(" vehicle_charging_cmds", ""), amps]] as const) {
+        owner.logIn({}, granted);
+        const result = await run(owner, name, json);
+        assertEnd(result, 5, `error: ${name} needs the scope ${scope}: you granted ${granted}; nothing was sent`,
+          "add it to TESLA_SCOPES, run get_token --force");
+        assert.deepEqual([result.requests, owner.has("tesla_session.json")], [[], false], way);
+      }
+    }
+    assert.deepEqual([car.locked, car.executed], [true, []]);
+    // vehicle_cmds will do for every command.
+    owner.setSettings();
+    owner.logIn({}, "openid offline_access vehicle_cmds");
+    assertEnd(await run(owner, "set_charging_amps", '{"charging_amps": 9}'), 0, "the car has done it");
+  });
+
+  ownerTest("a token that cannot be looked into: Tesla says no, and the line names this command's scope",
     { settings: { TESLA_COMMANDS: "rest" } }, async (owner) => {
-      owner.simulator.car.protocolRequired = false;
-      const result = await run(owner, "honk_horn");
-      assertEnd(result, 5, "needs the scope vehicle_cmds", "--force");
-      assert.equal(owner.simulator.car.honks, 0);
+      const { car, account } = owner.simulator;
+      car.protocolRequired = false;
+      const opaque = "opaque-access-token-0123456789";
+      const granted = account.accessTokens.get(owner.token().access_token);
+      assert.ok(granted !== undefined, "the simulator knows the token");
+      account.accessTokens.set(opaque, granted);
+      owner.write("tesla_token.json", JSON.stringify({ ...owner.token(), access_token: opaque }));
+      for (const [name, scope, json] of [["honk_horn", "vehicle_cmds", "{}"],
+        ["set_charge_limit", "vehicle_charging_cmds", '{"percent": 60}']] as const) {
+        if (name === "set_charge_limit") owner.simulator.fail("missing_scope_unnamed");
+        const result = await run(owner, name, json);
+        assertEnd(result, 5, "answered 403", "--force", `(${name} needs the scope ${scope})\n`);
+        assert.equal(result.requests.length, 1);
+      }
+      assert.deepEqual(car.executed, []);
     });
 });
 

@@ -42,7 +42,7 @@ export function readSession(peer: Peer): Session | undefined {
     if (session?.clientKey !== peer.key.getPublicKey("hex")) return undefined;
     sharedKey(peer.key, Buffer.from(session.vehicleKey, "hex")); // throws when it is no point on the curve
     const isWhole = /^[0-9a-f]{32}$/.test(session.epoch) && typeof session.zero === "number"
-      && [session.counter, session.clock].every((value) => Number.isInteger(value) && value >= 0);
+      && [session.counter, session.clock].every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 32 - 1);
     return isWhole ? session : undefined;
   } catch {
     return undefined;
@@ -74,7 +74,7 @@ export function sessionInfoIn(answer: Buffer, { vin, key }: Peer, uuid: Buffer):
   const right = hmac(sharedKey(key, vehicleKey), "session info", [covered, info]);
   if (tag.length !== right.length || !timingSafeEqual(tag, right)) throw new Error("its tag is wrong");
   const [counter, epoch, clock] = [numberAt(info, [1]), bytesAt(info, [3]), numberAt(info, [4])];
-  if (epoch.length !== 16) throw new Error("its epoch is not 16 bytes");
+  if (epoch.length !== 16 || clock >= 2 ** 30 || counter >= 2 ** 32 - 1) throw new Error("out of range");
   return { vehicleKey: vehicleKey.toString("hex"), epoch: epoch.toString("hex"), counter, clock };
 }
 
