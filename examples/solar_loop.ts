@@ -38,7 +38,7 @@ function readSurplus(): number {
     if (fresh && /^-?\d+(\.\d+)?$/.test(text)) return Number(text);
     say(`${fresh ? `no number in ${file}` : `${file} is over 10 minutes old`}: it counts as 0 W`);
   } catch (error) {
-    say(`${messageOf(error)}: it counts as 0 W`);
+    say(`${file}: ${messageOf(error)}: it counts as 0 W`);
   }
   return 0;
 }
