@@ -50,9 +50,8 @@ function connectToSimulator(target, done) {
   const mapped = MAPPED_HOSTS.includes(target.hostname) && target.protocol === "https:" && port === 443;
   if (!mapped) {
     const origin = `${target.protocol}//${target.hostname}:${port}`;
-    return done(
-      new Error(`the simulator does not stand for ${origin}: connection refused by simulator/preload.mjs`),
-    );
+    const what = `the simulator does not stand for ${origin}: connection refused by simulator/preload.mjs`;
+    return done(Object.assign(new Error(what), { code: "ECONNREFUSED" })); // as a real refusal has it
   }
   const servername = target.hostname;
   return connect({ ...target, hostname: simulatorHost, port: simulatorPort, servername }, done);
