@@ -62,7 +62,9 @@ export async function sendCommand(command: Command, token: Token): Promise<numbe
     else if (proxy !== "") verdict = Object((await askProxy(proxy, path, bearer, json)).response);
     else verdict = Object((await askFleetApi(region, path, bearer, { json, moves: true })).response);
   } catch (error) {
-    if (error instanceof Stop && error.status === 403) error.message += ` (${name} needs the scope ${scope})`;
+    if (error instanceof Stop && error.status === 403 && error.message.includes("scope")) {
+      error.message += ` (${name} needs the scope ${scope})`;
+    }
     throw error;
   }
   const { result, doubtful = false, requests = 1 } = verdict;
