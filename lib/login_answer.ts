@@ -6,17 +6,21 @@ import { stopFor } from "./explanations.ts";
 import { answerPage, listenOnLoopback } from "./loopback_server.ts";
 
 const MINUTES = 5;
-const LOOPBACK: Record<string, string[]> = {
-  localhost: ["127.0.0.1", "::1"], // a browser takes either
-  "127.0.0.1": ["127.0.0.1"],
-  "[::1]": ["::1"],
-};
+const LOOPBACK = new Map([
+  ["localhost", ["127.0.0.1", "::1"]], // a browser takes either
+  ["127.0.0.1", ["127.0.0.1"]],
+  ["[::1]", ["::1"]],
+]);
+
+// Where the browser's answer can reach this machine; nowhere when the redirect URI is another machine's.
+function addressesOf({ protocol, hostname }: URL): string[] {
+  return protocol === "http:" ? LOOPBACK.get(hostname) ?? [] : [];
+}
 
 // Passes on what the browser brings to the redirect URI. Returns the function that ends it.
 async function listenForBrowser(redirect: URL, arrivals: EventEmitter): Promise<() => void> {
-  const addresses = redirect.protocol === "http:" ? LOOPBACK[redirect.hostname] ?? [] : [];
   const advice = "stop what uses it, or set TESLA_REDIRECT_URI to another port, also on your app's page";
-  return listenOnLoopback(addresses, Number(redirect.port || 80), advice, (visit, page) => {
+  return listenOnLoopback(addressesOf(redirect), Number(redirect.port || 80), advice, (visit, page) => {
     const [path, query] = (visit.url ?? "").split("?");
     const isExpected = visit.method === "GET" && path === redirect.pathname;
     if (isExpected) arrivals.emit("answer", new URLSearchParams(query), page);
@@ -40,7 +44,8 @@ function codeIn(answer: URLSearchParams, state: string): string {
 export async function useLoginCode(redirectUri: string, state: string, request: string,
   use: (code: string) => Promise<string>): Promise<void> {
   const arrivals = new EventEmitter();
-  const close = await listenForBrowser(new URL(redirectUri), arrivals);
+  const redirect = new URL(redirectUri);
+  const close = await listenForBrowser(redirect, arrivals);
   const pasted = createInterface({ input: process.stdin });
   pasted.on("line", (line) => { // quotes, blanks and marks of the terminal may stand around it
     const [query] = /\b(code|state|error)=[^\s"'`<>#\u001b\u0080-\uffff]*/.exec(line) ?? [""];
@@ -50,6 +55,7 @@ export async function useLoginCode(redirectUri: string, state: string, request: 
   const end = (why: string): void => ending.abort(new Stop(2, `${why}; nothing was saved`));
   const timer = setTimeout(end, MINUTES * 60_000, `no answer within ${MINUTES} minutes; run get_token again`);
   process.once("SIGINT", () => end("login cancelled"));
+  if (addressesOf(redirect).length === 0) pasted.once("close", () => end("nothing was pasted"));
   say(request);
   try {
     for await (const [answer, page] of on(arrivals, "answer", { signal: ending.signal })) {
@@ -65,7 +71,8 @@ export async function useLoginCode(redirectUri: string, state: string, request: 
       await answerPage(page, 400, "This is not the answer to the login that the terminal waits for.");
     }
   } catch (error) {
-    throw ending.signal.reason ?? error;
+    if (error instanceof Stop) throw error;
+    throw ending.signal.reason ?? error; // why the wait ended
   } finally {
     clearTimeout(timer);
     close();

@@ -12,12 +12,12 @@ export function claimsOf(token: { access_token?: unknown }):
     claims = Object(JSON.parse(Buffer.from(part, "base64url").toString()));
   } catch {} // not a JWT
   const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(scope)) : undefined;
-  return { scopes, region: clean(claims.ou_code ?? "").toLowerCase(), expires: Number(claims.exp) };
+  return { scopes, region: clean(claims.ou_code ?? "").toLowerCase(), expires: Number(clean(claims.exp)) };
 }
 
 /** When the access token expires: the earlier of what file and token say; undefined where neither does. */
 export function expiryOf(token: Token): Date | undefined {
-  const noted = Date.parse(clean(token.obtained_at)) + Number(token.expires_in) * 1000;
+  const noted = Date.parse(clean(token.obtained_at)) + Number(clean(token.expires_in)) * 1000;
   const times = [noted, claimsOf(token).expires * 1000].filter((time) => time > 0 && time < 8.64e15);
   return times.length > 0 ? new Date(Math.min(...times)) : undefined; // 8.64e15 is a Date's limit
 }

@@ -14,7 +14,8 @@ export interface Token {
 // Says what is wrong without quoting anything: all of it is secret.
 function checkToken(token: Partial<Token>): Token {
   for (const name of ["access_token", "refresh_token"] as const) {
-    if (!/^[!-~]+$/.test(token[name] ?? "")) throw new Error(`it has no usable ${name}`);
+    const value = token[name];
+    if (typeof value !== "string" || !/^[!-~]+$/.test(value)) throw new Error(`it has no usable ${name}`);
   }
   return token as Token;
 }
@@ -22,7 +23,8 @@ function checkToken(token: Partial<Token>): Token {
 /** The token file. Throws Stop 4 when it is missing or cannot be used. */
 export function readToken(): Token {
   try {
-    return checkToken(Object(JSON.parse(readFileSync(TOKEN_FILE, "utf8"))));
+    const text = readFileSync(TOKEN_FILE, "utf8").trim(); // with the byte order mark of a Windows editor
+    return checkToken(Object(JSON.parse(text)));
   } catch (error) {
     const reason = error instanceof SyntaxError ? "it is not JSON" : messageOf(error);
     const todo = Object(error).code === "EACCES" ? "make it yours: sudo chown" : "run get_token here";

@@ -1,22 +1,22 @@
 // refresh_token as cron runs it: what it sends, what it keeps, and that no failure costs the owner the login.
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync,
-  writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { chmodSync, chownSync, mkdirSync, rmSync, utimesSync } from "node:fs";
+import { dirname } from "node:path";
 import { describe, test } from "node:test";
-import { replaceFile, takeLock } from "../lib/safe_file.ts";
+import { messageOf } from "../lib/command_line.ts";
 import { damages } from "../simulator/failures/failures.ts";
 import { CLIENT_ID, assertEnd, calls, outputsSearched, ownerTest, type Owner,
-  type Result,
-  TELLS_WAITS, useFewProcesses,
+  TELLS_WAITS, type Result,
+  useFewProcesses,
 } from "./harness.ts";
 
 useFewProcesses();
 
 const FILE = "tesla_token.json";
 const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";
+const LOCK = `${FILE}.lock`;
 const HOUR = 3_600_000;
+const NOW = (seconds = 0): Date => new Date(Date.now() + seconds * 1000);
 
 function assertTidy(owner: Owner): void {
   if (process.platform !== "win32") assert.equal(owner.mode(FILE), 0o600);
@@ -39,32 +39,17 @@ async function assertNothingLost(owner: Owner, before: string, result: Result): 
   assert.notEqual(owner.read(FILE), before);
 }
 
-test("a lock of another run with our number is not ours: nothing is replaced", async () => {
-  const file = join(mkdtempSync(join(tmpdir(), "lock-")), FILE);
-  writeFileSync(file, "old");
-  const release = await takeLock(file);
-  await assert.rejects(replaceFile(file, async () => {
-    writeFileSync(`${file}.lock`, String(process.pid)); // in another container
-    return "new";
-  }), /another run has taken the lock/);
-  assert.equal(readFileSync(file, "utf8"), "old");
-  release();
-  assert.equal(existsSync(`${file}.lock`), true, "the lock of the other run stays");
-  rmSync(dirname(file), { recursive: true });
-});
-
-test("where the new file cannot be put in place, it is kept and named", async () => {
-  const file = join(mkdtempSync(join(tmpdir(), "mount-")), FILE);
-  mkdirSync(join(file, "in the way"), { recursive: true }); // as a file that is mounted: no rename onto it
-  const release = await takeLock(file);
-  await assert.rejects(replaceFile(file, async () => "new"), /cannot write .*; the new one is .*\.new; mend/);
-  assert.equal(readFileSync(`${file}.new`, "utf8"), "new");
-  release();
-  rmSync(dirname(file), { recursive: true });
-});
+/** For root, whom no mode binds: another user, to whom these files belong from now on. */
+function asAnother(owner: Owner, files: string[]): number | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const uid = 65534; // nobody
+  for (const folder of [dirname(owner.simulator.caFile), owner.folder]) chmodSync(folder, 0o755);
+  for (const file of files) chownSync(owner.path(file), uid, uid);
+  return uid;
+}
 
 describe("refresh_token", { concurrency: 3 }, () => {
-  // First, since it takes longest.
+  // First two that take longest.
   ownerTest("an answer that never comes ends after half a minute, nothing lost", {}, async (owner) => {
     const before = owner.read(FILE);
     owner.simulator.fail("never_answers");
@@ -73,6 +58,16 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assertEnd(result, 1);
     assert.ok(result.ms > 25_000 && result.ms < 40_000, `${result.ms} ms`);
     await assertNothingLost(owner, before, result);
+  });
+
+  ownerTest("a lock that another run keeps for longer than any request: exit 1, nothing sent",
+    {}, async (owner) => {
+    const before = owner.read(FILE);
+    owner.write(LOCK, String(process.pid));
+    const result = await owner.run("refresh_token", [], { timeoutMs: 50_000 });
+    assertEnd(result, 1, "another run holds tesla_token.json.lock; nothing was sent; try again later");
+    assert.deepEqual(result.requests, []);
+    assert.deepEqual([owner.read(FILE), owner.read(LOCK)], [before, String(process.pid)]);
   });
 
   ownerTest("swaps the pair, and again, and the lost one works once more", {}, async (owner) => {
@@ -119,7 +114,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
 
   ownerTest("--if-expiring-within", {}, async (owner) => {
     const expiringIn = (hours: number): void => {
-      // Never in the future: a time that a wrong clock wrote is not believed, and the token's own counts.
+      // Never in the future: then the token's own time counts, which is earlier.
       owner.logIn({ obtained_at: new Date(Date.now() + (hours - 8) * HOUR).toISOString() });
     };
     const cases: [number, string, boolean][] = [
@@ -164,6 +159,20 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assert.equal(unknown.requests.length, 1);
   });
 
+  ownerTest("where the file and the token differ, the earlier time counts", {}, async (owner) => {
+    // The token is new and good for 8 hours, but the file says that it has been here for 6 of them.
+    const early = { obtained_at: new Date(Date.now() - 6 * HOUR).toISOString() };
+    // A clock that ran a day ahead wrote the file: the token's own 8 hours are the earlier ones.
+    const late = { obtained_at: new Date(Date.now() + 24 * HOUR).toISOString() };
+    const cases = [[early, "3h", true], [early, "1h", false], [late, "9h", true], [late, "7h", false]] as const;
+    for (const [changes, within, refreshes] of cases) {
+      owner.logIn(changes);
+      const result = await owner.run("refresh_token", ["--if-expiring-within", within]);
+      assertEnd(result, 0, refreshes ? "saved" : "nothing to do");
+      assert.deepEqual(calls(result.requests), refreshes ? [TOKEN] : [], `${JSON.stringify(changes)}, ${within}`);
+    }
+  });
+
   ownerTest("a file with more in it, written by another program, is taken", {}, async (owner) => {
     const token = owner.logIn({ note: "mine", nested: { a: [1] }, expires_in: "28800", created_at: 5 });
     owner.write(FILE, `\ufeff${token.replaceAll("\n", "\r\n")}`, 0o644);
@@ -189,38 +198,61 @@ describe("refresh_token", { concurrency: 3 }, () => {
       assert.equal(owner.read(FILE), text);
     }
     rmSync(owner.path(FILE));
-    assertEnd(await owner.run("refresh_token"), 4, "get_token");
+    assertEnd(await owner.run("refresh_token"), 4, "no login in this folder: tesla_token.json: it is not there;",
+      "run get_token here");
     mkdirSync(owner.path(FILE));
     assertEnd(await owner.run("refresh_token"), 4, "get_token");
   });
 
   ownerTest("several at once: one request, all succeed", {}, async (owner) => {
-    // The last ones begin to read when the first has ended: what it brought after they were started will do.
-    const results = await Promise.all([1, 2, 3, 4, 5, 6].map(() => owner.run("refresh_token")));
+    owner.write(LOCK, String(process.pid)); // until all of them have read the old token
+    const runs = [1, 2, 3, 4, 5, 6].map(() => owner.start("refresh_token", [], { node: TELLS_WAITS }));
+    for (const running of runs) await running.said(/waits/);
+    rmSync(owner.path(LOCK));
+    const results = await Promise.all(runs.map(({ ended }) => ended));
     for (const result of results) assertEnd(result, 0);
     const sent = owner.simulator.requests.filter(({ path }) => path.endsWith("/token"));
     assert.equal(sent.length, 1);
-    assert.equal(results.filter(({ stderr }) => stderr.includes("another run has done it")).length, 5);
+    assert.equal(results.filter(({ stderr }) => stderr.includes("another run has just done it")).length, 5);
     assert.equal(owner.token().refresh_token, owner.simulator.account.chains[0]?.current);
     assertTidy(owner);
   });
 
-  ownerTest("a lock of a run that is gone is taken over, one of a living run is waited for",
+  ownerTest("the lock of a run that is gone is taken over, that of a living run is waited for",
     {}, async (owner) => {
-    owner.write(`${FILE}.lock`, "99999999");
+    owner.write(LOCK, "99999999");
     owner.write(`${FILE}.new`, "half of a fi");
-    assertEnd(await owner.run("refresh_token"), 0);
+    const result = await owner.run("refresh_token", [], { node: TELLS_WAITS });
+    assertEnd(result, 0, "saved");
+    assert.doesNotMatch(result.stderr, /waits/);
     assertTidy(owner);
-    owner.write(`${FILE}.lock`, String(process.pid));
+    owner.write(LOCK, String(process.pid));
+    utimesSync(owner.path(LOCK), NOW(), NOW(-240)); // 4 minutes: not yet too old
     const running = owner.start("refresh_token", [], { node: TELLS_WAITS });
-    await running.said(/^waits$/m);
-    assert.equal(running.child.exitCode, null);
+    await running.said(/^(waits\n){10}/);
     const other = owner.logIn(); // what the living run has brought meanwhile
-    rmSync(owner.path(`${FILE}.lock`));
-    const result = await running.ended;
-    assertEnd(result, 0, "another run");
-    assert.deepEqual(result.requests, []);
+    rmSync(owner.path(LOCK));
+    const after = await running.ended;
+    assertEnd(after, 0, "another run has just done it");
+    assert.deepEqual(after.requests, []);
     assert.equal(owner.read(FILE), other);
+  });
+
+  ownerTest("a lock is abandoned after 5 minutes; without a number, after 5 seconds", {}, async (owner) => {
+    // Killed long ago; a program that lives has the number of that run by now.
+    for (const [text, age] of [[String(process.pid), 301], ["", 6], ["no number", 6]] as const) {
+      owner.write(LOCK, text);
+      utimesSync(owner.path(LOCK), NOW(), NOW(-age));
+      const result = await owner.run("refresh_token", [], { node: TELLS_WAITS });
+      assertEnd(result, 0, "saved");
+      assert.doesNotMatch(result.stderr, /waits/);
+      assertTidy(owner);
+    }
+    owner.write(LOCK, ""); // a run is just making it, or was killed while it did
+    const result = await owner.run("refresh_token", [], { node: TELLS_WAITS });
+    assertEnd(result, 0, "saved");
+    assert.ok(result.stderr.split("waits").length > 20, result.stderr);
+    assertTidy(owner);
   });
 
   // What each answer means: Tesla's errors first (1.7), then what the network does.
@@ -279,20 +311,17 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assertTidy(owner);
   });
 
-  ownerTest("the folder cannot be written: found before the token is spent", {}, async (owner) => {
-    const before = owner.read(FILE);
-    if (process.getuid?.() === 0 || process.platform === "win32") {
-      // Modes do not bind root: a folder where the new file belongs stops root as well.
-      mkdirSync(owner.path(`${FILE}.new`));
-      writeFileSync(owner.path(`${FILE}.new/x`), "");
-    } else chmodSync(owner.folder, 0o500);
-    const result = await owner.run("refresh_token");
-    assertEnd(result, 1);
-    chmodSync(owner.folder, 0o700);
-    assert.deepEqual(result.requests, []);
-    assert.equal(owner.read(FILE), before);
-    assert.equal(owner.has(`${FILE}.lock`), false);
-  });
+  if (process.platform !== "win32") ownerTest("the folder cannot be written: found before the token is spent", {},
+    async (owner) => {
+      const before = owner.read(FILE);
+      const uid = asAnother(owner, [".env", FILE]);
+      chmodSync(owner.folder, 0o555);
+      const result = await owner.run("refresh_token", [], { uid });
+      chmodSync(owner.folder, 0o700);
+      assertEnd(result, 1, `error: cannot write ${LOCK}: permission denied; nothing was sent`);
+      assertKept(owner, before, result);
+      assert.deepEqual(result.requests, []);
+    });
 
   if (process.platform !== "win32") ownerTest("a full disk is found before the token is spent",
     {}, async (owner) => {
@@ -300,34 +329,17 @@ describe("refresh_token", { concurrency: 3 }, () => {
     // First what warms the loader's cache, which has files too.
     assertEnd(await owner.run("refresh_token", ["--help"]), 0);
     const result = await owner.run("refresh_token", [], { fileLimit: 8 });
-    assertEnd(result, 1, "nothing was sent");
+    assertEnd(result, 1, "cannot write tesla_token.json: ", "; nothing more was sent, and the old one is kept");
     assert.deepEqual(result.requests, []);
     assertKept(owner, before, result);
   });
 
-  if (process.platform !== "win32") ownerTest("a link is not replaced: its file would keep a spent token", {},
+  if (process.platform !== "win32") ownerTest("a token file that a run with sudo left: the fix is chown", {},
     async (owner) => {
-      const before = owner.read(FILE);
-      mkdirSync(owner.path("elsewhere"));
-      renameSync(owner.path(FILE), owner.path(join("elsewhere", FILE)));
-      symlinkSync(join("elsewhere", FILE), owner.path(FILE));
-      const result = await owner.run("refresh_token");
-      assertEnd(result, 5, "is a link", "nothing was sent");
-      assert.deepEqual(result.requests, []);
-      assert.equal(owner.read(join("elsewhere", FILE)), before);
-      assertEnd(await owner.run("read_charge"), 0);
-    });
-
-  if (process.platform !== "win32") ownerTest("a token file that a run with sudo left: the mend is chown", {},
-    async (owner) => {
-      const uid = process.getuid?.() === 0 ? 65534 : undefined;
+      const uid = asAnother(owner, [".env"]);
       if (uid === undefined) chmodSync(owner.path(FILE), 0);
-      else {
-        for (const folder of [dirname(owner.simulator.caFile), owner.folder]) chmodSync(folder, 0o755);
-        chownSync(owner.path(".env"), uid, uid);
-      }
       const result = await owner.run("read_charge", [], { uid });
-      assertEnd(result, 4, "EACCES", "sudo chown");
+      assertEnd(result, 4, "permission denied", "sudo chown");
       assert.doesNotMatch(result.stderr, /get_token/);
       chmodSync(owner.path(FILE), 0o600);
     });
@@ -369,6 +381,14 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assert.equal(owner.token().refresh_token, owner.simulator.account.chains[0]?.current);
     assertTidy(owner);
   });
+});
+
+test("the usual errors of files are told in plain words", () => {
+  const words = { ENOENT: "it is not there", EACCES: "permission denied", ENOSPC: "the disk is full",
+    EROFS: "the disk is read-only", EADDRINUSE: "another program uses it" };
+  for (const [code, told] of Object.entries(words)) {
+    assert.equal(messageOf(Object.assign(new Error(`${code}: as Node says it, open 'x'`), { code })), told);
+  }
 });
 
 test("the outputs were searched for secrets",
