@@ -62,8 +62,8 @@ describe("call_api", { concurrency: 3 }, () => {
     assert.match(result.stderr, /^GET https:\S+\/api\/1\/vehicles\?page=1&per_page=5\n {4}answered 200\n$/);
     const [{ headers, body }] = result.requests;
     assert.deepEqual([headers.authorization, body], [`Bearer ${owner.token().access_token}`, ""]);
-    // What Tesla sends may hold anything; the terminal gets none of its control characters.
-    const odd = { response: { name: "a\u009b2J\u202e\u2028\u001b[2J", text: "ü" } };
+    // What Tesla sends may hold anything; JSON spells the control characters that start an escape sequence.
+    const odd = { response: { name: "a\u001b[2J\u0007\r", text: "ü" } };
     owner.answer("/api/1/users/me", 200, odd);
     assert.deepEqual(await ask(owner, "GET", "/api/1/users/me"), odd);
   });
@@ -93,11 +93,12 @@ describe("call_api", { concurrency: 3 }, () => {
     });
 
   ownerTest("methods and bodies", ENERGY, async (owner) => {
+    const takes = (found: number): string => `it takes METHOD, PATH, [JSON], --partner; found ${found} words;`;
     const wrong: [string[], string][] = [
       [["get", "/api/1/vehicles"], "METHOD is GET"], [["HEAD", "/api/1/vehicles"], "METHOD is GET"],
       [["CONNECT", "/api/1/vehicles"], "METHOD is GET"], [["", "/api/1/vehicles"], "METHOD is GET"],
-      [["/api/1/vehicles"], "it takes METHOD PATH"], [[], "it takes METHOD PATH"],
-      [["POST", "/api/1/x", "{}", "more"], "it takes METHOD PATH"],
+      [["/api/1/vehicles"], takes(1)], [[], takes(0)],
+      [["POST", "/api/1/x", "{}", "more"], takes(4)],
       [["GET", "/api/1/vehicles", "{}"], "GET takes none"], [["POST", "/api/1/x", "{a: 1}"], "JSON object"],
       [["POST", "/api/1/x", "[1]"], "JSON object"], [["POST", "/api/1/x", "null"], "JSON object"],
       [["POST", "/api/1/x", ""], "JSON object"], [["POST", "/api/1/x", "5"], "JSON object"],
@@ -144,7 +145,7 @@ describe("call_api", { concurrency: 3 }, () => {
     const answers: [string, number, string][] = [["token_expired", 4, "refresh_token"],
       ["rate_limited", 7, "37 seconds"],
       ["payment_required", 7, "payment"], ["server_error", 1, "later"], ["html_access_denied", 1, "web page"],
-      ["hang_up_after", 1, "connection"], ["truncated_json", 1, "no JSON"],
+      ["hang_up_after", 1, "connection"], ["truncated_json", 1, "not JSON"],
       ["out_of_region", 5, "TESLA_REGION=na"]];
     for (const [name, code, told] of answers) {
       owner.simulator.clear();
@@ -167,9 +168,6 @@ describe("call_api", { concurrency: 3 }, () => {
     assert.equal(owner.simulator.car.charging, false);
     assertEnd(await run(owner, "GET", "/api/1/products"), 1);
     const { simulator } = owner;
-    simulator.clear();
-    owner.answer(`${SITE}/backup`, 200, `{"response":${"[".repeat(200_000)}${"]".repeat(200_000)}}`);
-    assertEnd(await run(owner, "POST", `${SITE}/backup`, '{"backup_reserve_percent": 30}'), 8, "no JSON object");
     // A change that is no command may have been made too; fleet_status only looks, though by POST.
     for (const failure of ["hang_up_after", "server_error", "gateway", "truncated_json"]) {
       simulator.clear();
@@ -177,6 +175,23 @@ describe("call_api", { concurrency: 3 }, () => {
       assertEnd(await run(owner, "POST", `${SITE}/backup`, '{"backup_reserve_percent": 30}'), 8, "read_charge");
       assertEnd(await run(owner, "POST", "/api/1/vehicles/fleet_status", `{"vins":["${VIN}"]}`), 1, "try again");
     }
+  });
+
+  ownerTest("a path that Tesla does not have: no car is blamed where the path names none", {}, async (owner) => {
+    owner.answer("/api/1/", 404, { response: null, error: "not_found", error_description: "" });
+    for (const path of ["/api/1/vehicels", "/api/1/products/1", "/api/1/energy_sites/1/site_info"]) {
+      const result = await run(owner, "GET", path);
+      assertEnd(result, 6, "Tesla has nothing at this path: ", '404 "not_found"; compare it with Tesla\'s documentation');
+      assert.doesNotMatch(result.stderr, /VIN|list_vehicles|car/, path);
+    }
+    assertEnd(await run(owner, "GET", `/api/1/vehicles/${VIN}/nothing`), 5, "no such car in this account, or no such call",
+      "compare TESLA_VIN with list_vehicles");
+  });
+
+  ownerTest("a command to a car that takes only signed ones: the fix is send_command", {}, async (owner) => {
+    const result = await run(owner, "POST", `/api/1/vehicles/${VIN}/command/charge_stop`);
+    assertEnd(result, 5, "this car takes only signed commands", "use send_command, with TESLA_COMMANDS=signed in .env");
+    assert.deepEqual([result.requests.length, owner.simulator.car.executed.length], [1, 0]);
   });
 
   ownerTest("what the car or Tesla refuses in a good answer is no success", {}, async (owner) => {

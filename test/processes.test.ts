@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "node:test";
-import { PROJECT, assertEnd, calls, ownerTest, runInside, useRedirect, visit, type Owner, type Result }
+import { PROJECT, SCOPES, assertEnd, calls, ownerTest, runInside, useRedirect, visit, type Owner, type Result }
   from "./harness.ts";
 
 const REST = { settings: { TESLA_COMMANDS: "rest" } };
@@ -57,12 +57,15 @@ describe("inside this process and in one of its own, a script ends the same way"
   ownerTest("5: not set up", {}, async (owner) => {
     await both(owner, "check_setup", [], 5, () => owner.setSettings({ TESLA_VIN: "" }));
     await both(owner, "call_api", ["GET", "/api/1/vehicles"], 5, () => owner.setSettings({ TESLA_REGION: "xx" }));
+    owner.setSettings();
+    await both(owner, "send_command", ["door_unlock"], 5); // the token lacks the scope
   });
   ownerTest("6: refused", {}, (owner) => both(owner, "read_charge", [], 6, fails("client_closed")));
   ownerTest("7: a limit", {}, (owner) => both(owner, "read_charge", [], 7, fails("billing_limit")));
   ownerTest("8: unknown outcome", REST, async (owner) => {
     owner.simulator.car.protocolRequired = false;
     await both(owner, "set_charge_amps", ["10"], 8, fails("server_error"));
+    owner.logIn({}, `${SCOPES} vehicle_cmds`);
     await both(owner, "send_command", ["flash_lights"], 8, fails("server_error"));
   });
 });

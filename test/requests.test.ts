@@ -2,7 +2,7 @@
 // and that the script's header names the same price. Then each job once more with a script that has been
 // changed to send one request too many: the same check must refuse it.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { PRICES, type Bill, type BilledKind } from "../simulator/bill.ts";
@@ -45,9 +45,8 @@ function pollsAreSlow(result: Result): void {
   }
 }
 
-const ONE_MORE_READ: [string, string, string] = ["scripts/read_charge.ts", "const charge = ",
-  "await teslaJson({ url: `${FLEET_API[TESLA_REGION]}/api/1/vehicles`, bearer: access_token });\n"
-  + "const charge = "];
+const ONE_MORE_READ: [string, string, string] = ["scripts/read_charge.ts", "const { response } = ",
+  "await askFleetApi(TESLA_REGION, \"vehicles\", access_token);\nconst { response } = "];
 
 const JOBS: Job[] = [
   { title: "a read", script: "read_charge", calls: [STATE], bill: { data: 1 }, plant: ONE_MORE_READ },
@@ -67,11 +66,11 @@ const JOBS: Job[] = [
 
   { title: "a command with a session", script: "set_charge_amps", words: ["10"], before: withSession,
     calls: [SIGNED],
-    bill: { command: 1 }, plant: ["lib/session.ts", "if (!isWhole) return undefined;",
+    bill: { command: 1 }, plant: ["lib/signing/session.ts", "return isWhole ? session : undefined;",
       "return undefined;"] },
   { title: "a command without a session", script: "set_charge_amps", words: ["10"], calls: [SIGNED, SIGNED],
-    bill: { command: 2 }, plant: ["lib/signed_command.ts", "await renew(await shakeHands(), kept)",
-      "await renew(await shakeHands(), await shakeHands() as never)"] },
+    bill: { command: 2 }, plant: ["lib/signing/signed_command.ts", "await shakeHands(link, stored);",
+      "(await shakeHands(link, stored), await shakeHands(link, stored));"] },
   { title: "a command with --verify", script: "set_charge_amps", words: ["10", "--verify"],
     before: withSession,
     calls: [SIGNED, STATE], bill: { command: 1, data: 1 } },
@@ -81,18 +80,27 @@ const JOBS: Job[] = [
       await withSession(owner);
       owner.simulator.car.reboot();
     } },
-  { title: "a command to a car with a new computer, after a resync", script: "set_charge_amps", words: ["10"],
-    calls: [SIGNED, SIGNED, SIGNED], bill: { command: 3 }, before: async (owner) => {
+  { title: "a command to a car that shows another key: nothing is signed again", script: "set_charge_amps",
+    words: ["10"], exit: 5, calls: [SIGNED], bill: { command: 1 }, before: async (owner) => {
       await withSession(owner);
       owner.simulator.car.changeKey();
     } },
+  { title: "a command to a car with a new computer, its session file deleted", script: "set_charge_amps",
+    words: ["10"], calls: [SIGNED, SIGNED], bill: { command: 2 }, before: async (owner) => {
+      await withSession(owner);
+      owner.simulator.car.changeKey();
+      rmSync(owner.path("tesla_session.json"));
+    } },
+  { title: "a command that the token does not allow", script: "send_command", words: ["door_unlock"], exit: 5,
+    calls: [], bill: {}, plant: ["lib/command.ts", "if (scopes && !scopes", "if (false && !scopes"] },
   { title: "a command that the car refuses as out of date again and again", script: "set_charge_amps",
     words: ["10"],
     exit: 6, calls: [SIGNED, SIGNED], bill: { command: 2 }, before: async (owner) => {
       await withSession(owner);
       owner.simulator.car.injectFault("incorrect_epoch", 9);
       owner.simulator.car.reboot(); // so that what it proves is news
-    }, plant: ["lib/signed_command.ts", "attempt > 1", "attempt > 2"] },
+    }, plant: ["lib/signing/signed_command.ts", "made = await attempt(link, renewed, command);",
+      "for (const n of [1, 2]) made = await attempt(link, renewed, command);"] },
   { title: "a command whose answer is lost", script: "set_charge_amps", words: ["10"], exit: 8,
     calls: [SIGNED],
     bill: {}, before: async (owner) => {
@@ -117,10 +125,9 @@ const JOBS: Job[] = [
     bill: { data: 1 } },
 
   { title: "a refresh", script: "refresh_token", calls: [TOKEN], bill: { auth: 1 },
-    plant: ["scripts/refresh_token.ts", "  const until = ", "  await teslaJson({ url: "
-      + "`${TOKEN_HOST.eu}/oauth2/v3/token`, form: { grant_type: \"refresh_token\","
-      + " client_id: settings.TESLA_CLIENT_ID,"
-      + " refresh_token: readToken().refresh_token } });\n  const until = "] },
+    plant: ["scripts/refresh_token.ts", "  const until = ", "  await askTokenHost(TESLA_REGION, "
+      + "{ grant_type: \"refresh_token\", client_id: TESLA_CLIENT_ID,"
+      + " refresh_token: readToken().refresh_token });\n  const until = "] },
   { title: "a refresh that is not due", script: "refresh_token", words: ["--if-expiring-within", "1h"],
     calls: [],
     bill: {} },
@@ -132,8 +139,8 @@ const JOBS: Job[] = [
     owner: { registered: false }, calls: [DOMAIN_KEY, TOKEN, `POST ${PARTNER}`,
       `GET ${PARTNER}/public_key?domain=car.example.com`], bill: { auth: 1, partner: 2 },
     before: (owner) => { owner.simulator.partner.hosting = { kind: "file", body: owner.publicKey }; },
-    plant: ["scripts/register_partner.ts", "  if ((await registeredPoint",
-      "  await registeredPoint(settings, bearer);\n  if ((await registeredPoint"] },
+    plant: ["scripts/register_partner.ts", "const registered = ",
+      "await registeredPoint(settings, bearer);\nconst registered = "] },
 
   { title: "a wake-up: once, and one poll in 5 seconds at most", script: "wake_up",
     calls: [`POST ${CAR}/wake_up`, `GET ${CAR}`, `GET ${CAR}`], bill: { wake: 1, data: 2 },
@@ -143,7 +150,7 @@ const JOBS: Job[] = [
   { title: "a wake-up of a car that is awake", script: "wake_up", calls: [`POST ${CAR}/wake_up`],
     bill: { wake: 1 },
     plant: ["scripts/wake_up.ts", "// Step 3",
-      "answer = await teslaJson({ url, bearer: access_token });\n// Step 3"] },
+      "answer = await askFleetApi(TESLA_REGION, `vehicles/${TESLA_VIN}`, access_token);\n// Step 3"] },
   { title: "the check of the set-up", script: "check_setup", calls: [DOMAIN_KEY, TOKEN,
     `GET ${PARTNER}/public_key?domain=car.example.com`, `GET ${FLEET}/api/1/vehicles`,
     `POST ${FLEET}/api/1/vehicles/fleet_status`], bill: { auth: 1, partner: 1, data: 2 } },
