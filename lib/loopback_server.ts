@@ -12,6 +12,7 @@ export async function listenOnLoopback(addresses: string[], port: number, advice
   const servers: Server[] = [];
   for (const host of addresses) {
     const server = createServer(LIMITS, visit);
+    server.maxRequestsPerSocket = 1; // one visit, one answer: a second request on its connection is refused
     try {
       await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
       servers.push(server);

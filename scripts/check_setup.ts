@@ -79,8 +79,7 @@ await step("login", () => {
   const expiry = expiryOf(token); // undefined where neither file nor token says
   const days = Math.floor((Date.now() - Date.parse(token.obtained_at ?? "")) / 86_400_000);
   need(!(days >= 90), `the refresh token is ${days} days old and ends after 3 months; run get_token`, 4);
-  const isGood = !expiry || expiry > new Date();
-  need(isGood, `the access token expired ${expiry?.toLocaleString()}; run refresh_token`, 4);
+  need(!expiry || expiry > new Date(), "the access token has expired; run refresh_token", 4);
   return `good until ${expiry?.toLocaleString() ?? "?"}; the refresh token ends 3 months after its last use`;
 });
 await step("scopes and region", () => {

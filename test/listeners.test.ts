@@ -323,15 +323,15 @@ describe("the right visitor is served, and", { concurrency: 3 }, () => {
 // ---- The check itself: planted violations must be seen ----
 
 const PLANTS: [string, string, string, string, string, (target: Target) => Promise<void>, RegExp][] = [
-  ["the address in the page", "get_token", "lib/login_answer.ts", "answerPage(response, 404, \"There",
-    "answerPage(response, 404, path + \"There", refusesHostileRequests, /reflected|came back/],
+  ["the address in the page", "get_token", "lib/login_answer.ts", "answerPage(page, 404, \"There",
+    "answerPage(page, 404, path + \"There", refusesHostileRequests, /reflected|came back/],
   ["any file served", "serve_public_key", "scripts/serve_public_key.ts", "answerPage(response, 404,",
     "answerPage(response, 404, request.url === \"/.env\" ? process.getBuiltinModule(\"fs\")"
     + ".readFileSync(\".env\", \"utf8\") :", refusesHostileRequests, /printed a secret/],
   ["all addresses", "serve_public_key", "lib/loopback_server.ts", "listen(port, host,",
     "listen(port, \"0.0.0.0\",", listensOnLoopbackOnly, /elsewhere|reached/],
   ["any state accepted", "get_token", "lib/login_answer.ts",
-    "timingSafeEqual(digest(query.get(\"state\") ?? \"\"), digest(state))", "true",
+    "answer.get(\"state\") === state", "true",
     refusesForeignAnswers, /accepted/],
   ["every visitor remembered", "serve_public_key", "scripts/serve_public_key.ts", "(request, response) => {",
     "(request, response) => { (globalThis.kept ??= []).push(Buffer.alloc(2e5, 1));", survivesThousands,

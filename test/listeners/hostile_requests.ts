@@ -4,8 +4,8 @@ export const KEY_PATH = "/.well-known/appspecific/com.tesla.3p.public-key.pem";
 export const MARK = "x1markerx<script>alert(1)</script>";
 
 /** Requests, byte for byte, with the statuses that come back. `right` is the whole address of the page that
- * is served. To get_token what is wrong in path, method or name comes with the right code and state: it must
- * not be taken all the same. */
+ * is served. To get_token what is wrong in path or method comes with the right code and state: it must not be
+ * taken all the same. Under another name, which nobody checks, comes a foreign state. */
 export function hostileRequests(right: string): [string | Buffer, string | RegExp][] {
   const { pathname: path, port, search: query } = new URL(right);
   const isKey = path === KEY_PATH;
@@ -19,7 +19,8 @@ export function hostileRequests(right: string): [string | Buffer, string | RegEx
     list.map((one) => [request(one), status]);
   const foreign = get(`${path}?code=${MARK}&state=${MARK}`);
   const refused = isKey ? "404" : "400"; // to that one
-  const open = isKey ? "200" : "404"; // the key is for everybody, under whatever name a tunnel gives it
+  const open = isKey ? "200" : "400"; // the key is for everybody, under whatever name a tunnel gives it
+  const page = isKey ? path : `${path}?code=${MARK}&state=${MARK}`;
   const up = "%2e%2e%2f".repeat(9);
   const paths = ["/", "/.env", "/private-key.pem", "/tesla_token.json", "/public-key.pem", "/../../.env",
     `${path}/../../../private-key.pem`, `/${up}.env`, `/${up.toUpperCase()}private-key.pem`,
@@ -44,7 +45,7 @@ export function hostileRequests(right: string): [string | Buffer, string | RegEx
     ...each(paths, (one) => get(one + query), "404"),
     ...each(methods, (one) => send("", "", one), "404"),
     ...each(["X1MARKERX", "get", "GET\0"], (one) => send("", "", one), "400"),
-    [send("", "", "HEAD"), open],
+    [send("", "", "HEAD"), isKey ? "200" : "404"],
     [`CONNECT evil.example:443 HTTP/1.1\r\n${own}\r\n`, ""],
     [`CONNECT ${path}${query} HTTP/1.1\r\n${own}\r\n`, /^(400)?$/],
     [`OPTIONS * HTTP/1.1\r\n${own}\r\n`, "404"],
@@ -53,16 +54,16 @@ export function hostileRequests(right: string): [string | Buffer, string | RegEx
     // Not HTTP/1.1.
     ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", /^(400|505)?$/],
     [Buffer.from("16030100c8010000c40303", "hex"), "400"], // TLS
-    [`GET ${path}${query}\r\n\r\n`, open], // HTTP/0.9
-    [`GET ${path}${query} HTTP/1.0\r\n\r\n`, open],
+    [`GET ${page}\r\n\r\n`, open], // HTTP/0.9
+    [`GET ${page} HTTP/1.0\r\n\r\n`, open],
     [`GET ${path}${query} HTTP/9.9\r\n${own}\r\n`, "400"],
     ["\0".repeat(5000), "400"],
     [`\r\n\r\n${MARK}\r\n\r\n`, "400"],
     [get(`${path}\0${query}`), "400"],
     // Names: a wrong one, none, two.
-    ...each(names, (one) => get(path + query, `Host: ${one}\r\n`), open),
-    [get(path + query, "X-Forwarded-Host: localhost\r\n"), "400"],
-    [get(path + query, `Host: evil.example\r\n${own}`), open],
+    ...each(names, (one) => get(page, `Host: ${one}\r\n`), open),
+    [get(page, "X-Forwarded-Host: localhost\r\n"), "400"],
+    [get(page, `Host: evil.example\r\n${own}`), open],
     [get(`${path}?state=${MARK}`, `${own}Host: evil.example\r\n`), refused],
     // Sizes.
     [get(path + query, `${own}X-A: ${MARK.repeat(600)}\r\n`), "431"],
