@@ -468,9 +468,11 @@ describe("get_token", { concurrency: 3 }, () => {
     assert.equal(result.requests.filter(({ path }) => path.endsWith("/token")).length, 1);
   });
 
-  ownerTest("no answer within five minutes, standard input at its end: exit 2, nothing saved", LOGGED_OUT,
+  ownerTest("standard input at its end: nothing to wait for elsewhere, five minutes for the browser", LOGGED_OUT,
     async (owner) => {
       owner.setSettings({ TESLA_REDIRECT_URI: "https://app.example.com/callback" });
+      assertEnd(await owner.run("get_token"), 2, "error: nothing was pasted; nothing was saved");
+      await useRedirect(owner);
       const hook = "const wait = setTimeout; globalThis.setTimeout = (work, ms, ...rest) => "
         + "wait(work, ms === 300000 ? 1500 : ms, ...rest);";
       const node = ["--import", `data:text/javascript,${encodeURIComponent(hook)}`];
