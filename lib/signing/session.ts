@@ -74,7 +74,7 @@ export function sessionInfoIn(answer: Buffer, { vin, key }: Peer, uuid: Buffer):
   const right = hmac(sharedKey(key, vehicleKey), "session info", [covered, info]);
   if (tag.length !== right.length || !timingSafeEqual(tag, right)) throw new Error("its tag is wrong");
   const [counter, epoch, clock] = [numberAt(info, [1]), bytesAt(info, [3]), numberAt(info, [4])];
-  if (epoch.length !== 16 || clock >= 2 ** 30 || counter >= 2 ** 32 - 1) throw new Error("it is out of range");
+  if (epoch.length !== 16 || clock >= 2 ** 30 || counter >= 2 ** 32 - 1) throw new Error("out of range");
   return { vehicleKey: vehicleKey.toString("hex"), epoch: epoch.toString("hex"), counter, clock };
 }
 
