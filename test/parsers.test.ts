@@ -212,7 +212,7 @@ async function readsWell(bytes: Buffer): Promise<void> {
   const { vehicleKey, epoch, counter, clock, zero, clientKey } = value;
   assert.equal(clientKey, SESSION.clientKey);
   // What follows the hex digits of the key is not read: the car's own key then differs, which ends the run.
-  assert.match(vehicleKey, /^04[0-9a-f]{128}(?![0-9a-f])/i);
+  assert.match(Buffer.from(vehicleKey, "hex").toString("hex"), /^04[0-9a-f]{128}$/);
   assert.equal(typeof zero, "number");
   assert.match(`${epoch} ${typeof counter} ${typeof clock}`, /^[0-9a-f]{32} number number$/);
   const expiresAt = Math.floor(Date.now() / 1000 - zero) + 15; // as signed_command.ts has it

@@ -83,7 +83,8 @@ const OF_THE_RUNTIME = new RegExp(["Cannot (read|convert|access)", "is not (a fu
 
 function isJson(text: string): boolean {
   try {
-    return typeof JSON.parse(text) === "object";
+    JSON.parse(text);
+    return true;
   } catch {
     return false;
   }
