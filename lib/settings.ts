@@ -29,10 +29,10 @@ const RULES: Record<string, [RegExp, string]> = {
 /** The named settings, checked. Throws one Stop 5 that names every one that is missing or malformed. */
 export function readSettings(names: string[]): Record<string, string> {
   let file: Record<string, string> = {};
-  let place = ".env in this folder";
+  let todo = "fix that in .env in this folder";
   try {
     if (existsSync(".env")) file = parse(readFileSync(".env", "utf8"));
-    else place = `.env: there is none in ${process.cwd()}; go to the right folder, or copy .env.example`;
+    else todo = `there is no .env in ${process.cwd()}: go to the right folder, or copy .env.example`;
   } catch (error) {
     throw new Stop(5, `.env cannot be read: ${messageOf(error)}; make it yours: sudo chown`);
   }
@@ -48,6 +48,6 @@ export function readSettings(names: string[]): Record<string, string> {
     else if (!isRight) wrong.push(`${name} is ${isSecret ? "malformed" : `"${start}"`} (must be ${words})`);
     settings[name] = value;
   }
-  if (wrong.length > 0) throw new Stop(5, `${wrong.join(", ")}: fix that in ${place}`);
+  if (wrong.length > 0) throw new Stop(5, `${wrong.join(", ")}; ${todo}`);
   return settings;
 }

@@ -37,6 +37,7 @@ if (options.list === true) {
 // Step 2: the parameters are checked before anything is sent.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
 const [name = "", text = "{}"] = words;
+if (name === "") throw new Stop(2, "wrong usage: it takes the NAME of a command; --list shows every command");
 let json: Record<string, unknown>;
 let encoded: ReturnType<typeof encodeCommand>;
 try {
