@@ -16,13 +16,13 @@ import { auditedFiles, linesOf, missionFiles, SIGNING, TABLES } from "./readme_t
 const BUDGETS = {
   fetch: 80, // lib/tesla_fetch.ts
   safeFile: 80, // lib/safe_file.ts
-  reading: 312, // read_charge with all that it imports
-  mission: 970, // the six scripts with all that they import, without signing
+  reading: 314, // read_charge with all that it imports
+  mission: 982, // the six scripts with all that they import, without signing
   signing: 460, // without its encoder
-  everything: 1830,
+  everything: 1835,
   tables: 290,
-  script: 118,
-  libFile: 130,
+  script: 120,
+  libFile: 135,
 };
 const LIBRARIES = ["dotenv", "esbuild", "fsevents", "tsx", "undici"]; // and @esbuild/*, esbuild's binaries
 const SECRET_FILES = [
