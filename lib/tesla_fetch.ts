@@ -58,7 +58,7 @@ async function send(url: string, content: Content): Promise<string> {
       if (text.length > 1_048_576) throw new Error("the answer is larger than 1 MiB");
     }
     status = answer.statusCode;
-    found = `${new URL(url).host} answered ${status} ${shownOf(text, answer.headers["retry-after"])}`;
+    found = `${new URL(url).host} answered ${status}${shownOf(text, answer.headers["retry-after"])}`;
   } catch (error) {
     found = messageOf(error) || Object(error).code;
     if (moves && !NOT_CONNECTED.test(Object(error).code)) throw unknownOutcome(found);
@@ -75,6 +75,6 @@ async function send(url: string, content: Content): Promise<string> {
 function shownOf(text: string, wait: unknown): string {
   let fields: Json = {};
   try { fields = Object(JSON.parse(text)); } catch {} // no JSON: nothing of it
-  const words = SHOWN.filter((name) => fields[name]).map((name) => clean(fields[name]));
-  return `"${words.join("; ")}"${wait ? `, retry after ${clean(wait)} seconds` : ""}`;
+  const words = SHOWN.filter((name) => fields[name]).map((name) => clean(fields[name])).join("; ");
+  return `${words && ` "${words}"`}${wait ? `, retry after ${clean(wait)} seconds` : ""}`;
 }

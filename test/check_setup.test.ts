@@ -210,7 +210,7 @@ function ago(days: number): string {
 const BREAKS: Break[] = [
   { step: "settings", title: "no .env", breaks: (owner) => rmSync(owner.path(".env")),
     fixes: ["TESLA_CLIENT_ID is not set", "TESLA_CLIENT_SECRET is not set", "TESLA_REGION is not set",
-      "TESLA_DOMAIN is not set", /fix that in \.env: there is none in \S*tesla-owner-\w+; go to the right/,
+      "TESLA_DOMAIN is not set", /there is no \.env in \S*tesla-owner-\w+: go to the right/,
       "copy .env.example"] },
   { step: "settings", title: "an empty .env: all that is missing is named in one run",
     breaks: (owner) => owner.write(".env", ""),
@@ -426,7 +426,7 @@ class Walker {
     else if (listed) this.set("TESLA_VIN", listed[1] ?? "");
     else if (mode) for (const file of (mode[1] ?? "").split(" ")) chmodSync(owner.path(file), 0o600);
     else if (unset.length > 0) {
-      assert.match(text, /: fix that in \.env/);
+      assert.match(text, /; fix that in \.env|; there is no \.env in /);
       if (text.includes("list_vehicles prints it")) {
         const { stdout } = await this.command("list_vehicles", []);
         this.knows.TESLA_VIN = /^\w{17}/.exec(stdout)?.[0] ?? "";

@@ -336,11 +336,11 @@ describe("register_partner", { concurrency: 3 }, () => {
     owner.setSettings({ TESLA_CLIENT_ID: "", TESLA_CLIENT_SECRET: "short", TESLA_REGION: "us", TESLA_DOMAIN: "" });
     const all = await owner.run("register_partner");
     assertEnd(all, 5, "TESLA_CLIENT_ID is not set (", "TESLA_CLIENT_SECRET is malformed (",
-      'TESLA_REGION is "us" (must be na ', "TESLA_DOMAIN is not set (", /: fix that in \.env in this folder\n$/);
+      'TESLA_REGION is "us" (must be na ', "TESLA_DOMAIN is not set (", /; fix that in \.env in this folder\n$/);
     assert.doesNotMatch(all.stderr, /short/);
     rmSync(owner.path(".env"));
     const none = await owner.run("register_partner");
-    assertEnd(none, 5, `.env: there is none in ${realpathSync(owner.folder)}; go to the right folder, or copy `
+    assertEnd(none, 5, `there is no .env in ${realpathSync(owner.folder)}: go to the right folder, or copy `
       + ".env.example");
     assert.doesNotMatch(none.stderr, /ENOENT/);
     assert.deepEqual([...all.requests, ...none.requests], []);

@@ -200,7 +200,7 @@ describe("the script", { concurrency: 3 }, () => {
       [["set_charge_limit", "[60]"], "unknown parameter 0"],
       ...["{percent: 60}", "null", "60", ""].map((text): [string[], string] =>
         [["set_charge_limit", text], `the parameters are '{"NAME": VALUE}', in single quotes`]),
-      [[], 'there is no command ""', "--list"],
+      [[], 'it takes the NAME of a command', "--list"],
       [["a", "{}", "c"], "wrong usage: it takes [NAME], [JSON], --list, --dry-run; found 3 words"],
       [["charge_stop", '{"__proto__": 1}'], "unknown parameter __proto__"],
       [["charge_stop", "--force"], "wrong usage"],
