@@ -1,4 +1,4 @@
-// One command to the car, in the way that TESLA_COMMANDS names, down to the car's own verdict.
+// Sends one command in the way that TESLA_COMMANDS names, and reads the car's own verdict.
 import { clean, say, Stop, unknownOutcome } from "./command_line.ts";
 import { FLEET_API } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
@@ -28,7 +28,7 @@ const ADVICE = new Map([
 ]);
 
 // Where the settings send a command.
-function readWay({ name }: Command) {
+function routeOf({ name }: Command) {
   const settings = readSettings(["TESLA_REGION", "TESLA_VIN", "TESLA_COMMANDS"]);
   const [region, vin, way] = [settings.TESLA_REGION, settings.TESLA_VIN, settings.TESLA_COMMANDS];
   const proxy = way === "proxy" ? readSettings(["TESLA_PROXY_URL"]).TESLA_PROXY_URL : "";
@@ -38,7 +38,7 @@ function readWay({ name }: Command) {
 
 /** Shows the request on stdout, without sending anything: the bytes are those that would be signed. */
 export function showCommand(command: Command): void {
-  const { region, isSigned, proxy, path } = readWay(command);
+  const { region, isSigned, proxy, path } = routeOf(command);
   const origin = proxy === "" ? FLEET_API[region] : new URL(proxy).origin;
   const content = `${command.name} ${JSON.stringify(command.json)}`;
   const bytes = isSigned ? `\nto sign: ${payloadOf(command).toString("hex")}` : "";
@@ -48,7 +48,7 @@ export function showCommand(command: Command): void {
 /** Sends the command and says the verdict; returns the number of requests. Throws Stop: 5 when the token
  * lacks the scope, 6 with the car's reason when it refuses, 8 when nobody knows whether it has done it. */
 export async function sendCommand(command: Command, token: Token): Promise<number> {
-  const { region, vin, isSigned, proxy, path } = readWay(command);
+  const { region, vin, isSigned, proxy, path } = routeOf(command);
   const { name, json, scope } = command;
   const { scopes } = claimsOf(token);
   if (scopes && !scopes.includes("vehicle_cmds") && !scopes.includes(scope)) {
@@ -68,11 +68,11 @@ export async function sendCommand(command: Command, token: Token): Promise<numbe
     throw error;
   }
   const { result, doubtful = false, requests = 1 } = verdict;
-  if (typeof result !== "boolean") throw unknownOutcome("there is no verdict of the car's in the answer");
+  if (typeof result !== "boolean") throw unknownOutcome("Tesla's answer holds no verdict from the car");
   const told = clean(verdict.reason ?? "").replace(/^(car|vcsec) could not execute command: /, "");
   const reason = told.slice(0, 200) || "it gave no reason";
   const isDone = result || [...ALREADY, ...(ALREADY_SO[name] ?? [])].includes(reason);
-  if (isDone && doubtful) throw unknownOutcome("the car's \"done\" is not encrypted, as before");
+  if (isDone && doubtful) throw unknownOutcome("the car's \"done\" came unencrypted, unlike before");
   if (!isDone) {
     const advice = ADVICE.get(reason) ?? "this is the car's own reason";
     throw new Stop(reason === "unsigned_cmds_hardlocked" ? 5 : 6, `the car refused: ${reason}; ${advice}`);

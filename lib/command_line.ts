@@ -17,9 +17,9 @@ export class Stop extends Error {
   }
 }
 
-/** For a command of which nobody knows whether the car has carried it out. */
+/** For a command of which nobody knows whether it was carried out. */
 export function unknownOutcome(found: string): Stop {
-  return new Stop(8, `unknown outcome, the car may have done it or not: ${found}; it was not sent again; `
+  return new Stop(8, `unknown outcome, it may have been done or not: ${found}; it was not sent again; `
     + "check with read_charge, or at the car, before you repeat it");
 }
 
@@ -32,9 +32,10 @@ export function clean(value: unknown): string {
 
 const FILE_ERRORS = new Map([["ENOENT", "it is not there"], ["EACCES", "permission denied"],
   ["ENOSPC", "the disk is full"], ["EROFS", "the disk is read-only"],
-  ["EADDRINUSE", "another program uses it"]]);
+  ["EEXIST", "it is there already"], ["EADDRINUSE", "another program uses it"]]);
 
-/** What an error says; the usual ones of files in plain words. */
+/** What an error says; the usual ones of files in plain words. Object(x) is x, or an empty object where x is
+ * null or undefined: asking that for a field never fails. */
 export function messageOf(error: unknown): string {
   return FILE_ERRORS.get(Object(error).code) ?? (error instanceof Error ? error.message : String(error));
 }
@@ -44,8 +45,8 @@ export function say(line: string): void {
 }
 
 /** Starts a script: from here on an error ends it with one line and an exit code. Returns the options and
- * words that were given; `words` names those it takes, in brackets where one may be left out. --help prints
- * the header of `file`, the script. */
+ * words that were given; `words` are the names of those it takes; one in brackets may be left out. --help
+ * prints the header of `file`, the script. */
 export function startScript(file: string, options: ParseArgsConfig["options"] = {}, words: string[] = []):
   { options: Record<string, unknown>; words: string[] } {
   process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
@@ -68,5 +69,5 @@ export function startScript(file: string, options: ParseArgsConfig["options"] = 
   const found = given.positionals;
   const needed = words.filter((word) => !word.startsWith("[")).length;
   if (found.length >= needed && found.length <= words.length) return { options: given.values, words: found };
-  throw new Stop(2, `wrong usage: it takes ${takes}; found ${found.length} words; see --help`);
+  throw new Stop(2, `wrong usage: it takes ${takes}; ${found.length} given; see --help`);
 }

@@ -4,7 +4,7 @@
 import { Stop } from "./command_line.ts";
 import { FLEET_API, PAIRING_PAGE } from "./hosts.ts";
 
-const ANY = -1; // any status; 0 means that no answer came, 300 stands for 3xx and 500 for 5xx
+const ANY = -1; // any status; 0 means that no answer came; 300, 400 and 500 stand for 3xx, 4xx and 5xx
 const LOGIN = "login page"; // what your browser meets; no script calls it
 const TOKEN = "/oauth2/v3/token";
 const KEY = "/.well-known/";
@@ -12,6 +12,7 @@ const REGISTER = "/partner_accounts";
 const APP = "your app's page on developer.tesla.com";
 const GRANT = `set the grant type on ${APP} to "Authorization Code and Machine-to-Machine"`;
 const AGAIN = "run get_token --force";
+const WEB_PAGE = "a web page came back: a firewall, proxy or bot protection is in the way";
 
 // Part of the address, status, part of Tesla's text in lower case, exit code, what it means, what to do.
 export const EXPLANATIONS: [string, number, string, number, string, string][] = [
@@ -43,7 +44,8 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
   [TOKEN, ANY, "invalid_scope", 5, "your app may not ask for one of these scopes", `tick it on ${APP}`],
   [TOKEN, ANY, "unsupported_grant_type", 5, "your app may not ask for this kind of token", GRANT],
   [TOKEN, ANY, "server_error", 1, "Tesla's server failed", "try again later"],
-  [TOKEN, ANY, "invalid_request", 5, "Tesla misses something in the request", "check every setting in .env"],
+  [TOKEN, ANY, "invalid_request", 5, "Tesla finds something missing or wrong in the request",
+    `${AGAIN}; if that fails too, check every setting in .env`],
   [TOKEN, 401, "", 4, "Tesla refuses the login", `check TESLA_CLIENT_SECRET, then ${AGAIN}`],
 
   [KEY, 0, "", 5, "your domain cannot be reached from here",
@@ -73,12 +75,13 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
   ["", 401, "", 4, "the access token has expired, or your consent was withdrawn",
     `run refresh_token; if Tesla refuses that, ${AGAIN}`],
   ["", 402, "", 7, "Tesla wants a payment method", `set up billing on ${APP}`],
+  ["", 403, "<html", 1, WEB_PAGE, "try another network; VPNs and cloud machines are often blocked"],
   ["", 403, "exceeded_limit", 7, "your app has reached its billing limit and is switched off",
     `raise the limit on ${APP}, or wait for the next month`],
   ["", 403, "scope", 5, "the token lacks a scope that this needs",
     `tick it on ${APP}, wait 10 minutes, add it to TESLA_SCOPES, ${AGAIN} and tick every box`],
   ["", 403, "command protocol required", 5, "this car takes only signed commands",
-    "use send_command, with TESLA_COMMANDS=signed in .env"],
+    "set TESLA_COMMANDS=signed in .env (instead of call_api, use send_command)"],
   ["/vehicles/", 404, "", 5, "Tesla finds no such car in this account, or no such call",
     `compare TESLA_VIN with list_vehicles; if the car is in another account: ${AGAIN}`],
   ["", 404, "", 6, "Tesla has nothing at this path", "compare it with Tesla's documentation"],
@@ -90,24 +93,25 @@ export const EXPLANATIONS: [string, number, string, number, string, string][] = 
   ["/signed_command", 422, "", 5, "this car does not take signed commands", "set TESLA_COMMANDS=rest"],
   ["", 423, "", 6, "Tesla has locked this", "ask Tesla's support"],
   ["", 429, "", 7, "too many requests", "wait as long as Tesla says; all apps of the account count together"],
+  // what Tesla's own command proxy says, with status 500
   ["/command/", ANY, "not been paired", 5, "the virtual key is not on the car",
     `open ${PAIRING_PAGE}YOUR.DOMAIN on the phone that has the Tesla app, and approve`],
   ["/command/", ANY, "offline or asleep", 3, "the car is asleep or offline", "run wake_up ($0.02)"],
   ["command", 503, "", 3, "the car cannot be reached", "run wake_up ($0.02), or try again later"],
-  ["", ANY, "<html", 1, "a web page came back: a firewall, proxy or bot protection is in the way",
-    "try another network; VPNs and cloud machines are often blocked"],
   ["", 300, "", 1, "a redirect was refused: a token must not follow one", "try another network"],
   ["", 540, "", 1, "the car sent nonsense: it is booting, updating or in service", "try again later"],
-  ["", 0, "", 1, "no complete answer came", "check your internet connection, then try again"],
+  ["", 0, "", 1, "no complete answer came", "check your connection and this machine's clock, then try again"],
   ["", 500, "", 1, "Tesla's server failed", "try again later"],
+  ["", ANY, "<html", 1, WEB_PAGE, "try another network; VPNs and cloud machines are often blocked"],
   ["", ANY, "", 6, "Tesla refused the request", "read Tesla's text"],
 ];
 
 /** The error for an answer: `found` says what came. */
 export function stopFor(address: string, status: number, text: string, found: string): Stop {
   const statuses = [ANY, status, Math.floor(status / 100) * 100];
-  const [[, , , exit, means, todo]] = EXPLANATIONS.filter(([where, code, part]) =>
+  const [row] = EXPLANATIONS.filter(([where, code, part]) =>
     address.includes(where) && statuses.includes(code) && text.toLowerCase().includes(part));
+  const [, , , exit, means, todo] = row;
   const region = Object.keys(FLEET_API).find((name) => status === 421 && text.includes(FLEET_API[name]));
   return new Stop(exit, `${means}: ${found}; ${region ? `set TESLA_REGION=${region}` : todo}`, status);
 }

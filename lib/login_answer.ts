@@ -66,8 +66,8 @@ export async function useLoginCode(redirectUri: string, state: string, request: 
         await answerPage(page, 400, "The login did not work. The terminal says why.");
         throw error;
       }
-      say(`${answer.size > 0 ? "that answer belongs to another login" : "that is no answer: paste the whole "
-        + "address, beginning with http://"}; still waiting`);
+      say("that is not the answer to this login: paste the whole address, beginning with http://, of the "
+        + "page at which your browser ended; still waiting");
       await answerPage(page, 400, "This is not the answer to the login that the terminal waits for.");
     }
   } catch (error) {

@@ -17,7 +17,8 @@ export async function listenOnLoopback(addresses: string[], port: number, advice
       await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
       servers.push(server);
     } catch (error) {
-      if (/EADDRNOTAVAIL|EAFNOSUPPORT/.test(messageOf(error)) && servers.length > 0) continue;
+      const isLacking = ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(Object(error).code);
+      if (isLacking && servers.length > 0) continue;
       throw new Stop(5, `cannot listen on ${host}, port ${port}: ${messageOf(error)}; ${advice}`);
     }
   }

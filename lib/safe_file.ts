@@ -8,8 +8,9 @@ const WAIT_MS = 35_000; // longer than one request may take
 const ABANDONED_MS = 300_000; // longer than any run holds a lock
 const MOST_BYTES = 16_384; // more than any of our files has
 
-// A lock holds the number of its process. It is abandoned when that process is gone, or when it is too old. A
-// lock without a number is of a run that was killed while it made it.
+// A lock holds the number of its process. It is abandoned when that process is gone, or when it is too old;
+// an empty one was left by a run that was killed while making it. Two runs that find an abandoned lock in one
+// instant may both go on: the car refuses a used counter, and Tesla takes a token twice within 24 hours.
 function isAbandoned(lock: string): boolean {
   try {
     const pid = Number(readFileSync(lock, "utf8"));
@@ -64,7 +65,7 @@ export async function replaceFile(file: string, produce: () => Promise<string>):
     state = "the old one is kept";
     ftruncateSync(handle);
     writeFileSync(handle, text);
-    if (process.platform === "win32") fsyncSync(handle); // Windows has no s
+    if (process.platform === "win32") fsyncSync(handle); // on Windows s has no effect
     closeSync(handle);
     renameSync(beside, file);
   } catch (error) {
@@ -73,8 +74,7 @@ export async function replaceFile(file: string, produce: () => Promise<string>):
     throw new Stop(1, `cannot write ${file}: ${messageOf(error)}; ${state}; fix that, then run it again`);
   }
   try {
-    const folder = openSync(".", "r"); // the new name, too, is on the disk from here on
-    fsyncSync(folder);
-    closeSync(folder);
+    const folder = openSync(".", "r");
+    fsyncSync(folder); // the new name, too, is on the disk from here on
   } catch {} // Windows does this by itself, and node --permission refuses it
 }

@@ -9,6 +9,8 @@ const DEFAULTS: Record<string, string> = {
   TESLA_SCOPES: "openid offline_access vehicle_device_data vehicle_charging_cmds", // the least that works
 };
 
+const ADDRESSES = ["TESLA_REDIRECT_URI", "TESLA_PROXY_URL"];
+
 // What each setting must look like: as a pattern, and in words.
 const RULES: Record<string, [RegExp, string]> = {
   TESLA_CLIENT_ID: [/^[\w-]{8,}$/, "the Client ID of your app on developer.tesla.com"],
@@ -20,7 +22,7 @@ const RULES: Record<string, [RegExp, string]> = {
   TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 characters in capitals, no I, O or Q; list_vehicles prints it"],
   TESLA_COMMANDS: [/^(signed|proxy|rest)$/, "signed (nearly every car), proxy, or rest (cars before 2021)"],
   TESLA_PROXY_URL: [
-    /^(https:\/\/(?!.*\btesla\.c)[^\s/?#@]+|http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?)\/?$/i,
+    /^(https:\/\/(?!(.*\.)?tesla\.c)[^\s/?#@]+|http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?)\/?$/i,
     "https://HOST:PORT of your own, no host of Tesla's; http:// on this machine only"],
   TESLA_SCOPES: [/^(?=.*\bopenid\b)(?=.*\boffline_access\b)[a-z_]+( [a-z_]+)*$/,
     "scopes with one space between them, openid and offline_access among them (for a refresh token)"],
@@ -34,18 +36,20 @@ export function readSettings(names: string[]): Record<string, string> {
     if (existsSync(".env")) file = parse(readFileSync(".env", "utf8"));
     else todo = `there is no .env in ${process.cwd()}: go to the right folder, or copy .env.example`;
   } catch (error) {
-    throw new Stop(5, `.env cannot be read: ${messageOf(error)}; make it yours: sudo chown`);
+    throw new Stop(5, `.env cannot be read: ${messageOf(error)}; it must be a file of yours: ls -l .env`);
   }
   const settings: Record<string, string> = {};
   const wrong: string[] = [];
   for (const name of names) {
     const value = (process.env[name] ?? file[name]) || DEFAULTS[name] || "";
     const [pattern, words] = RULES[name];
-    const isRight = pattern.test(value) && (!/_UR[IL]$/.test(name) || URL.canParse(value));
+    const isRight = pattern.test(value) && (!ADDRESSES.includes(name) || URL.canParse(value));
     const isSecret = name === "TESLA_CLIENT_SECRET" || value.includes("@"); // a password may stand before @
-    const start = value.replace(/[\s=][^]*/, "…"); // the rest may be another setting, misplaced
-    if (value === "") wrong.push(`${name} is not set (${words})`);
-    else if (!isRight) wrong.push(`${name} is ${isSecret ? "malformed" : `"${start}"`} (must be ${words})`);
+    const [start] = value.split(/[\s=]/); // the rest may be another setting, misplaced
+    const found = `${isSecret ? "malformed" : `"${start}"`}${process.env[name] ? " in the environment" : ""}`;
+    const isEmpty = process.env[name] === "" ? "empty in the environment" : "not set";
+    if (value === "") wrong.push(`${name} is ${isEmpty} (${words})`);
+    else if (!isRight) wrong.push(`${name} is ${found} (must be ${words})`);
     settings[name] = value;
   }
   if (wrong.length > 0) throw new Stop(5, `${wrong.join(", ")}; ${todo}`);

@@ -27,7 +27,7 @@ export async function askProxy(url: string, path: string, bearer: string, json: 
 }
 
 /** Your own domain: no secret. Returns what it shows where your public key should be. */
-export async function askDomain(domain: string): Promise<string> {
+export async function askDomain(domain: string) {
   return send(`https://${domain}${KEY_PATH}`, {});
 }
 
@@ -35,17 +35,17 @@ function parse(text: string, moves = false): Json {
   try {
     return Object(JSON.parse(text));
   } catch { // the parser's own words would quote the answer, which may hold a token
-    const what = "the answer is not JSON, but perhaps a firewall's web page";
+    const what = "the answer is not JSON; it may be a firewall's web page";
     throw moves ? unknownOutcome(what) : new Stop(1, `${what}; try again later`);
   }
 }
 
 // One request, never repeated. undici's request() follows no redirect: it is an error like all but a 2xx.
 async function send(url: string, content: Content): Promise<string> {
-  const { form, json, bearer, moves, method = form || json ? "POST" : "GET" } = content;
+  const { form, json, bearer, moves, method = (form || json) ? "POST" : "GET" } = content;
   const body = form ? String(new URLSearchParams(form)) : json && JSON.stringify(json);
   const headers: Record<string, string> = { "user-agent": "tesla-fleet-scripts" };
-  headers["content-type"] = form ? "application/x-www-form-urlencoded" : "application/json"; // on GET as well
+  headers["content-type"] = form ? "application/x-www-form-urlencoded" : "application/json"; // on GET too
   if (bearer) headers.authorization = `Bearer ${bearer}`;
   say(`${method} ${clean(url)}`);
   let [status, text, found] = [0, "", ""];

@@ -2,8 +2,8 @@
 import { clean } from "./command_line.ts";
 import type { Token } from "./token_file.ts";
 
-/** What Tesla wrote into the access token: the granted scopes (undefined where it does not say), the region
- * of the account, and when it expires (seconds since 1970). To be shown, not trusted. */
+/** To be shown, not trusted. `scopes` is undefined where the token does not say; `expires` is in seconds
+ * since 1970, and NaN where it does not say. */
 export function claimsOf(token: { access_token?: unknown }):
   { scopes?: string[]; region: string; expires: number } {
   let claims: { scp?: unknown; ou_code?: unknown; exp?: unknown } = {};

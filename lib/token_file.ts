@@ -27,7 +27,8 @@ export function readToken(): Token {
     return checkToken(Object(JSON.parse(text)));
   } catch (error) {
     const reason = error instanceof SyntaxError ? "it is not JSON" : messageOf(error);
-    const todo = Object(error).code === "EACCES" ? "make it yours: sudo chown" : "run get_token here";
+    const isOthers = Object(error).code === "EACCES"; // after a run with sudo, say
+    const todo = isOthers ? `run: sudo chown "$USER" ${TOKEN_FILE}` : "run get_token here";
     throw new Stop(4, `no login in this folder: ${TOKEN_FILE}: ${reason}; ${todo}`);
   }
 }

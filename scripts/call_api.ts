@@ -19,14 +19,15 @@ const [method, path, body] = words;
 if (!["GET", "POST", "PUT", "PATCH", "DELETE"].includes(method)) {
   throw new Stop(2, `wrong usage: METHOD is GET, POST, PUT, PATCH or DELETE; found "${method}"`);
 }
-const url = new URL(path.replace(/^\/*/, "/"), "https://tesla.invalid");
-if (!path.startsWith("/api/1/") || url.pathname + url.search !== path) {
+const isBelow = path.startsWith("/api/1/");
+const url = new URL(isBelow ? path : "/", "https://tesla.invalid"); // only to see what a URL makes of PATH
+if (!isBelow || url.pathname + url.search !== path) {
   throw new Stop(2, `wrong usage: PATH begins with /api/1/, without spaces, # and ..; found "${path}"`);
 }
 let json: object | undefined = ["GET", "DELETE"].includes(method) ? undefined : {};
 if (body !== undefined) {
   try { json = JSON.parse(body); } catch { json = undefined; }
-  const isObject = typeof json === "object" && json !== null && !Array.isArray(json);
+  const isObject = json !== undefined && body.trim().startsWith("{");
   const rule = "the body is a JSON object in single quotes; GET takes none";
   if (!isObject || method === "GET") throw new Stop(2, `wrong usage: ${rule}`);
 }

@@ -24,7 +24,7 @@ async function step(name: string, check: () => string | Promise<string>, skip = 
     const found = options[skip] === true ? "" : clean(await check());
     process.stdout.write(found === "" ? `skipped  ${name} (--${skip})\n` : `ok       ${name}: ${found}\n`);
   } catch (error) {
-    process.stdout.write(`wrong    ${name}\nwaiting  every step after it\n`);
+    process.stdout.write(`wrong    ${name}\nnot checked: the steps after it\n`);
     const exitCode = error instanceof Stop && error.exitCode === 4 ? 4 : 5;
     throw new Stop(exitCode, `${name}: ${messageOf(error)}; then run check_setup again`);
   }
@@ -51,7 +51,8 @@ await step("key pair", () => {
 await step("file modes", () => {
   const secret = [".env", PRIVATE_KEY_FILE, TOKEN_FILE].filter((file) => existsSync(file));
   const open = secret.filter((file) => (statSync(file).mode & 0o077) !== 0).join(" ");
-  need(open === "" || process.platform === "win32", `others here can read ${open}; run: chmod 600 ${open}`);
+  const isRight = open === "" || process.platform === "win32";
+  need(isRight, `other users of this machine can read ${open}; run: chmod 600 ${open}`);
   return "only you can read your secrets";
 });
 
@@ -110,10 +111,10 @@ await step("virtual key", async () => {
   const car = Object(Object(vehicle_info)[TESLA_VIN]);
   need(Array.isArray(key_paired_vins), "Tesla's answer does not say; try again later");
   const isPaired = Object(key_paired_vins).includes(TESLA_VIN);
-  const isPlain = car.vehicle_command_protocol_required === false;
   const isRest = settings.TESLA_COMMANDS === "rest";
-  need(isPlain || !isRest, "this car takes only signed commands: set TESLA_COMMANDS=signed");
-  need(isRest || isPaired || !isPlain, "this car takes plain commands: set TESLA_COMMANDS=rest");
+  const required = car.vehicle_command_protocol_required; // true, false, or not told
+  need(!(isRest && required === true), "this car takes only signed commands: set TESLA_COMMANDS=signed");
+  need(isRest || isPaired || required !== false, "this car takes plain commands: set TESLA_COMMANDS=rest");
   need(isRest || isPaired, `not on the car: open ${PAIRING_PAGE}${settings.TESLA_DOMAIN} on your phone`);
   return `${isRest ? "not needed" : "on the car"}; firmware ${car.firmware_version ?? "unknown"}`;
 }, "free");

@@ -13,8 +13,9 @@ import { messageOf, say, startScript, Stop } from "../lib/command_line.ts";
 startScript(import.meta.filename);
 for (const file of ["private-key.pem", "public-key.pem"]) {
   if (existsSync(file)) {
-    throw new Stop(2, `${file} is here already, and kept; another pair must be registered and paired again; `
-      + "only if you want that, move both keys away first");
+    throw new Stop(2, `${file} exists already and was kept; another pair must be registered and paired anew; `
+      + "only if you want that, move both keys away; if just public-key.pem is missing: openssl ec "
+      + "-in private-key.pem -pubout -out public-key.pem");
   }
 }
 
@@ -31,7 +32,7 @@ try {
   writeFileSync("private-key.pem", privateKey, { flag: "wx", mode: 0o600 });
   writeFileSync("public-key.pem", publicKey, { flag: "wx", mode: 0o644 });
 } catch (error) {
-  throw new Stop(1, `cannot write the keys: ${messageOf(error)}; remove both, then run it again`);
+  throw new Stop(1, `cannot write the keys: ${messageOf(error)}; remove what this run left, run it again`);
 }
 say(`made private-key.pem (only you can read it; it never leaves this machine) and public-key.pem
 next     put public-key.pem on your domain, or run npx tsx scripts/serve_public_key.ts behind a tunnel`);

@@ -55,8 +55,8 @@ If Tesla says "No policy rules", run register_partner first. Ctrl-C cancels.`;
 // Step 3: Tesla's answer brings a code, which is swapped for the tokens. It works once, so the file is opened
 // first.
 let missing: string[] = [];
-const scopesStop = (state: string): Stop =>
-  stopFor("login page", 0, "scopes not granted", `${missing.join(" ")}; ${state}`);
+const scopesStop = (kept: string): Stop =>
+  stopFor("login page", 0, "scopes not granted", `${missing.join(" ")}; ${kept}`);
 await useLoginCode(settings.TESLA_REDIRECT_URI, state, request, async (code) => {
   await withLock(TOKEN_FILE, () => replaceFile(TOKEN_FILE, async () => {
     const answer = await askTokenHost(settings.TESLA_REGION, {

@@ -29,7 +29,8 @@ function show(field: string, unit: string, factor = 1): string {
   const value = charge_state?.[field];
   return typeof value === "number" ? `${Math.round(value * factor * 10) / 10} ${unit}` : "unknown";
 }
-const PHASES = new Map<unknown, string>([[1, "1 phase"], [2, "3 phases"], [3, "3 phases"]]); // 2 means 3
+// A car on three phases says 2.
+const PHASES = new Map<unknown, string>([[1, "1 phase"], [2, "3 phases"], [3, "3 phases"]]);
 const phases = PHASES.get(charge_state.charger_phases) ?? "no phase";
 const minutes = charge_state.minutes_to_full_charge;
 const left = typeof minutes === "number" ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : "unknown";

@@ -12,12 +12,14 @@ import { askTokenHost } from "../lib/tesla_fetch.ts";
 import { expiryOf } from "../lib/token_claims.ts";
 import { readToken, TOKEN_FILE, tokenFileText } from "../lib/token_file.ts";
 
+const MINUTES = new Map([["m", 1], ["h", 60], ["d", 1440]]);
+
 // Step 1: is it time? A duration is a whole number with m, h or d.
 const { options } = startScript(import.meta.filename, { "if-expiring-within": { type: "string" } });
 const within = options["if-expiring-within"];
-const [, number, unit] = /^(\d{1,5})([mhd])$/.exec(String(within)) ?? [];
+const [, number, unit = ""] = /^(\d{1,5})([mhd])$/.exec(String(within)) ?? [];
 if (within !== undefined && !number) throw new Stop(2, `wrong usage: "${within}" is not like 90m, 3h or 2d`);
-const minutes = Number(number) * ({ m: 1, h: 60, d: 1440 }[unit] ?? 1);
+const minutes = Number(number) * (MINUTES.get(unit) ?? 1);
 const { TESLA_CLIENT_ID, TESLA_REGION } = readSettings(["TESLA_CLIENT_ID", "TESLA_REGION"]);
 const before = readToken();
 const expiry = expiryOf(before);

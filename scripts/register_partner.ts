@@ -39,7 +39,9 @@ try {
 }
 
 // Step 5: what Tesla has on file now.
-const registered = await registeredPoint(settings, bearer).catch((error) => { throw taken ?? error; });
+const registered = await registeredPoint(settings, bearer).catch((error) => {
+  throw error instanceof Stop && [404, 412].includes(error.status) ? taken ?? error : error; // not ours
+});
 if (registered !== point) {
   throw taken ?? new Stop(5, "Tesla has another key on file than public-key.pem; try again in some minutes");
 }

@@ -9,7 +9,7 @@
 import { sendCommand, showCommand } from "../lib/command.ts";
 import { messageOf, say, startScript, Stop } from "../lib/command_line.ts";
 import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
-import { encodeCommand } from "../lib/signing/encode_command.ts";
+import { encodeCommand, type Encoded } from "../lib/signing/encode_command.ts";
 import { readToken } from "../lib/token_file.ts";
 
 // Step 1: --list shows every command with its parameters (a ? may be left out) and the scope it needs.
@@ -39,10 +39,10 @@ if (options.list === true) {
 const [name = "", text = "{}"] = words;
 if (name === "") throw new Stop(2, "wrong usage: it takes the NAME of a command; --list shows every command");
 let json: Record<string, unknown>;
-let encoded: ReturnType<typeof encodeCommand>;
+let encoded: Encoded;
 try {
   json = JSON.parse(text);
-  if (Object(json) !== json) throw new Error("not an object");
+  if (!text.trim().startsWith("{")) throw new Error("not an object");
 } catch {
   throw new Stop(2, `wrong usage: the parameters are '{"NAME": VALUE}', in single quotes; --list shows them`);
 }

@@ -93,7 +93,7 @@ describe("call_api", { concurrency: 3 }, () => {
     });
 
   ownerTest("methods and bodies", ENERGY, async (owner) => {
-    const takes = (found: number): string => `it takes METHOD, PATH, [JSON], --partner; found ${found} words;`;
+    const takes = (found: number): string => `it takes METHOD, PATH, [JSON], --partner; ${found} given;`;
     const wrong: [string[], string][] = [
       [["get", "/api/1/vehicles"], "METHOD is GET"], [["HEAD", "/api/1/vehicles"], "METHOD is GET"],
       [["CONNECT", "/api/1/vehicles"], "METHOD is GET"], [["", "/api/1/vehicles"], "METHOD is GET"],
@@ -190,7 +190,7 @@ describe("call_api", { concurrency: 3 }, () => {
 
   ownerTest("a command to a car that takes only signed ones: the fix is send_command", {}, async (owner) => {
     const result = await run(owner, "POST", `/api/1/vehicles/${VIN}/command/charge_stop`);
-    assertEnd(result, 5, "this car takes only signed commands", "use send_command, with TESLA_COMMANDS=signed in .env");
+    assertEnd(result, 5, "this car takes only signed commands", "instead of call_api, use send_command");
     assert.deepEqual([result.requests.length, owner.simulator.car.executed.length], [1, 0]);
   });
 

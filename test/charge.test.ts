@@ -326,7 +326,7 @@ describe("set_charge_amps, rest", { concurrency: 3 }, () => {
     }
     for (const words of [[], ["5", "6"], ["-5"], ["--below-5", "5"]]) {
       const result = await owner.run("set_charge_amps", words);
-      const found = words[0]?.startsWith("-") ? `Unknown option '${words[0]}'` : `found ${words.length} words`;
+      const found = words[0]?.startsWith("-") ? `Unknown option '${words[0]}'` : `${words.length} given`;
       assertEnd(result, 2, "wrong usage: ", found, "it takes AMPS (0 to 80), --dry-run, --verify", "see --help");
       assert.deepEqual(result.requests, []);
     }

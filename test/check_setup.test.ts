@@ -48,7 +48,7 @@ function linesOf({ stdout, stderr, code }: Result): Line[] {
   assert.equal(lines.pop(), "", "the last line is whole");
   if (code === 0) assert.match(stderr, /\neverything is set up\n$/);
   else {
-    assert.equal(lines.pop(), "waiting  every step after it");
+    assert.equal(lines.pop(), "not checked: the steps after it");
     assert.equal(lines.pop(), `wrong    ${step}`, stderr);
     assert.equal(`${stdout}${stderr}`.split(text).length, 2, "what is wrong is said once");
   }

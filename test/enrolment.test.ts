@@ -42,8 +42,8 @@ describe("generate_key", { concurrency: 3 }, () => {
 
     // It never overwrites: both files, then each alone.
     const before = [owner.read("private-key.pem"), owner.read("public-key.pem")];
-    const kept = (name: string): string => `${name} is here already, and kept; another pair must be registered and `
-      + "paired again; only if you want that, move both keys away first";
+    const kept = (name: string): string => `${name} exists already and was kept; another pair must be registered and `
+      + "paired anew; only if you want that, move both keys away";
     assertEnd(await owner.run("generate_key"), 2, kept("private-key.pem"));
     assert.deepEqual([owner.read("private-key.pem"), owner.read("public-key.pem")], before);
     rmSync(owner.path("private-key.pem"));
@@ -457,10 +457,10 @@ describe("get_token", { concurrency: 3 }, () => {
     await useRedirect(owner);
     const { running, address } = await startLogin(owner, [], { keepStdin: true });
     const back = new URL(await owner.simulator.consent(address));
-    const [noAnswer, foreign] = ["that is no answer: paste the whole address, beginning with http://; still waiting",
-      "that answer belongs to another login; still waiting"];
+    const refused = "that is not the answer to this login: paste the whole address, beginning with http://, of the "
+      + "page at which your browser ended; still waiting";
     running.type(`\nhello\nhttp://x/?code=abc\ncode=${back.searchParams.get("code")}&state=wrong\n`);
-    await running.said(new RegExp(`(?:${noAnswer}\n){2}(?:${foreign}\n){2}$`));
+    await running.said(new RegExp(`(?:${refused}\n){4}$`));
     assert.equal(owner.has("tesla_token.json"), false);
     running.type(`${back}\n`);
     const result = await running.ended;

@@ -16,12 +16,12 @@ import { auditedFiles, linesOf, missionFiles, SIGNING, TABLES } from "./readme_t
 const BUDGETS = {
   fetch: 80, // lib/tesla_fetch.ts
   safeFile: 80, // lib/safe_file.ts
-  reading: 314, // read_charge with all that it imports
-  mission: 982, // the six scripts with all that they import, without signing
-  signing: 460, // without its encoder
-  everything: 1835,
-  tables: 290,
-  script: 120,
+  reading: 321, // read_charge with all that it imports
+  mission: 994, // the six scripts with all that they import, without signing
+  signing: 465, // without its encoder
+  everything: 1857,
+  tables: 294,
+  script: 121,
   libFile: 135,
 };
 const LIBRARIES = ["dotenv", "esbuild", "fsevents", "tsx", "undici"]; // and @esbuild/*, esbuild's binaries

@@ -78,7 +78,7 @@ describe("node --permission", () => {
   for (const [name, node] of found) {
     test(`${name}: every script runs with what its header states`, { timeout: 120_000 }, async () => {
       for (const file of ["private-key.pem", "public-key.pem", "tesla_session.json"]) rmSync(join(folder, file), { force: true });
-      const jobs: [string, ...string[]][] = [["generate_key"], ["serve_public_key"], ["register_partner"], ["get_token", "--force"], ["list_vehicles"],
+      const jobs: [string, ...string[]][] = [["generate_key"], ["serve_public_key", "--port", "38480"], ["register_partner"], ["get_token", "--force"], ["list_vehicles"],
         ["read_charge"], ["refresh_token"], ["set_charge_amps", "11"], ["send_command", "charge_stop"],
         ["call_api", "GET", "/api/1/products"], ["check_setup"], ["wake_up"]];
       for (const [script, ...words] of jobs) {

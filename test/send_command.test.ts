@@ -197,11 +197,11 @@ describe("the script", { concurrency: 3 }, () => {
       [["set_valet_mode", '{"on": true, "password": "123"}'], "password must be a text of four digits"],
       [["navigation_request", '{"value": "x"}'], "cannot be signed"],
       [["wake_up"], "run wake_up"],
-      [["set_charge_limit", "[60]"], "unknown parameter 0"],
+      [["set_charge_limit", "[60]"], "in single quotes"],
       ...["{percent: 60}", "null", "60", ""].map((text): [string[], string] =>
         [["set_charge_limit", text], `the parameters are '{"NAME": VALUE}', in single quotes`]),
       [[], 'it takes the NAME of a command', "--list"],
-      [["a", "{}", "c"], "wrong usage: it takes [NAME], [JSON], --list, --dry-run; found 3 words"],
+      [["a", "{}", "c"], "wrong usage: it takes [NAME], [JSON], --list, --dry-run; 3 given"],
       [["charge_stop", '{"__proto__": 1}'], "unknown parameter __proto__"],
       [["charge_stop", "--force"], "wrong usage"],
       [["\u001b[2Jhonk\u009b"], "there is no command"],

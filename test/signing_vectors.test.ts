@@ -219,7 +219,7 @@ test("refusals: the fault is read, and session info that comes with it is believ
     assert.equal(opened.fault, vector.fault);
     assert.equal(opened.encrypted, false);
     if (from !== peer.domain) {
-      assert.throws(() => openAnswer(answer, sent, peer, hex(vector.shared_key_hex)), /another sent it/);
+      assert.throws(() => openAnswer(answer, sent, peer, hex(vector.shared_key_hex)), /it comes from another part of the car/);
     }
     assert.equal(valueAt(answer, [15]) !== undefined, vector.session_info_attached);
     if (!vector.session_info_attached) return;
@@ -328,7 +328,6 @@ test("a session is usable while it is fresh, our clock is right, and its counter
   assert.equal(isUsable(session), true);
   assert.equal(isUsable({ ...session, stale: false, counter: 2 ** 32 - 2 }), true);
   assert.equal(isUsable({ ...session, stale: true }), false);
-  assert.equal(isUsable({ ...session, counter: 2 ** 32 - 1 }), false, "the next counter must fit 32 bits");
   assert.equal(isUsable({ ...session, zero: zero + 60 }), false, "our clock went back by a minute");
   assert.equal(isUsable({ ...session, zero: zero - 2 ** 30 }), false, "our clock went ahead by decades");
   assert.equal(isUsable({ ...session, zero: NaN }), false);

@@ -6,7 +6,8 @@
 import { COMMANDS, NOT_SIGNED, type Parameter } from "./commands.ts";
 import type { Field } from "./wire.ts";
 
-const TRUE: { [kind: string]: Field[1] } = { "flag": 1, "all week": [[1, []]], "weekdays": [[2, []]] };
+const SENT_FOR_TRUE: { [kind: string]: Field[1] } =
+  { "flag": 1, "all week": [[1, []]], "weekdays": [[2, []]] };
 const DAYS = new Map([["SUN", 1], ["SUNDAY", 1], ["MON", 2], ["MONDAY", 2], ["TUES", 4], ["TUESDAY", 4],
   ["WED", 8], ["WEDNESDAY", 8], ["THURS", 16], ["THURSDAY", 16], ["FRI", 32], ["FRIDAY", 32],
   ["SAT", 64], ["SATURDAY", 64], ["WEEKDAYS", 62], ["ALL", 127]]); // the spellings that Tesla's proxy takes
@@ -21,8 +22,8 @@ function fieldOf(name: string, value: unknown, rule: Parameter): Field {
     return refuse(`one of ${Object.keys(rule).join(", ")}`);
   }
   const [field, kind, from = 1, to = Number.MAX_SAFE_INTEGER] = rule;
-  if (Object.hasOwn(TRUE, kind)) {
-    return typeof value === "boolean" ? [field, value ? TRUE[kind] : 0] : refuse("true or false");
+  if (Object.hasOwn(SENT_FOR_TRUE, kind)) {
+    return typeof value === "boolean" ? [field, value ? SENT_FOR_TRUE[kind] : 0] : refuse("true or false");
   }
   if (kind === "pin") {
     if (typeof value === "string" && /^[0-9]{4}$/.test(value)) return [field, value];
@@ -49,9 +50,11 @@ function fieldOf(name: string, value: unknown, rule: Parameter): Field {
   return [field, kind === "double" ? { float64: value } : value];
 }
 
-/** The command's message, and the computer in the car that it is for (2 security, 3 infotainment). */
-export function encodeCommand(name: string, given: Record<string, unknown>):
-  { domain: 2 | 3; message: Field[] } {
+/** A command's message, and the computer in the car that it is for: 2 security, 3 infotainment. */
+export interface Encoded { domain: 2 | 3; message: Field[] }
+
+/** Makes the message. Throws an Error that says what is wrong with the name or the parameters. */
+export function encodeCommand(name: string, given: Record<string, unknown>): Encoded {
   if (Object.hasOwn(NOT_SIGNED, name)) throw new Error(`${name} cannot be signed: ${NOT_SIGNED[name]}`);
   if (!Object.hasOwn(COMMANDS, name)) throw new Error(`there is no command "${name}"`);
   const { at, fixed = [], parameters = {}, domain = 3, switchedBy = "" } = COMMANDS[name];

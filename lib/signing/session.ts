@@ -2,10 +2,10 @@
 // believed, and how it is kept in tesla_session.json, so that a command takes one request and not two.
 import { timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { Stop } from "../command_line.ts";
+import { messageOf, Stop } from "../command_line.ts";
 import { replaceFile } from "../safe_file.ts";
 import { stopForFault } from "./faults.ts";
-import { MESSAGE, SIGNATURE, VCSEC, type Peer } from "./signed_message.ts";
+import { MESSAGE, SESSION_INFO, SIGNATURE, VCSEC, type Peer } from "./signed_message.ts";
 import { hmac, metadata, sharedKey } from "./vehicle_key.ts";
 import { bytesAt, numberAt } from "./wire.ts";
 
@@ -26,12 +26,14 @@ function nameOf({ vin, domain }: Peer): string {
   return `${vin} ${domain === VCSEC ? "vcsec" : "infotainment"}`;
 }
 
-// A file that cannot be read counts as empty: that costs one handshake, and what it remembered of the car.
+// A damaged file counts as empty: that costs one handshake, and what it remembered of the car.
 function readSessions(): Record<string, Session | undefined> {
   try {
     return Object(JSON.parse(readFileSync(SESSION_FILE, "utf8")));
-  } catch {
-    return {};
+  } catch (error) {
+    if (error instanceof SyntaxError || Object(error).code === "ENOENT") return {};
+    const todo = `run: sudo chown "$USER" ${SESSION_FILE}`;
+    throw new Stop(1, `${SESSION_FILE} cannot be read: ${messageOf(error)}; ${todo}`);
   }
 }
 
@@ -50,9 +52,9 @@ export function readSession(peer: Peer): Session | undefined {
 }
 
 /** Whether a command may be signed with it: not when it is stale, nor after our own clock was wrong. */
-export function isUsable({ stale, counter, clock, zero }: Session): boolean {
+export function isUsable({ stale, clock, zero }: Session): boolean {
   const now = Date.now() / 1000 - zero; // by the car's clock
-  return !stale && now >= clock && now < 2 ** 30 && counter < 2 ** 32 - 1;
+  return !stale && now >= clock && now < 2 ** 30;
 }
 
 /** Writes the session to the disk; the caller holds the lock of SESSION_FILE. Throws Stop 1. */
@@ -70,7 +72,7 @@ export function sessionInfoIn(answer: Buffer, { vin, key }: Peer, uuid: Buffer):
   if (status !== 0) throw new Error("its status is unknown");
   const vehicleKey = bytesAt(info, [2]);
   const tag = bytesAt(answer, [MESSAGE.signature, SIGNATURE.infoTag, 1]);
-  const covered = metadata({ type: 6, vin, challenge: uuid });
+  const covered = metadata({ type: SESSION_INFO, vin, challenge: uuid });
   const right = hmac(sharedKey(key, vehicleKey), "session info", [covered, info]);
   if (tag.length !== right.length || !timingSafeEqual(tag, right)) throw new Error("its tag is wrong");
   const [counter, epoch, clock] = [numberAt(info, [1]), bytesAt(info, [3]), numberAt(info, [4])];

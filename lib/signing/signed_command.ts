@@ -37,7 +37,7 @@ async function exchange(link: Link, message: Buffer, moves: boolean): Promise<Bu
   const { response } = await askFleetApi(link.region, path, link.bearer, { json, moves });
   const bytes = Buffer.from(String(response), "base64");
   if (bytes.length > 0 && bytes.toString("base64") === response) return bytes;
-  const what = "there is no message of the car's in the answer";
+  const what = "Tesla's answer holds no message from the car";
   throw moves ? unknownOutcome(what) : new Stop(1, `${what}; try again later`);
 }
 

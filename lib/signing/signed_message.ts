@@ -15,7 +15,8 @@ const STATUS = { operation: 1, fault: 2 };
 export const SIGNATURE = { signer: 1, infoTag: 6, hmac: 8, gcm: 9 };
 const GCM = { nonce: 1, counter: 2, tag: 3 };
 
-const SIGNED_COMMAND = 8; // signature types (section 3)
+export const SESSION_INFO = 6; // signature types (section 3)
+const SIGNED_COMMAND = 8;
 const ENCRYPTED_ANSWER = 9;
 const ENCRYPT_RESPONSE = 2; // flag: the car is to encrypt its answer (section 2)
 const VCSEC_ERRORS = ["", "", "a door or lid is open", "already on", "disabled", "not in park",
@@ -78,7 +79,8 @@ export function openAnswer(answer: Buffer, sent: Message, { vin, domain }: Peer,
   const address = bytesAt(answer, [MESSAGE.to, DESTINATION.address]);
   if (uuid.length > 0 && !uuid.equals(sent.uuid)) throw new Error("it answers another request");
   if (address.length > 0 && !address.equals(sent.address)) throw new Error("it is for another client");
-  if (numberAt(answer, [MESSAGE.from, DESTINATION.domain]) !== domain) throw new Error("another sent it");
+  const from = numberAt(answer, [MESSAGE.from, DESTINATION.domain]);
+  if (from !== domain) throw new Error("it comes from another part of the car");
   const fault = numberAt(answer, [MESSAGE.status, STATUS.fault]);
   const status = numberAt(answer, [MESSAGE.status, STATUS.operation]);
   const payload = bytesAt(answer, [MESSAGE.payload]);
@@ -91,14 +93,15 @@ export function openAnswer(answer: Buffer, sent: Message, { vin, domain }: Peer,
   const counter = numberAt(gcm, [GCM.counter]);
   const flags = numberAt(answer, [MESSAGE.flags]);
   const requestHash = Buffer.concat([Buffer.from([SIGNED_COMMAND]), sent.tag])
-    .subarray(0, domain === VCSEC ? 17 : 33);
+    .subarray(0, domain === VCSEC ? 17 : 33); // section 8
   const covered = metadata({ type: ENCRYPTED_ANSWER, domain, vin, counter, flags, requestHash, fault });
   const cipher = createDecipheriv("aes-128-gcm", k, nonce, { authTagLength: 16 }).setAuthTag(tag);
   cipher.setAAD(createHash("sha256").update(covered).digest());
   return { fault, status, payload: Buffer.concat([cipher.update(payload), cipher.final()]), encrypted: true };
 }
 
-/** What the car says to a command (sections 9 and 10), in the words of Tesla's REST answers. */
+/** What the car says to a command, in the words of Tesla's REST answers. An empty answer means done, as for
+ * Tesla's own client (sections 9 and 10). */
 export function verdictOf(payload: Buffer, domain: number): { result: boolean; reason: string } {
   if (domain === INFOTAINMENT) { // 1 actionStatus: 1 result, 2 reason: 1 plain_text
     return { result: numberAt(payload, [1, 1]) === 0, reason: bytesAt(payload, [1, 2, 1]).toString("utf8") };

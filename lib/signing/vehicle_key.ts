@@ -16,8 +16,8 @@ export function sharedKey(key: ECDH, vehicleKey: Buffer): Buffer {
  * four bytes, the highest first; `type` and `domain` take one. */
 export function metadata(items: Record<string, number | string | Buffer>): Buffer {
   const parts = TAGS.flatMap((name, tag) => {
-    const item = items[name] ?? "";
     if (!(name in items)) return [];
+    const item = items[name];
     const value = typeof item === "number" ? Buffer.alloc(tag < 2 ? 1 : 4) : Buffer.from(item);
     if (typeof item === "number") value.writeUIntBE(item, 0, value.length);
     return [Buffer.from([tag, value.length]), value];
