@@ -122,7 +122,7 @@ describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false 
     shell.type("npx tsx scripts/get_token.ts < /dev/null; echo logged in $?\n");
     const address = await shell.reads(/http:\/\/127\S+\/oauth2\/v3\/authorize\?\S+(?=\n)/);
     const [login = "", consent = "", end = ""] = await browse(address);
-    assert.match(login, /Simulated Tesla<\/strong>: this page comes from your own computer/);
+    assert.match(login, /Simulated Tesla<\/strong>: a page from your own computer/);
     assert.match(consent, /Simulated Tesla[^]*vehicle_charging_cmds/);
     assert.match(end, /Your tokens are saved/);
     await shell.reads(/logged in 0/);

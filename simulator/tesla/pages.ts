@@ -26,7 +26,7 @@ export function page(title: string, content: string): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Simulated Tesla: ${escapeHtml(title)}</title><style>${STYLE}</style></head><body>
-<p class="simulated"><strong>Simulated Tesla</strong>: this page comes from your own computer.</p>
+<p class="simulated"><strong>Simulated Tesla</strong>: a page from your own computer</p>
 <h1>${escapeHtml(title)}</h1>
 ${content}
 </body></html>
