@@ -2,11 +2,15 @@
 // commands of the README work as they stand: .env is filled in, and what the scripts send to Tesla reaches
 // the simulator on this computer. The commands car, fail and bill play the world. Leaving the shell ends the
 // simulator and removes the folder. Without a terminal the shell carries out what comes on standard input.
+//
+//   --key-port N     where serve_public_key is to listen (8080, or a free one)
+//   --login-port N   where get_token listens for the browser (3000, or a free one)
 
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { parseArgs } from "node:util";
 import { startControl } from "./practice_control.ts";
 import { makePracticeFolder } from "./practice_folder.ts";
 import { ownShell, startOf, writeJoin } from "./practice_shell.ts";
@@ -23,6 +27,16 @@ const LOGIN_PORT = 3000; // of TESLA_REDIRECT_URI
 if (process.env.TESLA_PRACTICE !== undefined) {
   console.error("error: this is a practice shell already; leave it with exit");
   process.exit(2);
+}
+
+function readOptions() {
+  try {
+    const options = { "key-port": { type: "string" }, "login-port": { type: "string" } } as const;
+    return parseArgs({ options }).values;
+  } catch (error) {
+    console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(2);
+  }
 }
 
 /** Whether a script will be able to listen there, on IPv4 and, where this computer has it, on IPv6. */
@@ -60,11 +74,12 @@ function ownEnvironment(): Record<string, string> {
   return found;
 }
 
+const values = readOptions();
 const isTerminal = process.stdin.isTTY === true;
 const simulator = await startSimulator();
 const control = await startControl(simulator);
-const loginPort = await portNear(LOGIN_PORT);
-const keyPort = await portNear(KEY_PORT);
+const loginPort = Number(values["login-port"] ?? (await portNear(LOGIN_PORT)));
+const keyPort = Number(values["key-port"] ?? (await portNear(KEY_PORT)));
 const redirect = `http://localhost:${loginPort}/callback`;
 simulator.account.redirectUris.push(redirect);
 simulator.partner.hosting = { kind: "tunnel", port: keyPort };

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startOf, type Wanted } from "../simulator/practice_shell.ts";
+import { freePort } from "../simulator/server/server.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
 
@@ -104,11 +105,12 @@ function leftBehind(): string[] {
 
 describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false }, () => {
   test("the set-up of the README, from keys to amps, and the world around it", async () => {
-    const shell = open(COMMAND[0] ?? "", COMMAND.slice(1));
+    const keyPort = await freePort(); // other tests may use the usual ones
+    const ports = ["--key-port", String(keyPort), "--login-port", String(await freePort())];
+    const shell = open(COMMAND[0] ?? "", [...COMMAND.slice(1), ...ports]);
     const intro = await shell.reads(/exit or Ctrl-D.*\n/).then(() => shell.said());
     assert.ok(intro.trimEnd().split("\n").length <= 10, intro);
     const serve = /npx tsx scripts\/serve_public_key\.ts.*&/.exec(intro)?.[0] ?? "";
-    const keyPort = Number(/--port (\d+)/.exec(serve)?.[1] ?? 8080);
 
     assert.match(await shell.answer("npx tsx scripts/generate_key.ts"), /made private-key\.pem[^]*mark-\d+-0/);
     shell.type(`${serve}\n`);
@@ -215,10 +217,10 @@ test("a second terminal joins; the terminal is closed", { skip: TMUX ? false : "
   const shows = (pane: string, pattern: RegExp): Promise<void> => until(() => pattern.test(screen(pane)), String(pattern), () => screen(pane));
   after(() => void tmux("kill-server"));
   tmux("-f", "/dev/null", "new-session", "-d", "-s", "one", "-x", "140", "-y", "50", "bash");
-  tmux("send-keys", "-t", "one", "npm run practice", "Enter");
+  const keyPort = await freePort();
+  tmux("send-keys", "-t", "one", `npm run practice -- --key-port ${keyPort}`, "Enter");
   await shows("one", /\(practice\) own> /);
   const serve = /npx tsx scripts\/serve_public_key\.ts.*&/.exec(screen("one"))?.[0] ?? "";
-  const keyPort = Number(/--port (\d+)/.exec(serve)?.[1] ?? 8080);
   const joining = /\S+\/join(?=\s)/.exec(screen("one"))?.[0] ?? "";
   tmux("send-keys", "-t", "one", "npx tsx scripts/generate_key.ts", "Enter");
   await shows("one", /made private-key\.pem/);
