@@ -38,7 +38,9 @@ let ca = "";
 try {
   ca = readFileSync(caFile, "utf8");
 } catch {
-  console.error("the simulator has ended: start it again, or unset NODE_OPTIONS");
+  const isPractice = process.env.TESLA_PRACTICE !== undefined;
+  const advice = isPractice ? "leave this shell with exit" : "start it again, or unset NODE_OPTIONS";
+  console.error(`the simulator has ended: ${advice}`);
   process.exit(1);
 }
 const connect = buildConnector({ ca, timeout: 10_000 });

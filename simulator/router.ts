@@ -3,14 +3,17 @@
 import { handleProxy } from "./command_proxy.ts";
 import type { Service } from "./failures/failures.ts";
 import { handleFleet } from "./fleet_api/fleet_api.ts";
-import { handleLogin, handlePairing, handleToken } from "./login/login.ts";
+import { handleLogin, handlePairing, handlePairingInBrowser, handleToken } from "./login/login.ts";
 import { handleSite } from "./owner/owner.ts";
 import { LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS, regionOfHost } from "./tesla/tesla.ts";
 import type { Incoming, Reply } from "./tesla/tesla.ts";
 import { notPlanned } from "./world/world.ts";
 import type { World } from "./world/world.ts";
 
-/** Tesla's own names over TLS, the owner's command proxy, or the login page over plain HTTP for a browser. */
+/**
+ * Tesla's own names over TLS, the owner's command proxy, or plain HTTP for the owner's browser: the login and
+ * the pairing page.
+ */
 export type Entrance = "tesla" | "proxy" | "plain login";
 
 /** The services that a request belongs to, for failures to find it. */
@@ -27,14 +30,16 @@ export function servicesOf(world: World, incoming: Incoming, entrance: Entrance)
   return isCommand ? ["fleet", "command"] : ["fleet"];
 }
 
+function handleBrowser(world: World, incoming: Incoming): Reply {
+  if (incoming.url.pathname.startsWith("/_ak/")) return handlePairingInBrowser(world, incoming);
+  const host = world.account.region === "cn" ? "auth.tesla.cn" : "auth.tesla.com";
+  return handleLogin(world, { ...incoming, host });
+}
+
 export async function handle(world: World, incoming: Incoming, entrance: Entrance): Promise<Reply> {
   const { host, url } = incoming;
   if (entrance === "proxy") return handleProxy(world, incoming);
-  if (entrance === "plain login")
-    return handleLogin(world, {
-      ...incoming,
-      host: world.account.region === "cn" ? "auth.tesla.cn" : "auth.tesla.com",
-    });
+  if (entrance === "plain login") return handleBrowser(world, incoming);
   if (TOKEN_HOSTS.includes(host) && !LOGIN_HOSTS.includes(host)) return handleToken(world, incoming);
   if (LOGIN_HOSTS.includes(host)) {
     const isToken = url.pathname === "/oauth2/v3/token" && TOKEN_HOSTS.includes(host);

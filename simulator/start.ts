@@ -7,14 +7,12 @@
 //   --port N         listen on this port of 127.0.0.1 instead of a free one
 //   --key-port N     where serve_public_key listens (8080)
 
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { PRICES } from "./bill.ts";
-import { SimulatedCar } from "./car/car.ts";
 import { startSimulator } from "./simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REDIRECT_URI, REGION, VIN } from "./tesla/tesla.ts";
 import type { SeenRequest } from "./tesla/tesla.ts";
+import { play, requestLine } from "./world_commands.ts";
 
 const HELP = `commands:
   list                     the failures that can be switched on
@@ -54,73 +52,15 @@ async function start() {
 }
 
 function show(request: SeenRequest): void {
-  const status = request.status === 0 ? "no answer" : request.status;
-  const path = request.path.length > 90 ? `${request.path.slice(0, 87)}...` : request.path;
-  console.log(`${status} ${request.method} ${request.host}${path}`);
-}
-
-function printBill(): void {
-  const bill = simulator.bill();
-  let dollars = 0;
-  for (const [kind, count] of Object.entries(bill)) {
-    dollars += count * PRICES[kind as keyof typeof PRICES];
-    console.log(`  ${kind.padEnd(8)} ${count}`);
-  }
-  console.log(`  together $${dollars.toFixed(3)}`);
-}
-
-function printState(): void {
-  const { car } = simulator;
-  const charge = car.chargeState();
-  console.log(
-    `  ${car.vin} ${!car.online ? "offline" : car.awake ? "online" : "asleep"}, keys: ${car.pairedKeys.size}`,
-  );
-  console.log(
-    `  ${charge.charging_state} at ${charge.charge_amps} A (at most ${charge.charge_current_request_max}), ` +
-      `battery ${charge.battery_level} %, limit ${charge.charge_limit_soc} %`,
-  );
-}
-
-function listFailures(): void {
-  for (const failure of simulator.failures.catalogue) {
-    console.log(`  ${failure.name.padEnd(28)} ${failure.says} [${failure.where.join(" ")}]`);
-  }
-  console.log(`  reason:TEXT, fault:NUMBER, tamper:NAME with ${SimulatedCar.tamperNames().join(" ")}`);
-  for (const active of simulator.failures.active) console.log(`  now on: ${active.name}`);
-}
-
-function pair(what: string): void {
-  const onFile = simulator.partner.registrations[simulator.account.region]?.publicKey ?? "";
-  if (what === "" && onFile === "") throw new Error("no key is registered yet: pair HEX_OR_FILE");
-  const isHex = /^04[0-9a-f]{128}$/i.test(what);
-  simulator.car.pair(what === "" ? onFile : isHex ? what : readFileSync(what, "utf8"));
+  console.log(requestLine(request));
 }
 
 async function run(line: string): Promise<void> {
-  const [command = "", first = "", second = ""] = line.trim().split(/\s+/);
-  const { car, partner } = simulator;
-  if (command === "") return;
-  if (command === "help") console.log(HELP);
-  else if (command === "list") listFailures();
-  else if (command === "fail") simulator.fail(first, second === "" ? {} : { times: Number(second) });
-  else if (command === "clear") simulator.clear();
-  else if (command === "asleep") car.awake = false;
-  else if (command === "awake") car.awake = true;
-  else if (command === "plug") car.plug();
-  else if (command === "unplug") car.unplug();
-  else if (command === "pair") pair(first);
-  else if (command === "unpair") car.unpair();
-  else if (command === "reboot") car.reboot();
-  else if (command === "host") partner.hosting = { kind: "file", body: readFileSync(first, "utf8") };
-  else if (command === "tunnel") partner.hosting = { kind: "tunnel", port: Number(first) };
-  else if (command === "register") await simulator.register();
-  else if (command === "state") printState();
-  else if (command === "requests") simulator.requests.forEach(show);
-  else if (command === "bill") printBill();
-  else if (command === "quit") return stop();
-  else throw new Error(`unknown command ${command}; type help`);
-  simulator.save();
-  if (!["help", "list", "requests", "bill", "state"].includes(command)) console.log("done");
+  const words = line.trim().split(/\s+/);
+  if (words[0] === "") return;
+  if (words[0] === "quit") return stop();
+  const lines = words[0] === "help" ? [HELP] : await play(simulator, words);
+  console.log(lines.length === 0 ? "done" : lines.join("\n"));
 }
 
 async function stop(): Promise<void> {

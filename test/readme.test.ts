@@ -15,7 +15,7 @@ import {
 } from "./readme_tables.ts";
 import { PRICES } from "../simulator/bill.ts";
 
-const ANNOUNCED = ["practice"]; // commands that the README describes already
+const ANNOUNCED: string[] = []; // commands that the README describes already
 const [MOST_LINES, MOST_COLUMNS, MOST_IN_A_CELL] = [250, 110, 160];
 
 const texts = documents();
