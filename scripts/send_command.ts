@@ -20,7 +20,7 @@ const KINDS: Record<string, string> = {
   days: "days such as Mon,Tues or Weekdays",
 };
 const { options, words } = startScript(import.meta.filename,
-  { list: { type: "boolean" }, "dry-run": { type: "boolean" } }, ["[NAME]", "[JSON]"]);
+  { list: { type: "boolean" }, "dry-run": { type: "boolean" } }, ["[NAME]", "[JSON in quotes]"]);
 if (options.list === true) {
   for (const [name, { parameters = {}, scope = "vehicle_cmds" }] of Object.entries(COMMANDS)) {
     const kinds = Object.entries(parameters).map(([label, rule]) => {

@@ -201,7 +201,7 @@ describe("the script", { concurrency: 3 }, () => {
       ...["{percent: 60}", "null", "60", ""].map((text): [string[], string] =>
         [["set_charge_limit", text], `the parameters are '{"NAME": VALUE}', in single quotes`]),
       [[], 'it takes the NAME of a command', "--list"],
-      [["a", "{}", "c"], "wrong usage: it takes [NAME], [JSON], --list, --dry-run; 3 given"],
+      [["a", "{}", "c"], "wrong usage: it takes [NAME], [JSON in quotes], --list, --dry-run; 3 given"],
       [["charge_stop", '{"__proto__": 1}'], "unknown parameter __proto__"],
       [["charge_stop", "--force"], "wrong usage"],
       [["\u001b[2Jhonk\u009b"], "there is no command"],
