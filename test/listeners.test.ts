@@ -13,6 +13,7 @@ import {
   type Owner, type Running,
 } from "./harness.ts";
 import { hostileRequests, KEY_PATH, MARK } from "./listeners/hostile_requests.ts";
+import { LONG } from "./length.ts";
 
 const SCRIPTS = ["get_token", "serve_public_key"];
 // The limits of lib/loopback_server.ts are 3 s and a look every 0.5 s; the rest is for a busy machine.
@@ -338,7 +339,7 @@ const PLANTS: [string, string, string, string, string, (target: Target) => Promi
     /grew/],
 ];
 
-describe("a violation is seen:", { concurrency: 3 }, () => {
+describe("a violation is seen:", { concurrency: 3, skip: !LONG && "at length: npm run test:long" }, () => {
   for (const [title, script, file, from, to, keeps, complaint] of PLANTS) {
     test(title, { timeout: 60_000 }, async () => {
       const copy = plantedCopy(file, from, to);

@@ -14,6 +14,7 @@ import { startOf, type Wanted } from "../simulator/practice_shell.ts";
 import { freePort } from "../simulator/server/server.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
+import { LONG } from "./length.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const COMMAND = [process.execPath, "--import", import.meta.resolve("tsx"), join(PROJECT, "simulator/practice.ts")];
@@ -184,7 +185,7 @@ describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false 
 for (const name of ["bash", "zsh", "fish"]) {
   const program = where(name);
   const missing = [...(SCRIPT ? [] : ["script (util-linux)"]), ...(program ? [] : [name])].join(" and ");
-  test(`in a terminal, ${name}: own settings, prompt and history`, { skip: missing ? `not tried: ${missing} is not here` : false },
+  test(`in a terminal, ${name}: own settings, prompt and history`, { skip: missing ? `not tried: ${missing} is not here` : !LONG && "at length: npm run test:long" },
     async () => {
       const environment = { ...ENVIRONMENT, SHELL: program };
       const shell = open(SCRIPT, ["-qec", "npm run practice", "/dev/null"], environment);
@@ -210,7 +211,7 @@ for (const name of ["bash", "zsh", "fish"]) {
 }
 
 const TMUX = where("tmux");
-test("a second terminal joins; the terminal is closed", { skip: TMUX ? false : "not tried: tmux is not here" }, async () => {
+test("a second terminal joins; the terminal is closed", { skip: TMUX ? !LONG && "at length: npm run test:long" : "not tried: tmux is not here" }, async () => {
   const tmux = (...words: string[]): string =>
     spawnSync(TMUX, ["-S", join(folder, "tmux"), ...words], { encoding: "utf8", env: ENVIRONMENT, cwd: PROJECT }).stdout;
   const screen = (pane: string): string => tmux("capture-pane", "-J", "-p", "-t", pane);

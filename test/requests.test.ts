@@ -9,6 +9,7 @@ import { PRICES, type Bill, type BilledKind } from "../simulator/bill.ts";
 import { PROJECT, VIN, assertEnd, calls, newOwner, ownerTest, plantedCopy, startLogin, useRedirect, visitWhenListening }
   from "./harness.ts";
 import type { Owner, OwnerOptions, Result } from "./harness.ts";
+import { LONG } from "./length.ts";
 
 const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
 const CAR = `${FLEET}/api/1/vehicles/${VIN}`;
@@ -197,7 +198,7 @@ describe("requests per job", { concurrency: 3 }, () => {
   });
 });
 
-describe("one request too many is noticed", { concurrency: 3 }, () => {
+describe("one request too many is noticed", { concurrency: 3, skip: !LONG && "at length: npm run test:long" }, () => {
   for (const job of JOBS) {
     const { plant } = job;
     if (!plant) continue;

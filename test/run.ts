@@ -6,7 +6,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const LONG_FILES = ["deno", "endurance", "faults", "parsers", "sandbox", "signed"];
+const LONG_FILES = ["deno", "endurance", "faults", "listeners", "parsers", "practice", "requests", "sandbox", "signed",
+  "where_secrets_go"];
 const project = fileURLToPath(new URL("..", import.meta.url));
 const isLong = process.argv.includes("--long");
 const files = readdirSync(join(project, "test")).filter((name) => name.endsWith(".test.ts"))

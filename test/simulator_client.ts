@@ -26,12 +26,15 @@ export interface Answer {
   body: any;
 }
 
+let started = 0;
+
 /** A simulator whose preload is in force in this process: undici's requests reach it and nothing else. */
 export async function start(options: SimulatorOptions = {}): Promise<Simulator> {
   const simulator = await startSimulator(options);
   Object.assign(process.env, simulator.env, { NODE_OPTIONS: "" });
-  // The query makes Node run the file again for the new address.
-  await import(`../simulator/preload.mjs?port=${simulator.port}`);
+  // The query makes Node run the file again for the new address. Not the port: the system gives one twice.
+  started += 1;
+  await import(`../simulator/preload.mjs?start=${started}`);
   return simulator;
 }
 
