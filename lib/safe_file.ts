@@ -8,14 +8,13 @@ const WAIT_MS = 35_000; // longer than one request may take
 const ABANDONED_MS = 300_000; // longer than any run holds a lock
 const MOST_BYTES = 16_384; // more than any of our files has
 
-// A lock holds the number of its process. It is abandoned when that process is gone, or when it is too old;
-// an empty one was left by a run that was killed while making it. Two runs that find an abandoned lock in one
-// instant may both go on: the car refuses a used counter, and Tesla takes a token twice within 24 hours.
+// A lock holds the number of its process, and is abandoned when that is gone or it is too old. Two runs that
+// find it so in one instant may both go on: the car refuses a used counter, Tesla takes a token for 24 hours.
 function isAbandoned(lock: string): boolean {
   try {
     const pid = Number(readFileSync(lock, "utf8"));
     const age = Math.abs(Date.now() - statSync(lock).mtimeMs);
-    if (age > (pid > 0 ? ABANDONED_MS : 5_000)) return true;
+    if (age > (pid > 0 ? ABANDONED_MS : 5_000)) return true; // empty: its run was killed while making it
     process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
     return false;
   } catch (error) {
@@ -76,5 +75,6 @@ export async function replaceFile(file: string, produce: () => Promise<string>):
   try {
     const folder = openSync(".", "r");
     fsyncSync(folder); // the new name, too, is on the disk from here on
+    closeSync(folder);
   } catch {} // Windows does this by itself, and node --permission refuses it
 }
