@@ -13,7 +13,6 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlin
   from "node:fs";
 import { request } from "node:http";
 import { createRequire } from "node:module";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -21,13 +20,14 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { getGlobalDispatcher } from "undici";
 import { clean, messageOf, Stop } from "../lib/command_line.ts";
 import { answers, type Service } from "../simulator/failures/failures.ts";
+import { freePort } from "../simulator/server/server.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
 import { handleToken, issueCode } from "../simulator/login/login.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN, baseUrl } from "../simulator/tesla/tesla.ts";
 import type { Incoming, Region, SeenRequest } from "../simulator/tesla/tesla.ts";
 import { plainFile } from "./compiled.ts";
 
-export { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN };
+export { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN, freePort };
 export const SCOPES = "openid offline_access vehicle_device_data vehicle_charging_cmds";
 export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const TIMEOUT_MS = 30_000;
@@ -139,15 +139,6 @@ function partsOfKey(pem: string): string[] {
 }
 
 // ---- The owner ----
-
-/** A port of 127.0.0.1 and ::1 that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 const NEED_A_PROCESS = ["get_token", "refresh_token", "serve_public_key"]; // a signal, its own start, a listener
 const EXAMPLES = join(PROJECT, "examples");
