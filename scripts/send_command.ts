@@ -7,7 +7,7 @@
 //   costs     1 command ($0.001); 2 the first time
 //   run       npx tsx scripts/send_command.ts NAME ['{"PARAMETER": VALUE}'] [--dry-run], or --list
 import { sendCommand, showCommand } from "../lib/command.ts";
-import { messageOf, say, startScript, Stop } from "../lib/command_line.ts";
+import { messageOf, startScript, Stop } from "../lib/command_line.ts";
 import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
 import { encodeCommand, type Encoded } from "../lib/signing/encode_command.ts";
 import { readToken } from "../lib/token_file.ts";

@@ -5,13 +5,10 @@
 //
 // It does not change a request or an answer, and it does not watch other ways out than undici.
 //
-// Plain JavaScript, since NODE_OPTIONS also reaches a Node that has no TypeScript loader yet. Of undici it loads
-// only what it needs, as lib/tesla_fetch.ts does, so that `npm run bench` measures the scripts and not this file.
+// Plain JavaScript, since NODE_OPTIONS also reaches a Node that has no TypeScript loader yet.
 
 import { readFileSync } from "node:fs";
-import buildConnector from "undici/lib/core/connect.js";
-import Agent from "undici/lib/dispatcher/agent.js";
-import { setGlobalDispatcher } from "undici/lib/global.js";
+import { Agent, buildConnector, setGlobalDispatcher } from "undici";
 
 const MAPPED_HOSTS = [
   "auth.tesla.com",

@@ -5,14 +5,12 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
 import {
-  SCOPES, VIN, assertEnd, calls, outputsSearched, ownerTest, type Owner, type Result,
-  useFewProcesses,
+  FLEET, SCOPES, TOKEN, VIN, assertEnd, calls, outputsSearched, ownerTest, useFewProcesses, type Owner,
+  type Result,
 } from "./harness.ts";
 
 useFewProcesses();
 
-const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
-const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";
 const SITE = `/api/1/energy_sites/${ENERGY_SITE_ID}`;
 const ENERGY = { scopes: `${SCOPES} energy_device_data energy_cmds` };
 const run = (owner: Owner, ...words: string[]): Promise<Result> => owner.run("call_api", words);

@@ -7,23 +7,20 @@ import { generateKeyPairSync } from "node:crypto";
 import { appendFileSync, chmodSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { describe, test } from "node:test";
 import {
-  CLIENT_ID, CLIENT_SECRET, DOMAIN, SCOPES, VIN, assertEnd, calls, ownerTest, startLogin, useRedirect,
-  visit, type Owner, type OwnerOptions, type Result, type RunOptions,
-  useFewProcesses,
+  CLIENT_ID, CLIENT_SECRET, DOMAIN, FLEET, KEY_PATH, SCOPES, TOKEN, VIN, assertEnd, calls, ownerTest, startLogin,
+  useFewProcesses, useRedirect, visit, type Owner, type OwnerOptions, type Result, type RunOptions,
 } from "./harness.ts";
 
 useFewProcesses();
 
 const STEPS = ["settings", "key pair", "file modes", "published key", "app", "registration", "login",
   "scopes and region", "VIN", "car", "virtual key"];
-const KEY = "/.well-known/appspecific/com.tesla.3p.public-key.pem";
-const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
 const OTHER_VIN = "5YJ30123456789ABD";
 
 // What a whole run sends, in order, each request with the step that makes it.
 const REQUESTS: [step: string, call: string][] = [
-  ["published key", `GET ${DOMAIN}${KEY}`],
-  ["app", "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token"],
+  ["published key", `GET ${DOMAIN}${KEY_PATH}`],
+  ["app", TOKEN],
   ["registration", `GET ${FLEET}/api/1/partner_accounts/public_key?domain=${DOMAIN}`],
   ["car", `GET ${FLEET}/api/1/vehicles`],
   ["virtual key", `POST ${FLEET}/api/1/vehicles/fleet_status`],
@@ -265,10 +262,10 @@ const BREAKS: Break[] = [
     owner.read("private-key.pem")),
     fixes: ["private key", "must stay with you"] },
   { step: "published key", title: "a redirect", breaks: (owner) => owner.simulator.fail("redirect_301",
-    { path: KEY }),
+    { path: KEY_PATH }),
     fixes: ["redirects", "set TESLA_DOMAIN"] },
   { step: "published key", title: "no connection",
-    breaks: (owner) => owner.simulator.fail("hang_up_before", { path: KEY }), fixes: ["DNS",
+    breaks: (owner) => owner.simulator.fail("hang_up_before", { path: KEY_PATH }), fixes: ["DNS",
       "--skip-check"] },
   { step: "published key", title: "too large",
     breaks: (owner) => host(owner, `${owner.publicKey}${" ".repeat(2 * 1024 * 1024)}`),

@@ -13,9 +13,9 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { FLEET_API, LOGIN_HOST, TOKEN_HOST } from "../lib/hosts.ts";
+import { LOADER } from "../simulator/same_node.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
-import { LOADER } from "./harness.ts";
-import { LONG } from "./length.ts";
+import { LONG, ONLY_AT_LENGTH } from "./length.ts";
 import { auditedFiles } from "./readme_tables.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
@@ -69,8 +69,7 @@ function cases(way: string[]): Case[] {
     .map((line) => JSON.parse(line) as Case);
 }
 
-// Only in `npm run test:long`.
-describe("Deno", { skip: !LONG }, () => {
+describe("Deno", { skip: ONLY_AT_LENGTH }, () => {
   const way = LONG && existsSync(DENO) ? unshare() : undefined;
   test("Deno and a namespace are there", (context) => {
     if (way) return;

@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { LOADER, plantedCopy, PROJECT } from "./harness.ts";
-import { LONG } from "./length.ts";
+import { LOADER } from "../simulator/same_node.ts";
+import { plantedCopy, PROJECT } from "./harness.ts";
+import { ONLY_AT_LENGTH } from "./length.ts";
 
 const OTHERS = ["bench", "simulator", "test/harness.ts", "test/compiled.ts"];
 const SAMPLE = ["--commands", "24", "--lost", "6"];
@@ -24,7 +25,7 @@ function liveOneDay(project: string, words: string[]): Promise<{ code: number; o
 }
 
 describe("a day of a solar loop", { concurrency: 2 }, () => {
-  test("1,440 commands, 3 refreshes, 2 reboots, 20 lost answers", { timeout: 240_000, skip: !LONG }, async () => {
+  test("1,440 commands, 3 refreshes, 2 reboots, 20 lost answers", { timeout: 240_000, skip: ONLY_AT_LENGTH }, async () => {
     const { code, output } = await liveOneDay(PROJECT, []);
     assert.equal(code, 0, output);
     assert.match(output, /^commands {3}1443 requests/m);
@@ -54,7 +55,7 @@ describe("a day of a solar loop", { concurrency: 2 }, () => {
       /has grown/],
   ];
   for (const [name, path, from, to, complaint] of violations) {
-    test(`notices: ${name}`, { timeout: 120_000, skip: !LONG }, async () => {
+    test(`notices: ${name}`, { timeout: 120_000, skip: ONLY_AT_LENGTH }, async () => {
       const { code, output } = await liveOneDay(plantedCopy(path, from, to, OTHERS), SAMPLE);
       assert.equal(code, 1, output);
       assert.match(output, complaint);

@@ -5,8 +5,8 @@ import { readFileSync, readdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import {
-  PROJECT, VIN, assertEnd, calls, outputsSearched, ownerTest, SCOPES, type Owner, type Running,
-  useFewProcesses,
+  FLEET, PROJECT, SCOPES, VIN, assertEnd, calls, outputsSearched, ownerTest, useFewProcesses, type Owner,
+  type Running,
 } from "./harness.ts";
 import { checkCode, checkHeaders, checkLayout, headerOf, type Texts } from "./project_rules.ts";
 import { auditedFiles } from "./readme_tables.ts";
@@ -14,7 +14,6 @@ import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
 
 useFewProcesses();
 
-const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
 const SIGNED = `POST ${FLEET}/api/1/vehicles/${VIN}/signed_command`;
 const NAMES = ["read_climate", "read_powerwall", "set_charge_limit", "solar_loop"];
 const example = (name: string): string => join(PROJECT, "examples", `${name}.ts`);

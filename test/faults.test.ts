@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import * as faults from "./faults/rotation.ts";
 import { withOwner, type Owner } from "./harness.ts";
-import { byLength } from "./length.ts";
+import { byLength, ONLY_AT_LENGTH } from "./length.ts";
+import { randomFrom } from "./random.ts";
 
 const KILLS = byLength(12, 120);
 const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
-const random = faults.randomFrom(seed);
+const random = randomFrom(seed);
 const tally = new faults.Tally();
 
 function faultTest(title: string, body: (owner: Owner) => Promise<unknown>): void {
@@ -43,6 +44,9 @@ describe("tokens and sessions survive", { concurrency: 2 }, () => {
     const last = calls.findLastIndex((call) => call.startsWith("rmSync"));
     await faults.failCall(owner, tally, last + 1, calls[last] ?? "", "EPERM");
   });
+  // In `npm test` with a quicker clock: test/tokens.test.ts.
+  test("half a minute without an answer, and a lock kept for longer", { timeout: 120_000, skip: ONLY_AT_LENGTH },
+    async () => { await Promise.all([withOwner(faults.noAnswer), withOwner(faults.keptLock)]); });
   if (process.platform !== "win32") {
     faultTest("a disk without any room", (owner) => faults.fullDisk(owner, tally, 0));
     faultTest("a folder that may only be read", (owner) => faults.readOnlyFolder(owner, tally));

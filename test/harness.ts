@@ -12,7 +12,6 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:cry
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync }
   from "node:fs";
 import { request } from "node:http";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -23,34 +22,34 @@ import { answers, type Service } from "../simulator/failures/failures.ts";
 import { freePort } from "../simulator/server/server.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
 import { handleToken, issueCode } from "../simulator/login/login.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN, baseUrl } from "../simulator/tesla/tesla.ts";
+import { CLIENT_ID, CLIENT_SECRET, DOMAIN, FLEET_API_HOSTS, KEY_PATH, TOKEN_HOSTS, VIN, baseUrl } from "../simulator/tesla/tesla.ts";
 import type { Incoming, Region, SeenRequest } from "../simulator/tesla/tesla.ts";
 import { plainFile } from "./compiled.ts";
 
-export { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN, freePort };
+export { CLIENT_ID, CLIENT_SECRET, DOMAIN, KEY_PATH, VIN, freePort };
+export const FLEET = FLEET_API_HOSTS.eu;
+export const TOKEN = `POST ${TOKEN_HOSTS[0]}/oauth2/v3/token`; // as calls() has it
 export const SCOPES = "openid offline_access vehicle_device_data vehicle_charging_cmds";
 export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const TIMEOUT_MS = 30_000;
 
-// For a .ts file that is no script: the owner's folder is not the project's, so the loader is named by its whole
-// address. A Node that reads TypeScript by itself needs none, and neither do the scripts (test/compiled.ts).
-const hasTypes = Boolean((process.features as { typescript?: unknown }).typescript);
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm")).href;
-export const LOADER: string[] = hasTypes ? [] : ["--import", tsx];
+interface Speeds { pauses?: number; limits?: number; clock?: number }
 
-// For what waits on purpose between two requests: node:timers/promises runs a hundred times faster.
-const HURRY = `import timers from "node:timers/promises"; import { syncBuiltinESMExports } from "node:module";
-const wait = timers.setTimeout;
-timers.setTimeout = (ms, ...rest) => wait(ms / 100, ...rest);
+/** Arguments of Node under which a script tells on stderr what it waits for, and waits shorter: its pauses ("waits
+ * 5000") and the time limit of a request ("waits at most 30000") are divided by these numbers, and its time of day
+ * runs so many times as fast. A test need not guess when a script waits, nor wait with it. */
+export function faster({ pauses = 1, limits = 1, clock = 1 }: Speeds): string[] {
+  const code = `import timers from "node:timers/promises"; import { syncBuiltinESMExports } from "node:module";
+const pause = timers.setTimeout, limit = AbortSignal.timeout, now = Date.now, begin = now();
+const tell = (words) => process.stderr.write(words + "\\n");
+timers.setTimeout = (ms, ...rest) => { tell("waits " + ms); return pause(ms / ${pauses}, ...rest); };
+if (${limits} > 1) AbortSignal.timeout = (ms) => { tell("waits at most " + ms); return limit(ms / ${limits}); };
+Date.now = () => Math.floor(begin + (now() - begin) * ${clock});
 syncBuiltinESMExports();`;
-export const IN_A_HURRY: string[] = ["--import", `data:text/javascript,${encodeURIComponent(HURRY)}`];
-
-// Says so whenever a script waits, so that no test has to guess when it does.
-const TELL = `import timers from "node:timers/promises"; import { syncBuiltinESMExports } from "node:module";
-const wait = timers.setTimeout;
-timers.setTimeout = (...words) => { process.stderr.write("waits\\n"); return wait(...words); };
-syncBuiltinESMExports();`;
-export const TELLS_WAITS: string[] = ["--import", `data:text/javascript,${encodeURIComponent(TELL)}`];
+  return ["--import", `data:text/javascript,${encodeURIComponent(code)}`];
+}
+export const IN_A_HURRY: string[] = faster({ pauses: 100 });
+export const TELLS_WAITS: string[] = faster({});
 
 export interface Result {
   code: number; // -1 when it was killed
@@ -606,13 +605,13 @@ export async function useRedirect(owner: Owner, host = "localhost", path = "/cal
 }
 
 /** Tries until the listener is there. */
-export async function visitWhenListening(address: string, tries = 50): Promise<Page> {
+export async function visitWhenListening(address: string, tries = 500): Promise<Page> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await visit(address);
     } catch (error) {
       if (attempt === tries || !String(error).includes("ECONNREFUSED")) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 }

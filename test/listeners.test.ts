@@ -13,11 +13,12 @@ import {
   type Owner, type Running,
 } from "./harness.ts";
 import { hostileRequests, KEY_PATH, MARK } from "./listeners/hostile_requests.ts";
-import { LONG } from "./length.ts";
+import { ONLY_AT_LENGTH } from "./length.ts";
+import { until } from "./until.ts";
 
 const SCRIPTS = ["get_token", "serve_public_key"];
 // The limits of lib/loopback_server.ts are 3 s and a look every 0.5 s; the rest is for a busy machine.
-const DROPPED_MS = 8000;
+const DROPPED_S = 8;
 const ENDS_MS = 8000;
 const SERVED_MS = 5000;
 // Measured with Node 20, from 75 to 90 MB: hostile requests, bodies of megabytes among them, raise the peak
@@ -201,11 +202,8 @@ async function dropsSlowVisitors(target: Target): Promise<void> {
   const begin = performance.now();
   assert.equal(statuses(await send(target, `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`)), "404");
   assert.ok(performance.now() - begin < SERVED_MS, "slow visitors keep a quick one waiting");
-  while (sockets.some((socket) => !socket.closed)) {
-    const left = sockets.filter((socket) => !socket.closed).length;
-    assert.ok(performance.now() - begin < DROPPED_MS, `${left} slow visitors are still there`);
-    await wait(100);
-  }
+  const left = (): number => sockets.filter((socket) => !socket.closed).length;
+  await until("slow visitors are dropped", () => left() === 0, () => `${left()} are still there`, DROPPED_S);
   await Promise.all(slowVisitors(target)); // new ones, so that some are there when the script is to end
 }
 
@@ -339,7 +337,7 @@ const PLANTS: [string, string, string, string, string, (target: Target) => Promi
     /grew/],
 ];
 
-describe("a violation is seen:", { concurrency: 3, skip: !LONG && "at length: npm run test:long" }, () => {
+describe("a violation is seen:", { concurrency: 3, skip: ONLY_AT_LENGTH }, () => {
   for (const [title, script, file, from, to, keeps, complaint] of PLANTS) {
     test(title, { timeout: 60_000 }, async () => {
       const copy = plantedCopy(file, from, to);

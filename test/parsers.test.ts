@@ -5,8 +5,7 @@
 //   PARSER_SEED=42   the same inputs again (the last line of a run says its seed)
 //   PARSER_RUNS=20   twenty times as many as stand here; `npm test` tries 0.3 times, `npm run test:long` 3 times
 import assert from "node:assert/strict";
-import { createECDH, createHmac, createPrivateKey, createPublicKey, ECDH, generateKeyPairSync, randomBytes }
-  from "node:crypto";
+import { createECDH, ECDH, generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync as writeFile } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { connect } from "node:net";

@@ -14,7 +14,8 @@ import { startOf, type Wanted } from "../simulator/practice_shell.ts";
 import { freePort } from "../simulator/server/server.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
-import { LONG } from "./length.ts";
+import { ONLY_AT_LENGTH } from "./length.ts";
+import { until } from "./until.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const COMMAND = [process.execPath, "--import", import.meta.resolve("tsx"), join(PROJECT, "simulator/practice.ts")];
@@ -45,14 +46,6 @@ const where = (program: string): string => spawnSync("sh", ["-c", `command -v ${
 const isWindows = process.platform === "win32";
 const SCRIPT = process.platform === "linux" ? where("script") : "";
 
-async function until(isSo: () => boolean | Promise<boolean>, what: string, said = (): string => ""): Promise<void> {
-  for (let waited = 0; waited < 30_000; waited += 50) {
-    if (await isSo()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(`${what}: ${said()}`);
-}
-
 function listens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => { socket.destroy(); resolve(true); });
@@ -74,11 +67,11 @@ function open(program: string, args: string[], environment = ENVIRONMENT) {
     const mark = `mark-${++marks}-`;
     // What is typed may be echoed: the mark is complete only in what the shell prints.
     type(`${command}; echo ma""rk-${marks}-$?\n`.replace("$?", environment.SHELL?.endsWith("fish") ? "$status" : "$?"));
-    await until(() => new RegExp(`${mark}\\d`).test(said.slice(from)), command, () => said);
+    await until(command, () => new RegExp(`${mark}\\d`).test(said.slice(from)), () => said);
     return said.slice(from).replaceAll("\r", "");
   }
   async function reads(pattern: RegExp): Promise<string> {
-    await until(() => pattern.test(said), String(pattern), () => said);
+    await until(String(pattern), () => pattern.test(said), () => said);
     return pattern.exec(said)?.[0] ?? "";
   }
   return { child, ended, type, answer, reads, said: () => said };
@@ -161,7 +154,7 @@ describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false 
     shell.type("exit 6\n");
     assert.equal(await shell.ended, 6, "without a terminal the shell's own exit code");
     assert.deepEqual(leftBehind(), []);
-    await until(async () => !(await listens(keyPort)), "serve_public_key in the background ends too");
+    await until("serve_public_key in the background ends too", async () => !(await listens(keyPort)));
     assert.ok(existsSync(join(PROJECT, "node_modules/undici/package.json")), "the packages are only linked");
   });
 
@@ -185,7 +178,7 @@ describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false 
 for (const name of ["bash", "zsh", "fish"]) {
   const program = where(name);
   const missing = [...(SCRIPT ? [] : ["script (util-linux)"]), ...(program ? [] : [name])].join(" and ");
-  test(`in a terminal, ${name}: own settings, prompt and history`, { skip: missing ? `not tried: ${missing} is not here` : !LONG && "at length: npm run test:long" },
+  test(`in a terminal, ${name}: own settings, prompt and history`, { skip: missing ? `not tried: ${missing} is not here` : ONLY_AT_LENGTH },
     async () => {
       const environment = { ...ENVIRONMENT, SHELL: program };
       const shell = open(SCRIPT, ["-qec", "npm run practice", "/dev/null"], environment);
@@ -196,10 +189,10 @@ for (const name of ["bash", "zsh", "fish"]) {
       assert.match(await shell.answer("car asleep"), /asleep, keys: 0/);
       const before = shell.said().length;
       shell.type("half a command");
-      await until(() => shell.said().slice(before).includes("command"), "its echo", shell.said);
+      await until("its echo", () => shell.said().slice(before).includes("command"), shell.said);
       const typed = shell.said().length;
       shell.type("\u0003");
-      await until(() => shell.said().slice(typed).includes("own> "), "a new prompt", shell.said);
+      await until("a new prompt", () => shell.said().slice(typed).includes("own> "), shell.said);
       assert.match(await shell.answer("car awake"), /online, keys: 0/, "Ctrl-C at the prompt leaves everything as it is");
       shell.type("exit\n");
       assert.equal(await shell.ended, 0, shell.said());
@@ -211,11 +204,11 @@ for (const name of ["bash", "zsh", "fish"]) {
 }
 
 const TMUX = where("tmux");
-test("a second terminal joins; the terminal is closed", { skip: TMUX ? !LONG && "at length: npm run test:long" : "not tried: tmux is not here" }, async () => {
+test("a second terminal joins; the terminal is closed", { skip: TMUX ? ONLY_AT_LENGTH : "not tried: tmux is not here" }, async () => {
   const tmux = (...words: string[]): string =>
     spawnSync(TMUX, ["-S", join(folder, "tmux"), ...words], { encoding: "utf8", env: ENVIRONMENT, cwd: PROJECT }).stdout;
   const screen = (pane: string): string => tmux("capture-pane", "-J", "-p", "-t", pane);
-  const shows = (pane: string, pattern: RegExp): Promise<void> => until(() => pattern.test(screen(pane)), String(pattern), () => screen(pane));
+  const shows = (pane: string, pattern: RegExp): Promise<void> => until(String(pattern), () => pattern.test(screen(pane)), () => screen(pane));
   after(() => void tmux("kill-server"));
   tmux("-f", "/dev/null", "new-session", "-d", "-s", "one", "-x", "140", "-y", "50", "bash");
   const keyPort = await freePort();
@@ -233,8 +226,8 @@ test("a second terminal joins; the terminal is closed", { skip: TMUX ? !LONG && 
   tmux("send-keys", "-t", "two", "npx tsx scripts/register_partner.ts; car pair", "Enter");
   await shows("two", /registered: Tesla has your key on file[^]*keys: 1/);
   tmux("kill-session", "-t", "one");
-  await until(() => leftBehind().length === 0, "the folder is removed", () => leftBehind().join());
-  await until(async () => !(await listens(keyPort)), "serve_public_key ends");
+  await until("the folder is removed", () => leftBehind().length === 0, () => leftBehind().join());
+  await until("serve_public_key ends", async () => !(await listens(keyPort)));
   tmux("send-keys", "-t", "two", "node -e 1", "Enter");
   await shows("two", /the simulator has ended: leave this shell with exit/);
 });

@@ -6,19 +6,18 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { PRICES, type Bill, type BilledKind } from "../simulator/bill.ts";
-import { PROJECT, VIN, assertEnd, calls, newOwner, ownerTest, plantedCopy, startLogin, useRedirect, visitWhenListening }
-  from "./harness.ts";
+import {
+  DOMAIN, FLEET, IN_A_HURRY, KEY_PATH, PROJECT, TELLS_WAITS, TOKEN, VIN, assertEnd, calls, newOwner, ownerTest, plantedCopy,
+  startLogin, useRedirect, visitWhenListening,
+} from "./harness.ts";
 import type { Owner, OwnerOptions, Result } from "./harness.ts";
-import { LONG } from "./length.ts";
+import { byLength, LONG, ONLY_AT_LENGTH } from "./length.ts";
 
-const FLEET = "fleet-api.prd.eu.vn.cloud.tesla.com";
 const CAR = `${FLEET}/api/1/vehicles/${VIN}`;
-const TOKEN = "POST fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token";
 const STATE = `GET ${CAR}/vehicle_data?endpoints=charge_state`;
 const SIGNED = `POST ${CAR}/signed_command`;
-const DOMAIN_KEY = "GET car.example.com/.well-known/appspecific/com.tesla.3p.public-key.pem";
+const DOMAIN_KEY = `GET ${DOMAIN}${KEY_PATH}`;
 const PARTNER = `${FLEET}/api/1/partner_accounts`;
-const POLL_MS = 5000;
 
 interface Job {
   title: string;
@@ -29,7 +28,7 @@ interface Job {
   exit?: number; // 0 unless told
   calls: string[]; // every request, in order
   bill: Partial<Bill>; // what Tesla counts; the partner token and the login are "auth"
-  more?: (result: Result) => void;
+  pauses?: number[]; // ms, before each of the last requests
   plant?: [string, string, string]; // file, text in it, text in its place: one request too many
 }
 
@@ -37,12 +36,12 @@ async function withSession(owner: Owner): Promise<void> {
   assertEnd(await owner.run("set_charge_amps", ["8"]), 0);
 }
 
-// A poll may come later than after 5 seconds, not earlier (timers may be a few milliseconds off).
-function pollsAreSlow(result: Result): void {
-  const times = result.requests.map(({ at }) => at);
-  for (const [index, at] of times.slice(1).entries()) {
-    const gap = at - (times[index] ?? 0);
-    assert.ok(gap > POLL_MS - 50, `a poll after ${gap} ms`);
+// A request may come later than its pause ends, not earlier (timers may be a few milliseconds off).
+function pausesBetween(requests: Result["requests"], pauses: number[]): void {
+  const times = requests.slice(-pauses.length - 1).map(({ at }) => at);
+  for (const [index, pause] of pauses.entries()) {
+    const gap = (times[index + 1] ?? 0) - (times[index] ?? 0);
+    assert.ok(gap > pause - 50, `a pause of ${gap} ms`);
   }
 }
 
@@ -74,7 +73,7 @@ const JOBS: Job[] = [
       "(await shakeHands(link, stored), await shakeHands(link, stored));"] },
   { title: "a command with --verify", script: "set_charge_amps", words: ["10", "--verify"],
     before: withSession,
-    calls: [SIGNED, STATE], bill: { command: 1, data: 1 } },
+    calls: [SIGNED, STATE], bill: { command: 1, data: 1 }, pauses: [3000] },
   { title: "a command to a car that has rebooted", script: "set_charge_amps", words: ["10"], calls: [SIGNED,
     SIGNED],
     bill: { command: 2 }, before: async (owner) => {
@@ -145,7 +144,7 @@ const JOBS: Job[] = [
 
   { title: "a wake-up: once, and one poll in 5 seconds at most", script: "wake_up",
     calls: [`POST ${CAR}/wake_up`, `GET ${CAR}`, `GET ${CAR}`], bill: { wake: 1, data: 2 },
-      more: pollsAreSlow,
+    pauses: [5000, 5000],
     before: (owner) => { owner.simulator.car.awake = false; },
     plant: ["scripts/wake_up.ts", "sleep(5000)", "sleep(4000)"] },
   { title: "a wake-up of a car that is awake", script: "wake_up", calls: [`POST ${CAR}/wake_up`],
@@ -165,7 +164,9 @@ const ELSEWHERE = ["get_token", "serve_public_key"]; // get_token is below; serv
 async function check(job: Job, owner: Owner, script = job.script): Promise<void> {
   await job.before?.(owner);
   const before = owner.simulator.bill();
-  const result = await owner.run(script, job.words);
+  const { pauses = [] } = job;
+  const speed = { node: byLength(IN_A_HURRY, TELLS_WAITS) }; // at length: the real time
+  const result = await owner.run(script, job.words, pauses.length > 0 ? speed : {});
   const now = owner.simulator.bill();
   owner.simulator.clear();
   assertEnd(result, job.exit ?? 0);
@@ -173,7 +174,9 @@ async function check(job: Job, owner: Owner, script = job.script): Promise<void>
   for (const kind of Object.keys(PRICES) as BilledKind[]) {
     assert.equal(now[kind] - before[kind], job.bill[kind] ?? 0, `billed as ${kind}`);
   }
-  job.more?.(result);
+  const told = [...result.stderr.matchAll(/^waits (\d+)$/gm)].map(([, ms]) => Number(ms));
+  assert.deepEqual(told, pauses);
+  if (LONG) pausesBetween(result.requests, pauses);
 }
 
 describe("requests per job", { concurrency: 3 }, () => {
@@ -198,7 +201,7 @@ describe("requests per job", { concurrency: 3 }, () => {
   });
 });
 
-describe("one request too many is noticed", { concurrency: 3, skip: !LONG && "at length: npm run test:long" }, () => {
+describe("one request too many is noticed", { concurrency: 3, skip: ONLY_AT_LENGTH }, () => {
   for (const job of JOBS) {
     const { plant } = job;
     if (!plant) continue;
@@ -206,7 +209,7 @@ describe("one request too many is noticed", { concurrency: 3, skip: !LONG && "at
       const owner = await newOwner({ ...job.owner, expectUnexpected: true });
       try {
         const isNoticed = (error: Error): boolean => error.name === "AssertionError"
-          && /deepEqual|deep-equal|deeply|billed as|a poll after/.test(error.message);
+          && /deepEqual|deep-equal|deeply|billed as/.test(error.message);
         await assert.rejects(check(job, owner, join(plantedCopy(...plant), "scripts", `${job.script}.ts`)), isNoticed);
       } finally {
         await owner.close(true);

@@ -8,14 +8,14 @@ import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
 import { encodeCommand } from "../lib/signing/encode_command.ts";
 import type { Field } from "../lib/signing/wire.ts";
 import {
-  SCOPES, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type Result,
-  useFewProcesses,
+  FLEET, SCOPES, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, useFewProcesses,
+  type Owner, type Result,
 } from "./harness.ts";
 
 useFewProcesses();
 
 type Content = Record<string, unknown>;
-const CAR = `https://fleet-api.prd.eu.vn.cloud.tesla.com/api/1/vehicles/${VIN}`;
+const CAR = `https://${FLEET}/api/1/vehicles/${VIN}`;
 const SIGNED = `POST ${CAR.slice(8)}/signed_command`;
 const ALL_SCOPES = { scopes: `${SCOPES} vehicle_cmds` };
 

@@ -13,15 +13,15 @@ import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import { sendCommand } from "../lib/command.ts";
 import { encodeCommand } from "../lib/signing/encode_command.ts";
 import {
-  VIN, assertEnd, calls, inside, outputsSearched, ownerTest, type Owner, type Result,
-  useFewProcesses,
+  FLEET, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, useFewProcesses, type Owner, type Result,
 } from "./harness.ts";
 import { byLength } from "./length.ts";
+import { until } from "./until.ts";
 
 useFewProcesses();
 
 const SESSION = "tesla_session.json";
-const SIGNED = `POST fleet-api.prd.eu.vn.cloud.tesla.com/api/1/vehicles/${VIN}/signed_command`;
+const SIGNED = `POST ${FLEET}/api/1/vehicles/${VIN}/signed_command`;
 const NAME = `${VIN} infotainment`;
 
 function messageIn(request: SeenRequest): RoutableMessage {
@@ -609,10 +609,7 @@ describe("the network between", { concurrency: 3 }, () => {
     owner.simulator.fail("never_answers", { path: "/signed_command" });
     const before = owner.simulator.requests.length;
     const running = owner.start("set_charge_amps", ["11"]);
-    const end = Date.now() + 10_000;
-    while (!owner.simulator.requests[before]?.body && Date.now() < end) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    await until("the command", () => Boolean(owner.simulator.requests[before]?.body));
     const sent = countersIn(owner.simulator.requests.slice(before));
     const onDisk = sessionOf(owner);
     assert.deepEqual(sent, [`${onDisk.epoch} ${onDisk.counter}`]);
@@ -710,10 +707,8 @@ describe("killed at any instant", () => {
       const instant = usual * (0.3 + 0.8 * Math.random());
       if (kill % 3 === 0) await new Promise((resolve) => setTimeout(resolve, instant));
       else await running.said(/POST/).catch(() => undefined);
-      const end = Date.now() + 2000;
-      while (kill % 3 === 2 && requests.length === before && running.child.exitCode === null
-        && Date.now() < end) {
-        await new Promise((resolve) => setTimeout(resolve, 1));
+      if (kill % 3 === 2) {
+        await until("its request", () => requests.length > before || running.child.exitCode !== null);
       }
       await new Promise((resolve) => setTimeout(resolve, Math.random() * (kill % 3 === 1 ? 100 : 30)));
       running.child.kill("SIGKILL");

@@ -16,6 +16,7 @@ import { handshakeMessage, openAnswer, signedMessage, verdictOf, type Message, t
   from "../lib/signing/signed_message.ts";
 import { hmac, metadata, sharedKey } from "../lib/signing/vehicle_key.ts";
 import { bytesAt, encodeFields, numberAt, valueAt } from "../lib/signing/wire.ts";
+import { randomFrom, type Random } from "./random.ts";
 
 const hex = (text = "") => Buffer.from(text, "hex");
 
@@ -499,18 +500,7 @@ test("the last one of a number counts, and what is no protobuf is an error of ou
   assert.throws(() => valueAt(Buffer.alloc(100_001), [1]), /long/);
 });
 
-// A small generator of numbers that a seed gives again (mulberry32).
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
-function mutate(bytes: Buffer, random: (below: number) => number): Buffer {
+function mutate(bytes: Buffer, random: Random): Buffer {
   const copy = Buffer.from(bytes);
   const at = random(Math.max(copy.length, 1));
   const some = Buffer.from(Array.from({ length: 1 + random(8) }, () => random(256)));

@@ -27,7 +27,7 @@ import {
   type RunOptions,
 } from "./harness.ts";
 import { headerOf } from "./project_rules.ts";
-import { LONG } from "./length.ts";
+import { ONLY_AT_LENGTH } from "./length.ts";
 
 const RECORDER = new URL("./recorder.mjs", import.meta.url).href;
 const hostsSeen = new Set<string>();
@@ -615,7 +615,7 @@ const PLANTS: [string, string, string, string, string, RegExp][] = [
   ],
 ];
 
-describe("a violation is seen:", { concurrency: 2, skip: !LONG && "at length: npm run test:long" }, () => {
+describe("a violation is seen:", { concurrency: 2, skip: ONLY_AT_LENGTH }, () => {
   for (const [title, script, file, from, to, complaint] of PLANTS) {
     test(title, { timeout: 60_000 }, async () => {
       const copy = plantedCopy(file, from, to);

@@ -12,6 +12,8 @@ import { dirname } from "node:path";
 import { spawnSync } from "node:child_process";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { randomFrom, type Random } from "../random.ts";
+import { until } from "../until.ts";
 import { newOwner, withOwner, type Owner, type Result, type RunOptions, type Running } from "../harness.ts";
 import { bytesAt, numberAt, valueAt } from "../../lib/signing/wire.ts";
 
@@ -19,19 +21,6 @@ const TOKEN = "tesla_token.json";
 const SESSION = "tesla_session.json";
 const PRELOAD = new URL("./preload.mjs", import.meta.url).href;
 const HOUR = 3_600_000;
-
-export type Random = (below: number) => number;
-
-/** Whole numbers from 0 to `below` - 1, the same ones for the same seed (mulberry32). */
-export function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * below);
-  };
-}
 
 export class Tally {
   kills = 0; // SIGKILL that hit a running script
@@ -53,14 +42,6 @@ function faulty(fault: Fault, log = ""): RunOptions {
   const env: Record<string, string> = { TEST_FAULT: JSON.stringify(fault) };
   if (log !== "") env.TEST_FAULT_LOG = log;
   return { node: ["--import", PRELOAD], env, timeoutMs: 70_000 };
-}
-
-async function until(what: string, condition: () => boolean, seconds = 20): Promise<void> {
-  const end = Date.now() + seconds * 1000;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited ${seconds} s in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 3));
-  }
 }
 
 /** The file calls of a script, in order. */
@@ -327,7 +308,7 @@ export async function manyAtOnce(owner: Owner, tally: Tally, count = 16): Promis
   const running = Array.from({ length: count }, () => owner.start("refresh_token", [], faulty({}, log)));
   const waiting = (): number => existsSync(log)
     ? (readFileSync(log, "utf8").match(/^writeFileSync tesla_token.json.lock$/gm) ?? []).length : 0;
-  await until("all in the queue", () => waiting() >= count * 3, 60);
+  await until("all in the queue", () => waiting() >= count * 3, undefined, 60);
   assert.equal(owner.simulator.requests.length, asked, "nothing is sent before the lock is free");
   rmSync(lock);
   const results = await Promise.all(running.map(({ ended }) => ended));
@@ -421,6 +402,26 @@ export async function locks(owner: Owner, tally: Tally): Promise<void> {
   assert.equal(owner.read(`${TOKEN}.lock`), String(process.pid), "somebody else's lock is not touched");
   rmSync(owner.path(`${TOKEN}.lock`));
   await assertNextRefresh(owner, tally);
+}
+
+/** Tesla never answers: half a minute, exit 1, nothing lost. */
+export async function noAnswer(owner: Owner): Promise<void> {
+  const before = owner.read(TOKEN);
+  owner.simulator.fail("never_answers");
+  const { code, ms, requests, stderr } = await owner.run("refresh_token", [], { timeoutMs: 60_000 });
+  assert.equal(code, 1, stderr);
+  assert.ok(ms > 29_000 && ms < 45_000, `${ms} ms`);
+  assert.equal(requests.length, 1);
+  assert.equal(owner.read(TOKEN), before);
+}
+
+/** Another run that lives holds the lock: given up after longer than one request may take, with nothing sent. */
+export async function keptLock(owner: Owner): Promise<void> {
+  owner.write(`${TOKEN}.lock`, String(process.pid));
+  const { code, ms, requests, stderr } = await owner.run("refresh_token", [], { timeoutMs: 60_000 });
+  assert.equal(code, 1, stderr);
+  assert.ok(ms > 34_000, `${ms} ms`);
+  assert.equal(requests.length, 0);
 }
 
 export const STEPS = [-10 * 60_000, 20 * 365 * 24 * HOUR, 10 * 60_000, 24 * HOUR, -24 * HOUR, -50 * 365 * 24 * HOUR];
