@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { startSimulator } from "./simulator.ts";
-import { CLIENT_ID, REDIRECT_URI, escapeHtml } from "./tesla/tesla.ts";
+import { CLIENT_ID, REDIRECT_URI, USUAL_SCOPES, escapeHtml } from "./tesla/tesla.ts";
 
 const CODE = "EU_0123abcd…&issuer=…&locale=en-GB&state=3c0…";
 const ADDRESS_PAGE = `<!doctype html><meta charset="utf-8"><style>
@@ -36,7 +36,7 @@ async function consentPage(): Promise<string> {
     client_id: CLIENT_ID,
     redirect_uri: REDIRECT_URI,
     response_type: "code",
-    scope: "openid offline_access vehicle_device_data vehicle_charging_cmds",
+    scope: USUAL_SCOPES,
     state: "any",
     require_requested_scopes: "true",
   });

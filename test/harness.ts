@@ -22,14 +22,15 @@ import { answers, type Service } from "../simulator/failures/failures.ts";
 import { freePort } from "../simulator/server/server.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
 import { handleToken, issueCode } from "../simulator/login/login.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, FLEET_API_HOSTS, KEY_PATH, TOKEN_HOSTS, VIN, baseUrl } from "../simulator/tesla/tesla.ts";
+import {
+  CLIENT_ID, CLIENT_SECRET, DOMAIN, FLEET_API_HOSTS, KEY_PATH, TOKEN_HOSTS, USUAL_SCOPES as SCOPES, VIN, baseUrl,
+} from "../simulator/tesla/tesla.ts";
 import type { Incoming, Region, SeenRequest } from "../simulator/tesla/tesla.ts";
 import { plainFile } from "./compiled.ts";
 
-export { CLIENT_ID, CLIENT_SECRET, DOMAIN, KEY_PATH, VIN, freePort };
+export { CLIENT_ID, CLIENT_SECRET, DOMAIN, KEY_PATH, SCOPES, VIN, freePort };
 export const FLEET = FLEET_API_HOSTS.eu;
 export const TOKEN = `POST ${TOKEN_HOSTS[0]}/oauth2/v3/token`; // as calls() has it
-export const SCOPES = "openid offline_access vehicle_device_data vehicle_charging_cmds";
 export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const TIMEOUT_MS = 30_000;
 

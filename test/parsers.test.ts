@@ -32,6 +32,7 @@ import { askFleetApi, askProxy, askTokenHost } from "../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf } from "../lib/token_claims.ts";
 import { readToken, TOKEN_FILE, tokenFileText } from "../lib/token_file.ts";
 import { encryptResponse, requestHash, sessionInfoTag, sharedKey } from "../simulator/protocol/protocol.ts";
+import { VIN } from "../simulator/tesla/tesla.ts";
 import { anyJson, anyText, damagedOnce, endOf, jsonLike, OPEN, PLAIN, property, spoilt, textOf, type End }
   from "./parsers/tools.ts";
 
@@ -52,7 +53,6 @@ function write(name: string, content: string | Buffer, encoding: BufferEncoding 
   writeFile(name, content, { encoding, mode: 0o600 });
 }
 
-const VIN = "5YJ30123456789ABC";
 const SECRET = "qZ7!kPw3&vT9~mRx(5"; // the client secret where one is needed: every mark is one to escape
 const one = fc.constantFrom;
 

@@ -12,13 +12,14 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startOf, type Wanted } from "../simulator/practice_shell.ts";
 import { freePort } from "../simulator/server/server.ts";
+import { LOADER } from "../simulator/same_node.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
 import { ONLY_AT_LENGTH } from "./length.ts";
 import { until } from "./until.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
-const COMMAND = [process.execPath, "--import", import.meta.resolve("tsx"), join(PROJECT, "simulator/practice.ts")];
+const COMMAND = [process.execPath, ...LOADER, join(PROJECT, "simulator/practice.ts")];
 const folder = mkdtempSync(join(tmpdir(), "test-practice-"));
 const home = join(folder, "home");
 const temporary = join(folder, "tmp");

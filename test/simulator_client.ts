@@ -6,13 +6,13 @@ import { request } from "undici";
 import { startSimulator } from "../simulator/simulator.ts";
 import type { Simulator, SimulatorOptions } from "../simulator/simulator.ts";
 import {
-  CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, REGION, TOKEN_HOSTS, VIN, baseUrl,
+  CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, REGION, TOKEN_HOSTS, USUAL_SCOPES as SCOPES, VIN, baseUrl,
 } from "../simulator/tesla/tesla.ts";
 
+export { SCOPES };
 export const FLEET = baseUrl(REGION);
 export const TOKEN_URL = `https://${TOKEN_HOSTS[0]}/oauth2/v3/token`;
 export const CAR = `${FLEET}/api/1/vehicles/${VIN}`;
-export const SCOPES = "openid offline_access vehicle_device_data vehicle_charging_cmds";
 export const VERIFIER = "a-verifier-of-at-least-forty-three-characters-0123";
 
 export const publicKey = generateKeyPairSync("ec", { namedCurve: "prime256v1" })

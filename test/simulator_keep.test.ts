@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { LOADER } from "../simulator/same_node.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { CLIENT_ID } from "../simulator/tesla/tesla.ts";
 import { CAR, TOKEN_URL, codeForm, login, newCode, publicKey, send, start } from "./simulator_client.ts";
@@ -98,7 +99,7 @@ test("npm run simulator with --keep: what is typed is kept, and the exports are 
   const keep = join(folder, "e");
   const file = fileURLToPath(new URL("../simulator/start.ts", import.meta.url));
   const run = async (typed: string[]) => {
-    const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), file, "--keep", keep]);
+    const child = spawn(process.execPath, [...LOADER, file, "--keep", keep]);
     let said = "";
     child.stdout.on("data", (part: Buffer) => (said += String(part)));
     child.stderr.on("data", (part: Buffer) => (said += String(part)));

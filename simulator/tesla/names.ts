@@ -35,6 +35,8 @@ export const SCOPE_NAMES: Record<string, string> = {
   energy_cmds: "Energy Product Settings",
 };
 
+export const USUAL_SCOPES = "openid offline_access vehicle_device_data vehicle_charging_cmds";
+
 export function baseUrl(region: Region): string {
   return `https://${FLEET_API_HOSTS[region]}`;
 }

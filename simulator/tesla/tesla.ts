@@ -8,7 +8,7 @@ export {
 } from "./fleet_errors.ts";
 export {
   CLIENT_ID, CLIENT_SECRET, DOMAIN, ENERGY_SITE_ID, FLEET_API_HOSTS, KEY_PATH, LOGIN_HOSTS, PAIRING_HOSTS,
-  REDIRECT_URI, REGION, SCOPE_NAMES, TOKEN_HOSTS, VEHICLE_ID, VIN, baseUrl, regionOfHost,
+  REDIRECT_URI, REGION, SCOPE_NAMES, TOKEN_HOSTS, USUAL_SCOPES, VEHICLE_ID, VIN, baseUrl, regionOfHost,
 } from "./names.ts";
 export type { Region } from "./names.ts";
 export { escapeHtml, messagePage, page } from "./pages.ts";
