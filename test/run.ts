@@ -12,7 +12,8 @@ const project = fileURLToPath(new URL("..", import.meta.url));
 const isLong = process.argv.includes("--long");
 const files = readdirSync(join(project, "test")).filter((name) => name.endsWith(".test.ts"))
   .filter((name) => !isLong || LONG_FILES.includes(name.replace(".test.ts", ""))).map((name) => join("test", name));
-const words = ["--import", "tsx", "--test", `--test-concurrency=${availableParallelism()}`, ...files];
+const words = ["--import", "tsx", "--test", `--test-concurrency=${availableParallelism()}`,
+  "--test-timeout=900000", ...files]; // ms: a file that hangs is red too
 const env = { ...process.env, TEST_LONG: isLong ? "1" : "" };
 const child = spawn(process.execPath, words, { cwd: project, env, stdio: "inherit" });
 child.on("close", (code) => { process.exitCode = code ?? 1; });
