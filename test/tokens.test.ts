@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { messageOf } from "../lib/command_line.ts";
 import { damages } from "../simulator/failures/failures.ts";
 import {
-  CLIENT_ID, IN_A_HURRY, TELLS_WAITS, TOKEN, assertEnd, calls, faster, outputsSearched, ownerTest,
+  CLIENT_ID, CLIENT_SECRET, IN_A_HURRY, TELLS_WAITS, TOKEN, assertEnd, calls, faster, outputsSearched, ownerTest,
   useFewProcesses, type Owner, type Result,
 } from "./harness.ts";
 
@@ -362,6 +362,12 @@ describe("refresh_token", { concurrency: 3 }, () => {
       const result = await owner.run("refresh_token");
       assertEnd(result, 5, name);
       assert.deepEqual(result.requests, []);
+    }
+    // A secret in the wrong line is named, and never shown: the harness searches what was printed.
+    const { access_token: access, refresh_token: refresh } = owner.token();
+    for (const secret of [CLIENT_SECRET, access, refresh]) {
+      owner.setSettings({ TESLA_REGION: secret });
+      assertEnd(await owner.run("refresh_token"), 5, "TESLA_REGION is \"[secret removed]");
     }
     // Neither the client secret nor the other settings are needed for a refresh.
     owner.setSettings({ TESLA_CLIENT_SECRET: "", TESLA_DOMAIN: "", TESLA_VIN: "" });
