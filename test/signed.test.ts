@@ -701,9 +701,10 @@ describe("killed at any instant", () => {
     for (let kill = 0; kill < KILLS; kill += 1) {
       const before = requests.length;
       if (kill % 10 === 9) car.reboot(); // so that handshakes and resyncs are cut through as well
+      if (kill % 6 === 2) owner.simulator.fail("slow_drip", 1);
       const running = owner.start("set_charge_amps", [String(6 + (kill % 10))]);
       // A third at any instant, a third around the request, a third when it has arrived and the answer is on
-      // its way.
+      // its way: half of these answers never end, so that the kill is sure to come before.
       const instant = usual * (0.3 + 0.8 * Math.random());
       if (kill % 3 === 0) await new Promise((resolve) => setTimeout(resolve, instant));
       else await running.said(/POST/).catch(() => undefined);
@@ -715,6 +716,7 @@ describe("killed at any instant", () => {
       const result = await running.ended;
       if (result.code === -1 && requests.length > before) midway += 1;
       if (result.code > 0) assert.fail(result.stderr);
+      owner.simulator.clear();
       if (kill % 10 === 4) assertEnd(await owner.run("set_charge_amps", ["10"]), 0);
     }
     assertEnd(await owner.run("set_charge_amps", ["10"]), 0);

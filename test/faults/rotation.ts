@@ -146,10 +146,10 @@ export async function killRefreshAt(owner: Owner, tally: Tally, instant: Instant
   await assertNextRefresh(owner, tally);
 }
 
-export async function killCommandAt(owner: Owner, tally: Tally, instant: Instant): Promise<void> {
+export async function killCommandAt(owner: Owner, tally: Tally, instant: Instant, which: string): Promise<void> {
   const result = await owner.run("set_charge_amps", ["9"], faulty(instant));
   assert.equal(result.code, -1, `killed ${instant.name}`);
-  noteKill(tally, result, `command ${instant.name}`);
+  noteKill(tally, result, `${which} ${instant.name}`);
   await assertNextCommand(owner, tally);
 }
 
@@ -477,10 +477,12 @@ export async function killMany(kills: number, seed: number, tally: Tally): Promi
     try {
       const first = instantsOf(await callsOf(owner, "set_charge_amps", ["7"])); // shakes hands
       const later = instantsOf(await callsOf(owner, "set_charge_amps", ["8"]));
-      for (const instant of pick(later, random, Math.ceil(quarter / 2))) await killCommandAt(owner, tally, instant);
+      for (const instant of pick(later, random, Math.ceil(quarter / 2))) {
+        await killCommandAt(owner, tally, instant, "command");
+      }
       for (const instant of pick(first, random, Math.ceil(quarter / 2))) {
         rmSync(owner.path(SESSION), { force: true });
-        await killCommandAt(owner, tally, instant);
+        await killCommandAt(owner, tally, instant, "first command");
       }
       for (let left = quarter; left > 0; left -= 1) await killCommandAtRandom(owner, tally, random);
       assertCountersUnique(owner, tally);
