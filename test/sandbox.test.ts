@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../simulator/server/server.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN } from "../simulator/tesla/tesla.ts";
 import { byLength } from "./length.ts";
@@ -18,7 +19,7 @@ import { nodeArguments, sandboxOf } from "./sandbox_lines.ts";
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const RUNTIMES = join(PROJECT, "node_modules/.cache/runtimes/node_modules");
 const files = auditedFiles();
-const REDIRECT = "http://localhost:38215/callback";
+const REDIRECT = `http://localhost:${await freePort()}/callback`;
 
 function runtimes(): [string, string][] {
   const installed = ["node22", "node24", "node26"].map((name): [string, string] => [name, join(RUNTIMES, name, "bin/node")]);
@@ -78,7 +79,7 @@ describe("node --permission", () => {
   for (const [name, node] of found) {
     test(`${name}: every script runs with what its header states`, { timeout: 120_000 }, async () => {
       for (const file of ["private-key.pem", "public-key.pem", "tesla_session.json"]) rmSync(join(folder, file), { force: true });
-      const jobs: [string, ...string[]][] = [["generate_key"], ["serve_public_key", "--port", "38480"], ["register_partner"], ["get_token", "--force"], ["list_vehicles"],
+      const jobs: [string, ...string[]][] = [["generate_key"], ["serve_public_key", "--port", String(await freePort())], ["register_partner"], ["get_token", "--force"], ["list_vehicles"],
         ["read_charge"], ["refresh_token"], ["set_charge_amps", "11"], ["send_command", "charge_stop"],
         ["call_api", "GET", "/api/1/products"], ["check_setup"], ["wake_up"]];
       for (const [script, ...words] of jobs) {

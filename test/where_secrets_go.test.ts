@@ -14,6 +14,7 @@ import { FLEET_API, TOKEN_HOST } from "../lib/hosts.ts";
 import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import {
   assertEnd,
+  freePort,
   IN_A_HURRY,
   newOwner,
   ownerTest,
@@ -273,7 +274,7 @@ describe("each script", { concurrency: 2 }, () => {
   });
 
   ownerTest("serve_public_key: connects to nobody, listens on loopback", {}, async (owner) => {
-    const running = owner.start("serve_public_key", ["--port", "38471"], recorded(owner));
+    const running = owner.start("serve_public_key", ["--port", String(await freePort())], recorded(owner));
     await running.said(/Ctrl-C ends/);
     running.child.kill();
     await running.ended;

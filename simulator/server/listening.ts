@@ -41,11 +41,19 @@ export async function listen(server: Server, port: number, sockets: Set<Socket>)
   return (server.address() as AddressInfo).port;
 }
 
-/** A port of 127.0.0.1 that is free now. */
+let nextPort = 10_000 + ((process.pid * 97) % 20_000); // each process begins at a number of its own
+
+/** A port of 127.0.0.1 that is free now. It lies below those that the system gives to whoever asks for any, so that
+ * no other program is given it before it is used. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    nextPort = nextPort < 30_000 ? nextPort + 1 : 10_000;
+    const port = nextPort;
+    const server = createServer();
+    const isFree = await new Promise((resolve) =>
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true)));
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
