@@ -274,11 +274,12 @@ describe("each script", { concurrency: 2 }, () => {
   });
 
   ownerTest("serve_public_key: connects to nobody, listens on loopback", {}, async (owner) => {
-    const running = owner.start("serve_public_key", ["--port", String(await freePort())], recorded(owner));
+    const port = String(await freePort());
+    const running = owner.start("serve_public_key", ["--port", port], recorded(owner));
     await running.said(/Ctrl-C ends/);
     running.child.kill();
     await running.ended;
-    assert.deepEqual(elsewhere(owner, takeNotes(owner), [], ["127.0.0.1:38471"]), []);
+    assert.deepEqual(elsewhere(owner, takeNotes(owner), [], [`127.0.0.1:${port}`]), []);
   });
 
   test("no script is left out", () => {
