@@ -27,9 +27,9 @@ describe("inside this process and in one of its own, a script ends the same way"
     }
     const [[own, left], [here, leftHere]] = results as [[Result, string[]], [Result, string[]]];
     assertEnd(own, exit);
-    // Tesla's numbers for a request are new each time, and so are the charge and the time of day.
+    // Tesla's numbers for a request are new each time, and so are the charge and the time.
     const told = (text: string): string => text.replace(/[0-9a-f]{8}-[0-9a-f-]{27}-\d{13}|[0-9a-f]{32}/g, "ID")
-      .replace(/\d\d?:\d\d:\d\d|\b\d{13}\b|(?<=: )\d+\.\d+/g, "N");
+      .replace(/(\d+\/\d+\/\d{4}, )?\d\d?:\d\d:\d\d(\s[AP]M)?|\b\d{13}\b|(?<=: )\d+\.\d+/g, "N");
     assert.deepEqual([here.code, told(here.stderr), told(here.stdout), calls(here.requests), leftHere],
       [own.code, told(own.stderr), told(own.stdout), calls(own.requests), left]);
   }
