@@ -9,12 +9,11 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { parseArgs } from "node:util";
 import { startControl } from "./practice_control.ts";
 import { makePracticeFolder } from "./practice_folder.ts";
 import { ownShell, startOf, writeJoin } from "./practice_shell.ts";
-import { freePort } from "./server/server.ts";
+import { freePort, isFree } from "./server/server.ts";
 import { startSimulator } from "./simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REGION, VIN } from "./tesla/tesla.ts";
 
@@ -37,20 +36,6 @@ function readOptions() {
     console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
     process.exit(2);
   }
-}
-
-/** Whether a script will be able to listen there, on IPv4 and, where this computer has it, on IPv6. */
-async function isFree(port: number): Promise<boolean> {
-  for (const host of ["127.0.0.1", "::1"]) {
-    const server = createServer();
-    const problem = await new Promise<string>((resolve) => {
-      server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
-      server.listen(port, host, () => resolve(""));
-    });
-    if (problem === "") await new Promise((resolve) => server.close(resolve));
-    if (problem === "EADDRINUSE" || problem === "EACCES") return false;
-  }
-  return true;
 }
 
 async function portNear(usual: number): Promise<number> {

@@ -41,19 +41,28 @@ export async function listen(server: Server, port: number, sockets: Set<Socket>)
   return (server.address() as AddressInfo).port;
 }
 
+/** Whether a script will be able to listen there, on IPv4 and, where this computer has it, on IPv6. */
+export async function isFree(port: number): Promise<boolean> {
+  for (const host of ["127.0.0.1", "::1"]) {
+    const server = createServer();
+    const problem = await new Promise<string>((resolve) => {
+      server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
+      server.listen(port, host, () => resolve(""));
+    });
+    if (problem === "") await new Promise((resolve) => server.close(resolve));
+    if (problem === "EADDRINUSE" || problem === "EACCES") return false;
+  }
+  return true;
+}
+
 let nextPort = 10_000 + ((process.pid * 97) % 20_000); // each process begins at a number of its own
 
-/** A port of 127.0.0.1 that is free now. It lies below those that the system gives to whoever asks for any, so that
- * no other program is given it before it is used. */
+/** A port of this computer that is free now. It lies below those that the system gives to whoever asks for any, so
+ * that no other program is given it before it is used. */
 export async function freePort(): Promise<number> {
   for (;;) {
     nextPort = nextPort < 30_000 ? nextPort + 1 : 10_000;
-    const port = nextPort;
-    const server = createServer();
-    const isFree = await new Promise((resolve) =>
-      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true)));
-    if (!isFree) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
+    const port = nextPort; // another call may go on meanwhile
+    if (await isFree(port)) return port;
   }
 }

@@ -2,5 +2,5 @@
 
 export { makeCertificates } from "./certificate.ts";
 export type { Certificates } from "./certificate.ts";
-export { freePort, listen, readAll } from "./listening.ts";
+export { freePort, isFree, listen, readAll } from "./listening.ts";
 export { sendReply } from "./sending.ts";
