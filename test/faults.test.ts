@@ -19,9 +19,8 @@ function faultTest(title: string, body: (owner: Owner) => Promise<unknown>): voi
 describe("tokens and sessions survive", { concurrency: 2 }, () => {
   test(`${KILLS} kills (seed ${seed})`, { timeout: byLength(180_000, 900_000) }, async () => {
     await faults.killMany(KILLS, seed, tally);
-    // Half of them have chosen instants, and always hit; of those at random some come too late.
+    assert.ok(tally.kills >= KILLS * 0.7, `too few kills hit: ${tally.line()}`);
     assert.ok(tally.instants.size >= KILLS / 2, tally.line());
-    assert.ok(tally.kills >= KILLS * byLength(0.5, 0.7), `too few kills hit: ${tally.line()}`);
   });
   faultTest("a kill, and then two days off: Tesla refuses for real, and get_token is named", (owner) =>
     faults.killThenTooLate(owner, tally));
