@@ -38,7 +38,7 @@ const BASH_PROMPT = `_practice_prompt() {
   case "$PS1" in "(practice) "*) ;; *) PS1="(practice) $PS1" ;; esac
 }
 _practice_prompt
-PROMPT_COMMAND="\${PROMPT_COMMAND:+$PROMPT_COMMAND; }_practice_prompt"
+PROMPT_COMMAND+=$'\\n_practice_prompt'
 `;
 const ZSH_PROMPT = `_practice_prompt() { [[ $PROMPT == "(practice) "* ]] || PROMPT="(practice) $PROMPT" }
 precmd_functions+=(_practice_prompt)

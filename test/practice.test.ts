@@ -35,7 +35,7 @@ after(() => {
 
 // What an owner's own files may set, and what must not reach the scripts or change the owner's files.
 const OWN = "NODE_OPTIONS=--no-warnings TESLA_VIN=WRONG";
-writeFileSync(join(home, ".bashrc"), `export ${OWN}\nPS1='own> '\nHISTFILE=~/history\nalias mine='echo my alias'\n`);
+writeFileSync(join(home, ".bashrc"), `export ${OWN}\nPS1='own> '\nHISTFILE=~/history\nalias mine='echo my alias'\nPROMPT_COMMAND='true;'\n`);
 writeFileSync(join(home, ".zshrc"), `export ${OWN}\nPROMPT='own> '\nHISTFILE=~/history\nSAVEHIST=9\nalias mine='echo my alias'\n`);
 mkdirSync(join(home, ".config/fish"), { recursive: true });
 writeFileSync(join(home, ".config/fish/config.fish"), "set -gx NODE_OPTIONS --no-warnings\nset -gx TESLA_VIN WRONG\n"
@@ -198,6 +198,7 @@ for (const name of ["bash", "zsh", "fish"]) {
       shell.type("exit\n");
       assert.equal(await shell.ended, 0, shell.said());
       assert.match(shell.said(), /The practice is over, and its folder is removed\./);
+      assert.doesNotMatch(shell.said(), /syntax error/);
       assert.deepEqual(leftBehind(), []);
       assert.equal(existsSync(join(home, "history")), false, "nothing is added to the owner's history");
       assert.equal(existsSync(join(home, ".local/share/fish/fish_history")), false);
