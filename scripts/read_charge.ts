@@ -32,8 +32,8 @@ function show(field: string, unit: string, factor = 1): string {
 // A car on three phases says 2.
 const PHASES = new Map<unknown, string>([[1, "1 phase"], [2, "3 phases"], [3, "3 phases"]]);
 const phases = PHASES.get(charge_state.charger_phases) ?? "no phase";
-const minutes = charge_state.minutes_to_full_charge;
-const left = typeof minutes === "number" ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : "unknown";
+const minutes = charge_state.minutes_to_full_charge as number;
+const left = Number.isFinite(minutes) ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : "unknown";
 const text = `battery    ${show("battery_level", "%")}, range ${show("battery_range", "km", 1.609344)}
 limit      ${show("charge_limit_soc", "%")}
 state      ${clean(charge_state.charging_state ?? "unknown")}
