@@ -12,7 +12,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { after, test } from "node:test";
+import { after } from "node:test";
 import timers from "node:timers/promises";
 import fc from "fast-check";
 import { Dispatcher, setGlobalDispatcher } from "undici";
@@ -483,14 +483,6 @@ property("reading scripts: any answer ends in text that a terminal can take, or 
     reply = answer;
     await script(name, words, [1, 3, 4, 5, 6, 7], [ACCESS, REFRESH, SECRET]);
   });
-
-test("read_charge: a time left that is too large for a computer is unknown", async () => {
-  likeAnOwner("signed");
-  const body = Buffer.from('{"response":{"charge_state":{"minutes_to_full_charge":1e999}}}');
-  reply = { status: 200, headers: [], body };
-  const { out } = await script("read_charge", [], []);
-  assert.match(out, /time left +unknown\n/);
-});
 
 property("commands without signature: any answer is a verdict of the car, or exit 8", 150,
   answerTo({ response: { result: true, reason: "already_set" } }), async (answer) => {
