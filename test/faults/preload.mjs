@@ -1,4 +1,4 @@
-// Loaded into a script by the fault tests, beside simulator/preload.mjs; lib/ and scripts/ know nothing of it.
+// Loaded into a script by the fault tests, beside test/simulator/preload.mjs; lib/ and scripts/ know nothing of it.
 // It counts the calls of node:fs that concern the token file, the session file and what lies beside them, and at one of
 // them does what TEST_FAULT (JSON) says:
 //

@@ -1,5 +1,5 @@
 // The tokens and the signed-command session under kills, full disks, stepped clocks and runs that meet: what
-// `npm run test:faults` repeats at length, and test/faults.test.ts in a bounded form.
+// `npm run test:faults` repeats at length, and test/faults/faults.test.ts in a bounded form.
 //
 //   npm run test:faults -- [--kills 240] [--seed 1]
 //
@@ -12,9 +12,9 @@ import { dirname } from "node:path";
 import { spawnSync } from "node:child_process";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { randomFrom, type Random } from "../random.ts";
-import { until } from "../until.ts";
-import { newOwner, withOwner, type Owner, type Result, type RunOptions, type Running } from "../harness.ts";
+import { randomFrom, type Random } from "../support/random.ts";
+import { until } from "../support/until.ts";
+import { newOwner, withOwner, type Owner, type Result, type RunOptions, type Running } from "../support/harness.ts";
 import { bytesAt, numberAt, valueAt } from "../../lib/signing/wire.ts";
 
 const TOKEN = "tesla_token.json";

@@ -1,0 +1,343 @@
+// send_command: every command of the table against the simulated car, in this process where a child process
+// for each would take too long; the script itself for what it says, refuses and never repeats.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { sendCommand } from "../../lib/command.ts";
+import { COMMANDS, NOT_SIGNED } from "../../lib/signing/commands.ts";
+import { encodeCommand } from "../../lib/signing/encode_command.ts";
+import type { Field } from "../../lib/signing/wire.ts";
+import {
+  FLEET, SCOPES, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, useFewProcesses,
+  type Owner, type Result,
+} from "../support/harness.ts";
+
+useFewProcesses();
+
+type Content = Record<string, unknown>;
+const CAR = `https://${FLEET}/api/1/vehicles/${VIN}`;
+const SIGNED = `POST ${CAR.slice(8)}/signed_command`;
+const ALL_SCOPES = { scopes: `${SCOPES} vehicle_cmds` };
+
+// For each command what is given, and what the car then notes as done: the same name, or the number of the
+// message for those of which the simulated car knows no more than that. By hand, never from the table.
+const PLACE = { lat: 52.5, lon: 13.25 };
+const SCHEDULE = { id: 7, days_of_week: "All", enabled: true, ...PLACE };
+const EVERY: [string, Content, (string | number)?][] = [
+  ["charge_stop", {}], ["charge_start", {}], ["set_charge_limit", { percent: 90 }], ["charge_standard", {}],
+  ["charge_max_range", {}], ["charge_port_door_open", {}], ["charge_port_door_close", {}],
+  ["set_charging_amps", { charging_amps: 9 }], ["set_scheduled_charging", { enable: true, time: 75 }],
+  ["set_scheduled_departure", { enable: true, departure_time: 480, preconditioning_enabled: true }],
+  ["add_charge_schedule", { ...SCHEDULE, start_enabled: true, start_time: 75, end_enabled: false }],
+  ["remove_charge_schedule", { id: 7 }], ["batch_remove_charge_schedules", { home: true }],
+  ["add_precondition_schedule", { ...SCHEDULE, precondition_time: 420 }, 99],
+  ["remove_precondition_schedule", { id: 7 }, 100],
+  ["batch_remove_precondition_schedules", { work: true }, 107],
+  ["auto_conditioning_start", {}], ["auto_conditioning_stop", {}],
+  ["set_temps", { driver_temp: 21.5, passenger_temp: 15 }, 14], ["set_preconditioning_max", { on: true }, 12],
+  ["set_climate_keeper_mode", { climate_keeper_mode: 3 }, 44],
+  ["set_bioweapon_mode", { on: true, manual_override: false }, 35],
+  ["set_cabin_overheat_protection", { on: true, fan_only: true }, 50], ["set_cop_temp", { cop_temp: 2 }, 66],
+  ["remote_seat_heater_request", { level: 3, seat_position: 8 }, 36],
+  ["remote_seat_cooler_request", { seat_cooler_level: 4, seat_position: 2 }, 49],
+  ["remote_auto_seat_climate_request", { auto_climate_on: true, auto_seat_position: 1 }, 48],
+  ["remote_steering_wheel_heater_request", { on: true }, 13],
+  ["door_unlock", {}], ["door_lock", {}], ["remote_start_drive", {}],
+  ["actuate_trunk", { which_trunk: "front" }],
+  ["open_tonneau", {}], ["close_tonneau", {}], ["stop_tonneau", {}],
+  ["window_control", { command: "vent" }, 34],
+  ["sun_roof_control", { state: "close" }, 32], ["trigger_homelink", PLACE, 33], ["flash_lights", {}],
+  ["honk_horn", {}], ["media_toggle_playback", {}, 15], ["media_next_track", {}, 19],
+  ["media_prev_track", {}, 20], ["media_next_fav", {}, 17], ["media_prev_fav", {}, 18],
+  ["media_volume_up", {}, 16], ["media_volume_down", {}, 16], ["adjust_volume", { volume: 2.5 }, 16],
+  ["set_sentry_mode", { on: true }, 30], ["guest_mode", { enable: true }, 65], ["erase_user_data", {}, 72],
+  ["set_valet_mode", { on: true, password: "0123" }, 31], ["reset_valet_pin", {}, 28],
+  ["set_pin_to_drive", { on: true, password: "9876" }, 77], ["reset_pin_to_drive_pin", {}, 78],
+  ["clear_pin_to_drive_admin", {}, 89], ["speed_limit_activate", { pin: "1234" }, 9],
+  ["speed_limit_deactivate", { pin: "1234" }, 9], ["speed_limit_set_limit", { limit_mph: 65 }, 8],
+  ["speed_limit_clear_pin", { pin: "1234" }, 7], ["speed_limit_clear_pin_admin", {}, 79],
+  ["parental_controls_activate", { pin: "1234" }, 111],
+  ["parental_controls_deactivate", { pin: "1234" }, 111],
+  ["parental_controls_set_speed_limit", { limit_mph: 120 }, 113],
+  ["parental_controls_enable_setting", { enable: true, setting: "Curfew" }, 112],
+  ["parental_controls_clear_pin_admin", {}, 110], ["set_vehicle_name", { vehicle_name: "Zoë" }],
+  ["schedule_software_update", { offset_sec: 7200 }, 29], ["cancel_software_update", {}, 25],
+  ["set_low_power_mode", { enable: true }],
+  ["keep_accessory_power_mode", { enable: true }, "set_keep_accessory_power_mode"],
+];
+
+const send = (owner: Owner, name: string, json: Content): Promise<Result> => {
+  const { once = false, scope = "vehicle_cmds" } = COMMANDS[name];
+  const command = { name, json, scope, ...encodeCommand(name, json), repeatable: !once };
+  return inside(owner, () => sendCommand(command, owner.token()));
+};
+/** Signs a message that our own checks would not let through. */
+const sendMessage = (owner: Owner, message: Field[]): Promise<Result> => {
+  const command = { name: "by_hand", json: {}, scope: "vehicle_cmds", domain: 3, message, repeatable: true };
+  return inside(owner, () => sendCommand(command, owner.token()));
+};
+const run = (owner: Owner, ...words: string[]): Promise<Result> => owner.run("send_command", words);
+
+/** Brings the car to where the command is not "done already" or out of place. */
+function prepare(owner: Owner, name: string): void {
+  const { car } = owner.simulator;
+  if (name === "charge_port_door_close") {
+    car.unplug();
+    car.portOpen = true;
+  } else if (name === "set_charging_amps") car.plug();
+}
+
+ownerTest("every command of the table: signed, executed once, and its parameters arrive", ALL_SCOPES,
+  async (owner) => {
+    const { car, account, requests } = owner.simulator;
+    account.rateLimits = false;
+    const names = EVERY.map(([name]) => name).sort();
+    assert.deepEqual(names, Object.keys(COMMANDS).sort(), "a command that is not tried");
+    for (const [name, json, noted = name] of EVERY) {
+      prepare(owner, name);
+      const before = car.executed.length;
+      const result = await send(owner, name, json);
+      assert.equal(result.code, 0, `${name}: ${result.stderr}`);
+      assert.match(result.stderr, /^the car has done it \(\d requests?, \$0\.00\d\)$/m, name);
+      const done = car.executed.slice(before);
+      const expected = typeof noted === "number" ? `vehicle_action_${noted}` : noted;
+      assert.deepEqual(done.map((one) => one.name), [expected], name);
+      if (name === "actuate_trunk") assert.deepEqual(done[0]?.params, { which_trunk: "front" });
+    }
+    // What the simulated car models has changed as asked.
+    assert.deepEqual([car.charging, car.chargeLimit, car.amps, car.name], [true, 100, 9, "Zoë"]);
+    assert.deepEqual([car.locked, car.climateOn, car.honks, car.lightFlashes], [true, false, 1, 1]);
+    assert.deepEqual(car.scheduledCharging, { enable: true, time: 75 });
+    assert.equal(car.chargeSchedules.size, 0);
+    // One request each, and one handshake with each of the two computers.
+    assert.equal(requests.length, EVERY.length + 2);
+  });
+
+ownerTest("the car refuses values out of its range, past our own checks", ALL_SCOPES, async (owner) => {
+  const { car, account } = owner.simulator;
+  account.rateLimits = false;
+  const float = (value: number): Field[1] => ({ float32: value });
+  const double = (value: number): Field[] => [[1, { float64: value }]];
+  const huge = 2 ** 32 + 5;
+  const wrong: [string, number, Field[]][] = [
+    ["a driver's 28.5 °C", 14, [[6, float(28.5)]]], ["a passenger's 14.5 °C", 14, [[7, float(14.5)]]],
+    ["keeper mode 4", 44, [[1, 4]]], ["overheat level 4", 66, [[1, 4]]],
+    ["heater without a level", 36, [[1, [[7, []]]]]], ["a ninth seat", 36, [[1, [[2, []], [16, []]]]]],
+    ["cooler level 5", 49, [[1, [[1, 5], [2, 1]]]]], ["cooler seat 3", 49, [[1, [[1, 1], [2, 3]]]]],
+    ["auto climate seat 3", 48, [[1, [[1, 1], [2, 3]]]]], ["volume 11.5", 16, [[3, float(11.5)]]],
+    ["a volume below zero", 16, [[3, float(-1)]]], ["latitude 91", 33, [[1, [[1, float(91)]]]]],
+    ["longitude -181", 33, [[1, [[2, float(-181)]]]]], ["49 mph", 8, double(49)],
+    ["121 mph", 113, double(121)],
+    ["a PIN of three digits", 9, [[1, 1], [2, "123"]]], ["no PIN", 111, [[1, 1]]],
+    ["a PIN of letters", 31, [[1, 1], [2, "abcd"]]], ["a PIN to drive of five", 77, [[1, 1], [2, "12345"]]],
+    ["minute 1440", 41, [[1, 1], [2, 1440]]], ["departure 1440", 42, [[1, 1], [2, 1440]]],
+    ["eight days", 97, [[1, 5], [3, 128]]], ["start 1440", 97, [[1, 5], [5, 1440]]],
+    ["end 1440", 97, [[1, 5], [7, 1440]]], ["a schedule beyond the pole", 99, [[1, 5], [7, float(-91)]]],
+    ["setting 7", 112, [[1, 7]]], ["an update in 2^32 seconds", 29, [[1, huge]]],
+  ];
+  for (const [title, member, content] of wrong) {
+    assertEnd(await sendMessage(owner, [[2, [[member, content]]]]), 6, "invalid_value");
+    assert.equal(car.executed.length, 0, title);
+  }
+  // Below 50 % and above the cable's amps it takes the nearest, as owners report.
+  assertEnd(await sendMessage(owner, [[2, [[5, [[1, 20]]]]]]), 0);
+  assert.equal(car.chargeLimit, 50);
+});
+
+describe("the script", { concurrency: 3 }, () => {
+  ownerTest("some commands through it: verdict, requests, price", ALL_SCOPES, async (owner) => {
+    const { car } = owner.simulator;
+    const limit = await run(owner, "set_charge_limit", '{"percent": 70}');
+    assertEnd(limit, 0, "the car has done it (2 requests, $0.002)");
+    assert.deepEqual([limit.stdout, car.chargeLimit], ["", 70]);
+    assert.deepEqual(calls(limit.requests), [SIGNED, SIGNED]);
+    const again = await run(owner, "set_charge_limit", '{"percent": 70}');
+    assertEnd(again, 0, "nothing to do: the car says already_set (1 request, $0.001)");
+    const unlock = await run(owner, "door_unlock");
+    assertEnd(unlock, 0, "the car has done it (2 requests, $0.002)"); // a handshake with the other computer
+    assert.equal(car.locked, false);
+    const vehicle_name = "d'Artagnan $(id) \u{1f697}";
+    assertEnd(await run(owner, "set_vehicle_name", JSON.stringify({ vehicle_name })), 0);
+    assert.equal(car.name, vehicle_name);
+    car.refuse("cable connected");
+    assertEnd(await run(owner, "charge_port_door_close"), 6, "cable connected");
+  });
+
+  ownerTest("--list: every command with its parameters and scope, and why others are not signed", {},
+    async (owner) => {
+      const { code, stdout, stderr, requests } = await run(owner, "--list");
+      assert.deepEqual([code, stderr, requests.length], [0, "", 0]);
+      const lines = stdout.trimEnd().split("\n");
+      const names = [...Object.keys(COMMANDS), ...Object.keys(NOT_SIGNED)];
+      assert.deepEqual(lines.map((line) => line.split("  ")[0]), names);
+      for (const [name, json] of EVERY) {
+        const line = lines.find((one) => one.startsWith(`${name}  `)) ?? "";
+        for (const key of Object.keys(json)) assert.match(line, new RegExp(`[{ ]${key}\\??: `), line);
+        assert.match(line, /  vehicle_(charging_)?cmds$/);
+      }
+      // docs/commands.md has the same list, between its markers.
+      const page = readFileSync(new URL("../../docs/commands.md", import.meta.url), "utf8");
+      const [, part = ""] = /<!-- commands -->\n([^]*?)<!-- \/commands -->/.exec(page) ?? [];
+      const rows = [...part.matchAll(/^\| `(\w+)` \| ([^|]*) \|(?: `(\w+)` \|)?$/gm)];
+      const onPage = rows.map(([, name, words = "", scope]) => scope === undefined
+        ? `${name}  not signed: ${words}` : `${name}  {${words.replaceAll("<br>", ", ")}}  ${scope}`);
+      assert.deepEqual(onPage, lines, "npm run readme");
+    });
+
+  ownerTest("what is wrong is refused before anything is sent, and says what there is", {}, async (owner) => {
+    const wrong: [string[], ...(string | RegExp)[]][] = [
+      [["honk"], 'there is no command "honk"', "--list"],
+      [["constructor"], 'there is no command "constructor"'],
+      [["set_charge_limit", '{"percent": 101}'], "percent must be a whole number from 50 to 100: found 101"],
+      [["set_charge_limit", '{"percent": "60"}'], 'found "60"'],
+      [["set_charge_limit", '{"limit": 60}'], "unknown parameter limit", "takes percent"],
+      [["set_charge_limit"], "missing parameter percent"],
+      [["speed_limit_activate", '{"pin": "12 34"}'], "pin must be a text of four digits: found something"],
+      [["set_valet_mode", '{"on": true}'], "missing parameter password"],
+      [["set_valet_mode", '{"on": true, "password": "123"}'], "password must be a text of four digits"],
+      [["navigation_request", '{"value": "x"}'], "cannot be signed"],
+      [["wake_up"], "run wake_up"],
+      [["set_charge_limit", "[60]"], "in single quotes"],
+      ...["{percent: 60}", "null", "60", ""].map((text): [string[], string] =>
+        [["set_charge_limit", text], `the parameters are '{"NAME": VALUE}', in single quotes`]),
+      [[], 'it takes the NAME of a command', "--list"],
+      [["a", "{}", "c"], "wrong usage: it takes [NAME], [JSON in quotes], --list, --dry-run; 3 given"],
+      [["charge_stop", '{"__proto__": 1}'], "unknown parameter __proto__"],
+      [["charge_stop", "--force"], "wrong usage"],
+      [["\u001b[2Jhonk\u009b"], "there is no command"],
+    ];
+    for (const [words, ...told] of wrong) assertEnd(await run(owner, ...words), 2, ...told);
+    assert.equal(owner.simulator.requests.length, 0);
+    assert.equal(owner.has("tesla_session.json"), false);
+  });
+
+  ownerTest("--dry-run shows where it goes, the command and the bytes to sign, needs no token and no key", {},
+    async (owner) => {
+      for (const file of ["tesla_token.json", "private-key.pem"]) owner.write(file, "spoilt");
+      const shows = async (name: string, json: string, ...lines: string[]): Promise<void> => {
+        const dry = await run(owner, name, json, "--dry-run");
+        assertEnd(dry, 0);
+        assert.deepEqual([dry.stdout.split("\n"), dry.stderr], [[...lines, ""], ""]);
+      };
+      await shows("set_charge_limit", '{"percent": 70}', `POST ${CAR}/signed_command`,
+        'set_charge_limit {"percent":70}', "to sign: 12042a020846");
+      await shows("door_lock", "{}", `POST ${CAR}/signed_command`, "door_lock {}", "to sign: 1001");
+      // Tesla's own client drops the PIN when valet mode goes off.
+      await shows("set_valet_mode", '{"on": false, "password": "0123"}', `POST ${CAR}/signed_command`,
+        'set_valet_mode {"on":false,"password":"0123"}', "to sign: 1203fa0100");
+      owner.setSettings({ TESLA_COMMANDS: "rest" });
+      await shows("set_vehicle_name", `{"vehicle_name": "d'A $HOME"}`, `POST ${CAR}/command/set_vehicle_name`,
+        `set_vehicle_name {"vehicle_name":"d'A $HOME"}`);
+      const place = '{"command":"close","lat":-33.875,"lon":151.25}'; // which a signed command leaves out
+      await shows("window_control", place, `POST ${CAR}/command/window_control`, `window_control ${place}`);
+      owner.setSettings({ TESLA_COMMANDS: "proxy", TESLA_PROXY_URL: "https://127.0.0.1:4443/" });
+      await shows("honk_horn", "{}", `POST https://127.0.0.1:4443/api/1/vehicles/${VIN}/command/honk_horn`,
+        "honk_horn {}");
+      assert.deepEqual([owner.simulator.requests.length, owner.has("tesla_session.json")], [0, false]);
+    });
+
+  const onceOnly: [string, Content][] = [["honk_horn", {}], ["flash_lights", {}], ["media_volume_up", {}],
+    ["door_unlock", {}], ["actuate_trunk", { which_trunk: "rear" }]];
+  ownerTest("what must not happen twice is never signed a second time", ALL_SCOPES, async (owner) => {
+    const { car, account } = owner.simulator;
+    account.rateLimits = false;
+    for (const [name, json] of onceOnly) {
+      await send(owner, "charge_port_door_open", {}); // a session with each computer
+      await send(owner, "stop_tonneau", {});
+      for (const fault of [5, 6, 15, 17, 20]) {
+        const before = car.executed.length;
+        car.injectFault(fault);
+        const result = await send(owner, name, json);
+        assertEnd(result, 6, `fault ${fault}`);
+        assert.equal(result.requests.length, 1, `${name}: signed again after fault ${fault}`);
+        assert.equal(car.executed.length, before, name);
+        assertEnd(await send(owner, name, json), 0, "the car has done it");
+        assert.equal(car.executed.length, before + 1, name);
+      }
+      // The answer is lost after the car has done it: nobody sends it again.
+      owner.simulator.fail("hang_up_after", { times: 1, after: true });
+      const before = car.executed.length;
+      const lost = await send(owner, name, json);
+      assertEnd(lost, 8, "read_charge");
+      assert.deepEqual([lost.requests.length, car.executed.length], [1, before + 1], name);
+    }
+    // The script itself, after a real reboot of the car.
+    car.reboot();
+    const honks = car.honks;
+    const first = await run(owner, "honk_horn");
+    assertEnd(first, 6, "run it again");
+    assert.deepEqual([first.requests.length, car.honks], [1, honks]);
+    assertEnd(await run(owner, "honk_horn"), 0);
+    assert.equal(car.honks, honks + 1);
+    // One that may be repeated is signed again, once.
+    car.reboot();
+    const repeated = await run(owner, "door_lock");
+    assertEnd(repeated, 0, "signing again, once", "2 requests");
+    assert.equal(repeated.requests.length, 2);
+  });
+
+  for (const way of ["rest", "proxy"]) {
+    ownerTest(`TESLA_COMMANDS=${way}: the command goes out as it was given`, ALL_SCOPES, async (owner) => {
+      const { car, proxyUrl } = owner.simulator;
+      car.protocolRequired = false;
+      owner.setSettings({ TESLA_COMMANDS: way, TESLA_PROXY_URL: proxyUrl });
+      const base = way === "proxy" ? `${proxyUrl}/api/1/vehicles/${VIN}` : CAR;
+      for (const [name, json] of [["set_charge_limit", { percent: 66 }], ["honk_horn", {}],
+        ["set_temps", { driver_temp: 20, passenger_temp: 21 }]] as [string, Content][]) {
+        const result = await run(owner, name, JSON.stringify(json));
+        assertEnd(result, 0, "the car has done it", "1 request, $0.001");
+        const url = new URL(`${base}/command/${name}`);
+        assert.deepEqual(calls(result.requests), [`POST ${url.host}${url.pathname}`]);
+        assert.deepEqual(JSON.parse(result.requests[0]?.body ?? ""), json);
+      }
+      assert.deepEqual(car.executed.map(({ name }) => name), ["set_charge_limit", "honk_horn", "set_temps"]);
+      assertEnd(await run(owner, "set_charge_limit", '{"percent": 49}'), 2, "50 to 100");
+      car.refuse("disconnected");
+      assertEnd(await run(owner, "charge_start"), 6, "plug the car in");
+      assert.equal(owner.has("tesla_session.json"), false);
+    });
+  }
+
+  ownerTest("a token without the scope: nothing is sent in any way, and the line names it", {}, async (owner) => {
+    const { car, proxyUrl } = owner.simulator;
+    const doors = ["door_unlock", "vehicle_cmds"];
+    const amps = ["set_charging_amps", "vehicle_charging_cmds", '{"charging_amps": 9}'];
+    for (const way of ["signed", "rest", "proxy"]) {
+      owner.setSettings({ TESLA_COMMANDS: way, TESLA_PROXY_URL: proxyUrl });
+      for (const [granted, [name, scope, json = "{}"]] of [[SCOPES, doors],
+        [SCOPES.replace(" vehicle_charging_cmds", ""), amps]] as const) {
+        owner.logIn({}, granted);
+        const result = await run(owner, name, json);
+        assertEnd(result, 5, `error: ${name} needs the scope ${scope}: you granted ${granted}; nothing was sent`,
+          "add it to TESLA_SCOPES, run get_token --force");
+        assert.deepEqual([result.requests, owner.has("tesla_session.json")], [[], false], way);
+      }
+    }
+    assert.deepEqual([car.locked, car.executed], [true, []]);
+    // vehicle_cmds will do for every command.
+    owner.setSettings();
+    owner.logIn({}, "openid offline_access vehicle_cmds");
+    assertEnd(await run(owner, "set_charging_amps", '{"charging_amps": 9}'), 0, "the car has done it");
+  });
+
+  ownerTest("a token that cannot be looked into: Tesla says no, and the line names this command's scope",
+    { settings: { TESLA_COMMANDS: "rest" } }, async (owner) => {
+      const { car, account } = owner.simulator;
+      car.protocolRequired = false;
+      const opaque = "opaque-access-token-0123456789";
+      const granted = account.accessTokens.get(owner.token().access_token);
+      assert.ok(granted !== undefined, "the simulator knows the token");
+      account.accessTokens.set(opaque, granted);
+      owner.write("tesla_token.json", JSON.stringify({ ...owner.token(), access_token: opaque }));
+      for (const [name, scope, json] of [["honk_horn", "vehicle_cmds", "{}"],
+        ["set_charge_limit", "vehicle_charging_cmds", '{"percent": 60}']] as const) {
+        if (name === "set_charge_limit") owner.simulator.fail("missing_scope_unnamed");
+        const result = await run(owner, name, json);
+        assertEnd(result, 5, "answered 403", "--force", `(${name} needs the scope ${scope})\n`);
+        assert.equal(result.requests.length, 1);
+      }
+      assert.deepEqual(car.executed, []);
+    });
+});
+
+test("outputs were searched for secrets", () => assert.ok(outputsSearched() > 100));
