@@ -1,7 +1,7 @@
 // The files beside the code that decide what runs, what is committed and how it is written: .npmrc, the
 // commands of package.json, .gitignore, .gitattributes, .editorconfig.
 import assert from "node:assert/strict";
-import { spawn, spawnSync, type SpawnSyncReturns } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync,

@@ -3,18 +3,19 @@
 // In CI a missing runtime fails the test; by hand it is said. `npm test` tries the first of
 // them alone. And the other way round: a file left out is refused.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { LOADER } from "../simulator/same_node.ts";
 import { freePort } from "../simulator/server/server.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN } from "../simulator/tesla/tesla.ts";
 import { byLength } from "../support/length.ts";
-import { auditedFiles } from "./readme_tables.ts";
-import { nodeArguments, sandboxOf } from "./sandbox_lines.ts";
+import { auditedFiles, inRunningOrder, scriptNames } from "./script_list.ts";
+import { denoArguments, nodeArguments, sandboxOf, sandboxText } from "./sandbox_lines.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const RUNTIMES = join(PROJECT, "node_modules/.cache/runtimes/node_modules");
@@ -50,7 +51,7 @@ function run(name: string, node: string, script: string, words: string[], leftOu
   const own = nodeArguments({ ...sandbox, reads: keep(sandbox.reads), writes: keep(sandbox.writes) }, PROJECT);
   const parameters = [...own, "--no-warnings", `--allow-fs-read=${join(PROJECT, "test/simulator")}`,
     `--allow-fs-read=${simulator.caFile}`, ...(name === "node26" ? ["--allow-net"] : []),
-    `--import=${join(PROJECT, "test/simulator/preload.mjs")}`, join(PROJECT, path), ...words];
+    `--import=${pathToFileURL(join(PROJECT, "test/simulator/preload.mjs"))}`, join(PROJECT, path), ...words];
   const environment = { ...process.env, ...simulator.env, NODE_OPTIONS: "" };
   const child = spawn(node, parameters, { cwd: folder, env: environment, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
@@ -69,6 +70,28 @@ function run(name: string, node: string, script: string, words: string[], leftOu
     resolve({ code: signal === "SIGTERM" ? 0 : code ?? -1, said })));
 }
 
+describe("npm run sandbox", () => {
+  const deno = { TESLA_DOMAIN: "YOUR.DOMAIN" };
+  test("prints for each script the line that is run below, and the one of deno.test.ts", () => {
+    for (const script of scriptNames(files)) {
+      const path = `scripts/${script}.ts`;
+      const sandbox = sandboxOf(path, files);
+      const lines = sandboxText(script, files).replaceAll('"', "").split("\n");
+      assert.ok(lines.includes(["node", ...nodeArguments(sandbox), path].join(" ")), path);
+      assert.ok(lines.includes(["deno", "run", ...denoArguments(sandbox, deno), path].join(" ")), path);
+    }
+  });
+  test("takes the name as a file or as a command, and names all for a wrong one", () => {
+    const print = (...words: string[]) =>
+      spawnSync(process.execPath, [...LOADER, join(PROJECT, "test/rules/sandbox_lines.ts"), ...words],
+        { cwd: PROJECT, encoding: "utf8" });
+    assert.equal(print("read-charge").stdout, sandboxText("read_charge", files));
+    const { status, stderr } = print("read_car");
+    assert.equal(status, 2);
+    assert.match(stderr, /read_charge, list_vehicles/);
+  });
+});
+
 describe("node --permission", () => {
   const found = runtimes();
   test("there is a Node to try it with", (context) => {
@@ -79,11 +102,9 @@ describe("node --permission", () => {
   for (const [name, node] of found) {
     test(`${name}: every script runs with what its header states`, { timeout: 120_000 }, async () => {
       for (const file of ["private-key.pem", "public-key.pem", "tesla_session.json"]) rmSync(join(folder, file), { force: true });
-      const jobs: [string, ...string[]][] = [["generate_key"], ["serve_public_key", "--port", String(await freePort())], ["register_partner"], ["get_token", "--force"], ["list_vehicles"],
-        ["read_charge"], ["refresh_token"], ["set_charge_amps", "11"], ["send_command", "charge_stop"],
-        ["call_api", "GET", "/api/1/products"], ["check_setup"], ["wake_up"]];
-      for (const [script, ...words] of jobs) {
-        const { code, said } = await run(name, node, script, words);
+      const port = ["--port", String(await freePort())];
+      for (const [script, ...words] of inRunningOrder(files)) {
+        const { code, said } = await run(name, node, script, script === "serve_public_key" ? port : words);
         assert.equal(code, 0, `${script}: ${said}`);
         if (script !== "generate_key") continue;
         const pem = readFileSync(join(folder, "public-key.pem"), "utf8");
