@@ -1,5 +1,6 @@
 // Every script under Deno 2, unchanged and without a preload, held by Deno to exactly the hosts, files and
-// settings of its header (test/rules/sandbox_lines.ts); and each kind of them left out, which Deno must refuse.
+// settings of its header (test/rules/sandbox_lines.ts); and each kind of them left out, which Deno must
+// refuse.
 //
 // Deno checks the address that is really connected to. So that its --allow-net can be the owner's own, word
 // for word, the scripts run in a network and mount namespace of their own (Linux, unshare): there Tesla's

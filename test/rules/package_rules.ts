@@ -1,21 +1,25 @@
-// What package.json, package-lock.json and tsconfig.json may hold, as functions over their texts, each of which
-// returns its complaints. All three decide which code runs: a name of a package can be made to lead elsewhere in
-// each of them (aliases, overrides, imports, paths).
+// What package.json, package-lock.json and tsconfig.json may hold, as functions over their texts, each of
+// which returns its complaints. All three decide which code runs: a name of a package can be made to lead
+// elsewhere in each of them (aliases, overrides, imports, paths).
 
 // What an owner installs, and @esbuild/*, esbuild's programs.
 const INSTALLED = ["dotenv", "esbuild", "fsevents", "tsx", "undici"];
 const REGISTRY = "https://registry.npmjs.org/";
+// biome-ignore format: a list of names
 const MANIFEST = [
   "name", "version", "description", "keywords", "repository", "bugs", "license", "private", "type", "engines",
   "scripts", "dependencies", "devDependencies",
 ];
+// biome-ignore format: a list of names
 const COMPILER = [
-  "strict", "noUnusedLocals", "noUncheckedIndexedAccess", "target", "module", "noEmit", "allowImportingTsExtensions",
-  "erasableSyntaxOnly", "verbatimModuleSyntax", "skipLibCheck", "types",
+  "strict", "noUnusedLocals", "noUncheckedIndexedAccess", "target", "module", "noEmit",
+  "allowImportingTsExtensions", "erasableSyntaxOnly", "verbatimModuleSyntax", "skipLibCheck", "types",
 ];
 
 function extra(names: string[], allowed: string[], where: string): string[] {
-  return names.filter((name) => !allowed.includes(name)).map((name) => `${where}: ${name} is not one of its fields`);
+  return names
+    .filter((name) => !allowed.includes(name))
+    .map((name) => `${where}: ${name} is not one of its fields`);
 }
 
 interface Manifest {
@@ -30,7 +34,8 @@ export function checkManifest(text: string): string[] {
   const { scripts = {}, dependencies = {}, devDependencies = {} } = manifest;
   const complaints = extra(Object.keys(manifest), MANIFEST, "package.json");
   for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
-    if (!/^\d+\.\d+\.\d+$/.test(version)) complaints.push(`package.json: ${name} ${version} is no exact version`);
+    if (!/^\d+\.\d+\.\d+$/.test(version))
+      complaints.push(`package.json: ${name} ${version} is no exact version`);
   }
   const wanted = Object.keys(dependencies).sort().join(" ");
   if (wanted !== "dotenv tsx undici") complaints.push(`package.json: the owner installs ${wanted}`);
@@ -57,9 +62,24 @@ export function checkLock(text: string): string[] {
     if (path === "") continue;
     const [name = ""] = path.split("node_modules/").slice(-1);
     const { version = "", resolved, integrity = "", dev } = entry;
-    const fields = ["version", "resolved", "integrity", "dev", "optional", "hasInstallScript", "license", "bin", "os",
-      "cpu", "libc", "engines", "dependencies", "optionalDependencies", "funding"];
-    complaints.push(...extra(Object.keys(entry), fields, name)); // name and link would make it another package
+    const fields = [
+      "version",
+      "resolved",
+      "integrity",
+      "dev",
+      "optional",
+      "hasInstallScript",
+      "license",
+      "bin",
+      "os",
+      "cpu",
+      "libc",
+      "engines",
+      "dependencies",
+      "optionalDependencies",
+      "funding",
+    ];
+    complaints.push(...extra(Object.keys(entry), fields, name)); // with name or link it is another package
     // Without the field npm asks its registry for the package by its name.
     const own = `${REGISTRY}${name}/-/${name.replace(/^@[^/]+\//, "")}-${version}.tgz`;
     if (resolved !== undefined && resolved !== own) complaints.push(`${name}: comes from ${resolved}`);
@@ -83,7 +103,9 @@ export function checkTsconfig(text: string): string[] {
 
 /** The files that decide what runs, of all files of the project: there is one of each, at the top. */
 export function checkPlaces(paths: string[]): string[] {
-  const deciding = /(^|\/)(tsconfig[^/]*\.json|jsconfig\.json|\.npmrc|package\.json|package-lock\.json|npm-shrinkwrap\.json|node_modules|deno\.jsonc?)(\/|$)/;
+  const names =
+    "tsconfig[^/]*\\.json|jsconfig\\.json|deno\\.jsonc?|\\.npmrc|package\\.json|package-lock\\.json";
+  const deciding = new RegExp(`(^|/)(${names}|npm-shrinkwrap\\.json|node_modules)(/|$)`);
   const known = ["tsconfig.json", ".npmrc", "package.json", "package-lock.json"];
   return paths
     .filter((path) => deciding.test(path) && !known.includes(path))

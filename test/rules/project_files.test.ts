@@ -4,7 +4,14 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
-  cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -27,17 +34,36 @@ function folderWith(name: string, files: string[]): string {
   return folder;
 }
 
-/** npm as on a machine where nobody has set anything: no settings of the user's, an empty cache, no terminal. */
-async function npm(folder: string, command: "npm" | "npx", words: string[], registry = "http://127.0.0.1:9/") {
+/** npm as on a machine where nobody has set anything: no settings of the user's, an empty cache, no
+ * terminal. */
+async function npm(
+  folder: string,
+  command: "npm" | "npx",
+  words: string[],
+  registry = "http://127.0.0.1:9/",
+) {
   const env: NodeJS.ProcessEnv = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^npm_config_/i.test(name)),
   );
-  for (const name of ["userconfig", "globalconfig", "cache"]) env[`npm_config_${name}`] = join(base, `no-${name}`);
-  Object.assign(env, { npm_config_registry: registry, npm_config_fetch_retries: "0", npm_config_update_notifier: "false" });
+  for (const name of ["userconfig", "globalconfig", "cache"])
+    env[`npm_config_${name}`] = join(base, `no-${name}`);
+  Object.assign(env, {
+    npm_config_registry: registry,
+    npm_config_fetch_retries: "0",
+    npm_config_update_notifier: "false",
+  });
   const stdio = ["ignore", "pipe", "pipe"] as ["ignore", "pipe", "pipe"];
-  const child = spawn(WINDOWS ? `${command}.cmd` : command, words, { cwd: folder, env, shell: WINDOWS, stdio });
+  const child = spawn(WINDOWS ? `${command}.cmd` : command, words, {
+    cwd: folder,
+    env,
+    shell: WINDOWS,
+    stdio,
+  });
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => { said += String(part); });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (part) => {
+      said += String(part);
+    });
   const [status] = (await once(child, "close")) as [number];
   return { status, said };
 }
@@ -83,7 +109,9 @@ describe(".npmrc", { timeout: 60_000 }, () => {
 });
 
 describe("the commands of package.json", { timeout: 60_000 }, () => {
-  const { scripts } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8")) as { scripts: Record<string, string> };
+  const { scripts } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8")) as {
+    scripts: Record<string, string>;
+  };
   test("have one for each script: its name with hyphens", () => {
     const names = readdirSync(join(PROJECT, "scripts")).map((name) => name.replace(/\.ts$/, ""));
     const found = Object.entries(scripts).filter(([, command]) => / scripts\//.test(command));
@@ -94,7 +122,8 @@ describe("the commands of package.json", { timeout: 60_000 }, () => {
     const bin = join(base, "above/node_modules/.bin");
     mkdirSync(bin, { recursive: true });
     const words = ["run", "read-charge", "--", "--help"];
-    for (const name of ["tsx", "tsx.cmd"]) writeFileSync(join(bin, name), "echo somebody else\n", { mode: 0o755 });
+    for (const name of ["tsx", "tsx.cmd"])
+      writeFileSync(join(bin, name), "echo somebody else\n", { mode: 0o755 });
     const without = await npm(folder, "npm", words);
     assert.notEqual(without.status, 0);
     assert.doesNotMatch(without.said, /somebody else/);
@@ -108,18 +137,21 @@ describe("the commands of package.json", { timeout: 60_000 }, () => {
 describe(".gitignore", () => {
   const SECRET = [".env", "private-key.pem", "tesla_token.json", "tesla_session.json"];
   // NAME.suffix, prefix.NAME: what editors, copies and this project itself leave beside a file.
+  // biome-ignore format: a list of names
   const LEFT = [
-    "NAME", "NAME~", "NAME.bak", "NAME.orig", "NAME.rej", "NAME.old", "NAME.save", "NAME.save.1", "NAME.1", "NAME.2",
-    "NAME.new", "NAME.lock", "NAME.tmp", "NAME.swp", ".NAME.swp", ".NAME.swo", ".NAME.swn", "NAME.un~", ".NAME.un~",
-    "#NAME#", ".#NAME", "NAME.kate-swp", ".NAME.kate-swp", "NAME___jb_tmp___", "NAME___jb_old___", "NAME.gpg",
-    "NAME.age", "NAME.txt", "NAME (1)", "copy of NAME", "my/NAME", "sub/NAME", "sub/.NAME.swp", ".~lock.NAME#",
-    "NAME.20261128", "backup-NAME",
+    "NAME", "NAME~", "NAME.bak", "NAME.orig", "NAME.rej", "NAME.old", "NAME.save", "NAME.save.1", "NAME.1",
+    "NAME.2", "NAME.new", "NAME.lock", "NAME.tmp", "NAME.swp", ".NAME.swp", ".NAME.swo", ".NAME.swn",
+    "NAME.un~", ".NAME.un~", "#NAME#", ".#NAME", "NAME.kate-swp", ".NAME.kate-swp", "NAME___jb_tmp___",
+    "NAME___jb_old___", "NAME.gpg", "NAME.age", "NAME.txt", "NAME (1)", "copy of NAME", "my/NAME", "sub/NAME",
+    "sub/.NAME.swp", ".~lock.NAME#", "NAME.20261128", "backup-NAME",
   ];
+  // biome-ignore format: a list of names
   const OTHERS = [
-    ".envrc", ".env.local", ".env.production", ".env.example~", ".env.example.swp", "env.env", "old-key.pem", "private-key copy.pem",
-    "private-key (1).pem", "private_key.txt", "public-key.pem", "tesla_token copy.json", "tesla_token.json.example~",
-    "tesla_token.json.12345", "my/read_doors.ts", "my/notes.md", "cron.log", "cron.log.1", "old.log", "charge.json",
-    "charge.new", ".goutputstream-AB12CD", ".fuse_hidden0000001", ".nfs000000000001", "notes.txt~", "node_modules/x",
+    ".envrc", ".env.local", ".env.production", ".env.example~", ".env.example.swp", "env.env", "old-key.pem",
+    "private-key copy.pem", "private-key (1).pem", "private_key.txt", "public-key.pem",
+    "tesla_token copy.json", "tesla_token.json.example~", "tesla_token.json.12345", "my/read_doors.ts",
+    "my/notes.md", "cron.log", "cron.log.1", "old.log", "charge.json", "charge.new", ".goutputstream-AB12CD",
+    ".fuse_hidden0000001", ".nfs000000000001", "notes.txt~", "node_modules/x",
   ];
   const names = [...SECRET.flatMap((name) => LEFT.map((form) => form.replace("NAME", name))), ...OTHERS];
 
@@ -128,16 +160,30 @@ describe(".gitignore", () => {
     const git = (...words: string[]) => spawnSync("git", words, { cwd: folder });
     git("init", "-q");
     const { stdout } = spawnSync("git", ["check-ignore", "--no-index", "--stdin", "-z"], {
-      cwd: folder, encoding: "utf8", input: `${names.join("\0")}\0`,
+      cwd: folder,
+      encoding: "utf8",
+      input: `${names.join("\0")}\0`,
     });
     const kept = new Set(stdout.split("\0"));
-    assert.deepEqual(names.filter((name) => !kept.has(name)), [], "these could be committed");
-    for (const name of [".env.example", "tesla_token.json.example", "lib/token_file.ts", "lib/key_files.ts"]) {
+    assert.deepEqual(
+      names.filter((name) => !kept.has(name)),
+      [],
+      "these could be committed",
+    );
+    for (const name of [
+      ".env.example",
+      "tesla_token.json.example",
+      "lib/token_file.ts",
+      "lib/key_files.ts",
+    ]) {
       assert.equal(git("check-ignore", "-q", "--no-index", name).status, 1, `${name} is ignored`);
     }
   });
   test("ignores no file of the project", (context) => {
-    const { status, stdout } = spawnSync("git", ["ls-files", "-ci", "--exclude-standard"], { cwd: PROJECT, encoding: "utf8" });
+    const { status, stdout } = spawnSync("git", ["ls-files", "-ci", "--exclude-standard"], {
+      cwd: PROJECT,
+      encoding: "utf8",
+    });
     if (status !== 0) return context.skip("this is no clone");
     assert.equal(stdout, "");
   });
@@ -158,7 +204,10 @@ describe(".gitattributes", () => {
     git("commit", "-q", "-m", "x");
     for (const name of [".gitattributes", ".editorconfig", "picture.png"]) rmSync(join(folder, name));
     git("checkout", "-q", "--", ".");
-    assert.equal(readFileSync(join(folder, ".editorconfig"), "utf8"), readFileSync(join(PROJECT, ".editorconfig"), "utf8"));
+    assert.equal(
+      readFileSync(join(folder, ".editorconfig"), "utf8"),
+      readFileSync(join(PROJECT, ".editorconfig"), "utf8"),
+    );
     assert.deepEqual(readFileSync(join(folder, "picture.png")), png);
   });
 });

@@ -1,8 +1,9 @@
-// The rules that an auditor relies on, as functions over the texts of files: each returns its complaints, none
-// when all is well. They read TypeScript with its own parser, so that a word in a comment or a message is not
-// taken for code. Nothing is run, read or written here.
+// The rules that an auditor relies on, as functions over the texts of files: each returns its complaints,
+// none when all is well. They read TypeScript with its own parser, so that a word in a comment or a message
+// is not taken for code. Nothing is run, read or written here.
 //
-// What they are for: they catch slips. Whoever wants to deceive them will find a way; against that, read the diff.
+// What they are for: they catch slips. Whoever wants to deceive them will find a way; against that, read the
+// diff.
 import { posix } from "node:path";
 import ts from "typescript";
 
@@ -24,11 +25,13 @@ const PAST_THE_ENTRY: Record<string, string[]> = {
   "scripts/telemetry_config.ts": ["lib/signing/telemetry_token.ts"],
 };
 
-// Which names lib/ and scripts/ may import from which module, and which files alone may. Types may always be named.
+// Which names lib/ and scripts/ may import from which module, and which files alone may. Types may always be
+// named.
 interface Module {
   names: string[];
   files?: string[];
 }
+// biome-ignore format: a list of names
 const MODULES: Record<string, Module> = {
   undici: { names: ["request"], files: ["lib/tesla_fetch.ts"] },
   dotenv: { names: ["parse"], files: ["lib/settings.ts"] },
@@ -52,6 +55,7 @@ const MODULES: Record<string, Module> = {
   "node:util": { names: ["parseArgs"], files: ["lib/command_line.ts"] },
 };
 // What changes files, and who may.
+// biome-ignore format: a list of names
 const WRITING = [
   "closeSync", "fsyncSync", "ftruncateSync", "openSync", "renameSync", "rmSync", "writeFileSync", "writeSync",
 ];
@@ -62,8 +66,8 @@ const WRITERS: Record<string, string[]> = {
 
 // ---- Arguments ----
 
-// The first argument of a function that reaches a file or a place is one of these words, in any file or in the
-// files named. The constants hold a file of the owner's folder, which is checked where they are declared.
+// The first argument of a function that reaches a file or a place is one of these words, in any file or in
+// the files named. The constants hold a file of the owner's folder, which is checked where they are declared.
 const FILES = [".env", "private-key.pem", "public-key.pem", "tesla_session.json", "tesla_token.json"];
 const FILE_CONSTANTS = ["PRIVATE_KEY_FILE", "PUBLIC_KEY_FILE", "SESSION_FILE", "TOKEN_FILE"];
 const FILE_FUNCTIONS = [
@@ -71,6 +75,7 @@ const FILE_FUNCTIONS = [
   "replaceFile",
   "withLock",
 ];
+// biome-ignore format: a table, one row a line
 const ARGUMENTS: { of: string[]; are: string[]; in?: string[] }[] = [
   { of: FILE_FUNCTIONS, are: [...FILES.map((name) => `"${name}"`), ...FILE_CONSTANTS] },
   // What its callers gave, who are checked; and the folder.
@@ -85,18 +90,22 @@ const ARGUMENTS: { of: string[]; are: string[]; in?: string[] }[] = [
 
 // ---- Names ----
 
-// The names of JavaScript and Node that may be used. Every other one must be declared or imported in the file.
+// The names of JavaScript and Node that may be used. Every other one must be declared or imported in the
+// file.
+// biome-ignore format: a list of names
 const GLOBALS = [
-  "AbortController", "AbortSignal", "AggregateError", "Array", "BigInt", "Boolean", "Buffer", "Date", "Error", "Infinity", "JSON", "Map",
-  "Math", "NaN", "Number", "Object", "Promise", "RegExp", "Set", "String", "SyntaxError", "TextDecoder",
-  "URL", "URLSearchParams", "clearTimeout", "performance", "process", "setTimeout", "undefined",
+  "AbortController", "AbortSignal", "AggregateError", "Array", "BigInt", "Boolean", "Buffer", "Date", "Error",
+  "Infinity", "JSON", "Map", "Math", "NaN", "Number", "Object", "Promise", "RegExp", "Set", "String",
+  "SyntaxError", "TextDecoder", "URL", "URLSearchParams", "clearTimeout", "performance", "process",
+  "setTimeout", "undefined",
 ];
 // Never, as a name, as a property or as a text: they reach what the other rules keep away.
+// biome-ignore format: a list of names
 const FORBIDDEN_WORDS = [
-  "EventSource", "Function", "Proxy", "Reflect", "WebAssembly", "WebSocket", "Worker", "XMLHttpRequest", "__proto__",
-  "atob", "binding", "console", "constructor", "dlopen", "eval", "fetch", "getBuiltinModule", "global", "globalThis",
-  "importScripts", "localStorage", "mainModule", "navigator", "require", "setPrototypeOf", "__defineGetter__",
-  "__lookupGetter__", "getPrototypeOf", "prototype",
+  "EventSource", "Function", "Proxy", "Reflect", "WebAssembly", "WebSocket", "Worker", "XMLHttpRequest",
+  "__proto__", "atob", "binding", "console", "constructor", "dlopen", "eval", "fetch", "getBuiltinModule",
+  "global", "globalThis", "importScripts", "localStorage", "mainModule", "navigator", "require",
+  "setPrototypeOf", "__defineGetter__", "__lookupGetter__", "getPrototypeOf", "prototype",
 ];
 // These stand only before a dot and one of these names; with a list, in these files alone.
 const ONLY: Record<string, Record<string, string[] | "anywhere">> = {
@@ -138,7 +147,8 @@ function visit(node: ts.Node, each: (node: ts.Node) => void): void {
 
 const HOLE = "\u0000"; // stands for ${…}
 
-/** The text of a string, of a template (a hole for each value in it) or of a sum of them; otherwise undefined. */
+/** The text of a string, of a template (a hole for each value in it) or of a sum of them; otherwise
+ * undefined. */
 function fixedText(node: ts.Node): string | undefined {
   if (ts.isStringLiteralLike(node)) return node.text;
   if (ts.isParenthesizedExpression(node)) return fixedText(node.expression);
@@ -150,7 +160,8 @@ function fixedText(node: ts.Node): string | undefined {
   return left === undefined && right === undefined ? undefined : (left ?? HOLE) + (right ?? HOLE);
 }
 
-/** The fixed texts of a file: strings, templates, sums of them as one, and patterns without their backslashes. */
+/** The fixed texts of a file: strings, templates, sums of them as one, and patterns without their
+ * backslashes. */
 export function literalsOf(path: string, text: string): string[] {
   const found: string[] = [];
   const walk = (node: ts.Node): void => {
@@ -170,13 +181,15 @@ function importedBy(path: string, name: string): string {
 
 /** The files of the project that a file imports, without those of which it needs only types. */
 export function importsOf(path: string, text: string): string[] {
-  return parse(path, text).statements.filter(ts.isImportDeclaration).flatMap((node) => {
-    const from = node.moduleSpecifier;
-    const isType = node.importClause?.isTypeOnly === true;
-    return ts.isStringLiteral(from) && from.text.startsWith(".") && !isType
-      ? [importedBy(path, from.text)]
-      : [];
-  });
+  return parse(path, text)
+    .statements.filter(ts.isImportDeclaration)
+    .flatMap((node) => {
+      const from = node.moduleSpecifier;
+      const isType = node.importClause?.isTypeOnly === true;
+      return ts.isStringLiteral(from) && from.text.startsWith(".") && !isType
+        ? [importedBy(path, from.text)]
+        : [];
+    });
 }
 
 /** A file of lib/ or scripts/, and all that it imports, directly or not. */
@@ -220,18 +233,30 @@ function checkImport(path: string, node: ts.Node, complain: Complain): void {
   if (ts.isImportEqualsDeclaration(node)) complain(node, "import with =");
   if (!ts.isImportDeclaration(node) && !ts.isExportDeclaration(node)) return;
   const from = node.moduleSpecifier;
-  if (ts.isExportDeclaration(node)) return complain(node, "an export of names that stand elsewhere");
+  if (ts.isExportDeclaration(node)) {
+    complain(node, "an export of names that stand elsewhere");
+    return;
+  }
   if (!from || !ts.isStringLiteral(from)) return;
   if (node.attributes) complain(node, "an import with attributes");
-  if (from.text.startsWith(".")) return checkImportedFile(path, from, complain);
+  if (from.text.startsWith(".")) {
+    checkImportedFile(path, from, complain);
+    return;
+  }
   const module = Object.hasOwn(MODULES, from.text) ? MODULES[from.text] : undefined;
-  if (!module) return complain(node, `imports ${from.text}`);
+  if (!module) {
+    complain(node, `imports ${from.text}`);
+    return;
+  }
   if (module.files?.includes(path) === false) {
     complain(node, `imports ${from.text}, which only ${module.files.join(", ")} may`);
   }
   const clause = node.importClause;
   const named = clause?.namedBindings;
-  if (!clause || clause.name || !named || !ts.isNamedImports(named)) return complain(node, "not an import by name");
+  if (!clause || clause.name || !named || !ts.isNamedImports(named)) {
+    complain(node, "not an import by name");
+    return;
+  }
   for (const element of named.elements) {
     if (clause.isTypeOnly || element.isTypeOnly) continue;
     const name = (element.propertyName ?? element.name).text;
@@ -239,7 +264,8 @@ function checkImport(path: string, node: ts.Node, complain: Complain): void {
     if (element.propertyName && element.getText() !== "setTimeout as sleep") {
       complain(element, `${name} under another name`);
     }
-    if (WRITING.includes(name) && !WRITERS[path]?.includes(name)) complain(element, `writes files itself (${name})`);
+    if (WRITING.includes(name) && !WRITERS[path]?.includes(name))
+      complain(element, `writes files itself (${name})`);
   }
 }
 
@@ -273,7 +299,8 @@ function checkLanguage(path: string, node: ts.Node, complain: Complain): void {
   if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
     complain(node, "dynamic import");
   }
-  if (ts.isMetaProperty(node) && node.parent.getText() !== "import.meta.filename") complain(node, "import.meta");
+  if (ts.isMetaProperty(node) && node.parent.getText() !== "import.meta.filename")
+    complain(node, "import.meta");
 }
 
 /** The names that a file declares or imports. */
@@ -281,8 +308,13 @@ function declaredIn(source: ts.SourceFile): Set<string> {
   const names = new Set<string>();
   visit(source, (node) => {
     const name = (node as { name?: ts.Node }).name;
-    const declares = ts.isVariableDeclaration(node) || ts.isBindingElement(node) || ts.isParameter(node)
-      || ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isImportSpecifier(node)
+    const declares =
+      ts.isVariableDeclaration(node)
+      || ts.isBindingElement(node)
+      || ts.isParameter(node)
+      || ts.isFunctionLike(node)
+      || ts.isClassLike(node)
+      || ts.isImportSpecifier(node)
       || ts.isInterfaceDeclaration(node);
     if (declares && name && ts.isIdentifier(name)) names.add(name.text);
   });
@@ -295,7 +327,9 @@ function isValue(node: ts.Identifier): boolean {
   if ((parent as { name?: ts.Node }).name === node) return ts.isShorthandPropertyAssignment(parent);
   if (ts.isBindingElement(parent)) return parent.propertyName !== node;
   if (ts.isTypeNode(parent)) return ts.isExpressionWithTypeArguments(parent);
-  return !ts.isQualifiedName(parent) && !ts.isImportSpecifier(parent) && !ts.isBreakOrContinueStatement(parent);
+  return (
+    !ts.isQualifiedName(parent) && !ts.isImportSpecifier(parent) && !ts.isBreakOrContinueStatement(parent)
+  );
 }
 
 function checkName(node: ts.Node, declared: Set<string>, complain: Complain): void {
@@ -311,7 +345,8 @@ function checkOnly(path: string, node: ts.Node, complain: Complain): void {
   if (!ts.isIdentifier(node) || !isValue(node) || !Object.hasOwn(ONLY, node.text)) return;
   const { parent } = node;
   if (!ts.isPropertyAccessExpression(parent) || parent.questionDotToken) {
-    return complain(node, `${node.text} without a name after it`);
+    complain(node, `${node.text} without a name after it`);
+    return;
   }
   const name = parent.name.text;
   const where = Object.entries(ONLY[node.text] ?? {}).find(([one]) => one === name)?.[1];
@@ -328,11 +363,16 @@ function checkOnly(path: string, node: ts.Node, complain: Complain): void {
 // An index is a name, a number, a text as it stands, or a field: nothing that is put together. And what an
 // index finds is never called.
 function checkIndex(node: ts.Node, complain: Complain): void {
-  if (ts.isCallExpression(node) && ts.isElementAccessExpression(node.expression)) complain(node, "a computed call");
+  if (ts.isCallExpression(node) && ts.isElementAccessExpression(node.expression))
+    complain(node, "a computed call");
   if (!ts.isElementAccessExpression(node)) return;
   const index = node.argumentExpression;
-  const isPlain = ts.isIdentifier(index) || ts.isPropertyAccessExpression(index) || ts.isNumericLiteral(index)
-    || ts.isStringLiteral(index) || ts.isElementAccessExpression(index)
+  const isPlain =
+    ts.isIdentifier(index)
+    || ts.isPropertyAccessExpression(index)
+    || ts.isNumericLiteral(index)
+    || ts.isStringLiteral(index)
+    || ts.isElementAccessExpression(index)
     || (ts.isCallExpression(index) && ts.isIdentifier(index.expression));
   if (!isPlain) complain(node, "a computed index");
 }
@@ -341,13 +381,17 @@ function checkIndex(node: ts.Node, complain: Complain): void {
 function checkArgument(path: string, node: ts.Node, complain: Complain): void {
   if (ts.isVariableDeclaration(node) && FILE_CONSTANTS.includes(node.name.getText())) {
     const value = node.initializer && fixedText(node.initializer);
-    if (!FILES.includes(value ?? "")) complain(node, `${node.name.getText()} is no file of the owner's folder`);
+    if (!FILES.includes(value ?? ""))
+      complain(node, `${node.name.getText()} is no file of the owner's folder`);
   }
   if (!ts.isIdentifier(node) || !isValue(node)) return;
   const rows = ARGUMENTS.filter((row) => row.of.includes(node.text));
   const { parent } = node;
   if (rows.length === 0) return;
-  if (!ts.isCallExpression(parent) || parent.expression !== node) return complain(node, `${node.text} is not called`);
+  if (!ts.isCallExpression(parent) || parent.expression !== node) {
+    complain(node, `${node.text} is not called`);
+    return;
+  }
   const argument = parent.arguments[0]?.getText() ?? "";
   const isRight = rows.some((row) => row.are.includes(argument) && row.in?.includes(path) !== false);
   if (!isRight) complain(parent, `${node.text}(${argument}): not one of its arguments`);
@@ -363,19 +407,24 @@ function checkText(path: string, text: string): string[] {
   const complaints: string[] = [];
   if (path !== "lib/hosts.ts") {
     // The name of the developer pages, in words, is advice.
-    const teslas = (text.match(/[\w.-]*\btesla(motors)?\.(com|cn)\b/gi) ?? [])
-      .filter((host) => !/^developer\.tesla\.(com|cn)$/i.test(host));
+    const teslas = (text.match(/[\w.-]*\btesla(motors)?\.(com|cn)\b/gi) ?? []).filter(
+      (host) => !/^developer\.tesla\.(com|cn)$/i.test(host),
+    );
     // Up to the end of the host: what only begins like an allowed one is another.
-    const authorities = [...text.matchAll(/[a-z][a-z\d+.-]*:\/\/([^/?#\s"'`<>\\|,;)]*)/gi)].map(([, host = ""]) => host)
-      .filter((host) => /[.@\[]|localhost/.test(host) && !NO_HOST.test(host));
+    const authorities = [...text.matchAll(/[a-z][a-z\d+.-]*:\/\/([^/?#\s"'`<>\\|,;)]*)/gi)]
+      .map(([, host = ""]) => host)
+      .filter((host) => /[.@[]|localhost/.test(host) && !NO_HOST.test(host));
     const isName = /^[a-z\d-]+(\.[a-z\d-]+)+(:\d+)?$/i.test(text) && !/\.(pem|json|ts)$/.test(text);
-    const bare = (isName || ADDRESS.test(text)) && !["127.0.0.1", "::1", "YOUR.DOMAIN"].includes(text) ? [text] : [];
+    const bare =
+      (isName || ADDRESS.test(text)) && !["127.0.0.1", "::1", "YOUR.DOMAIN"].includes(text) ? [text] : [];
     const slashes = /(?<![:\w])\/\/[\w-]+\.[\w.-]+/.exec(text) ?? [];
     for (const host of [...teslas, ...authorities, ...bare, ...slashes]) {
       complaints.push(`${path}: a host outside lib/hosts.ts: ${host.replaceAll(HOLE, "…")}`);
     }
   }
-  const isSystems = /^[\\/](etc|home|root|Users|proc|dev|var|tmp|usr|mnt|run)\b|^~[\\/]|^[a-z]:[\\/]/i.test(text);
+  const isSystems = /^[\\/](etc|home|root|Users|proc|dev|var|tmp|usr|mnt|run)\b|^~[\\/]|^[a-z]:[\\/]/i.test(
+    text,
+  );
   if (isSystems || /^\.\.[\\/](?!.*\.ts$)/.test(text)) {
     complaints.push(`${path}: a path outside the owner's folder: ${text}`);
   }
@@ -392,7 +441,8 @@ export function checkLayout(files: Texts): string[] {
   const complaints: string[] = [];
   let sum = 0;
   for (const [path, text] of files) {
-    if (!text.endsWith("\n") || text.endsWith("\n\n")) complaints.push(`${path}: must end with one end of line`);
+    if (!text.endsWith("\n") || text.endsWith("\n\n"))
+      complaints.push(`${path}: must end with one end of line`);
     const lines = text.split("\n");
     sum += lines.length - 1;
     lines.forEach((line, index) => {
@@ -405,7 +455,8 @@ export function checkLayout(files: Texts): string[] {
     visit(source, (node) => {
       if (!ts.isFunctionLike(node) || !("body" in node) || !node.body) return;
       const [first = 0, last = 0] = [node.getStart(source), node.end].map(
-        (at) => source.getLineAndCharacterOfPosition(at).line);
+        (at) => source.getLineAndCharacterOfPosition(at).line,
+      );
       const length = last - first + 1;
       if (length > LONGEST_FUNCTION) complaints.push(`${path}:${first + 1}: a function of ${length} lines`);
     });
@@ -439,21 +490,22 @@ export interface Header {
 export function headerOf(path: string, text: string): Header {
   const name = path.replace("scripts/", "").replaceAll(".", "\\.");
   const form = new RegExp(
-    "^((?:// [^\\n]+\\n){1,2})//\\n//   reads     ([^\\n]+)\\n//   writes    ([^\\n]+)\\n" +
-      "//   contacts  ([^\\n]+)\\n//   costs     ([^\\n]+)\\n" +
-      `//   run       npx tsx scripts/(${name}(?: [^\\n]+)?)\\nimport `,
+    "^((?:// [^\\n]+\\n){1,2})//\\n//   reads     ([^\\n]+)\\n//   writes    ([^\\n]+)\\n"
+      + "//   contacts  ([^\\n]+)\\n//   costs     ([^\\n]+)\\n"
+      + `//   run       npx tsx scripts/(${name}(?: [^\\n]+)?)\\nimport `,
   );
   // A list that is too long for its line goes on in the next one, below its beginning.
   const found = form.exec(text.replace(/,\n\/\/ {13}(?=\S)/g, ", "));
   if (!found) throw new Error(`${path}: its header is not in the fixed form`);
   const list = (line: string): string[] => (line === "nothing" || line === "nobody" ? [] : line.split(", "));
-  const purpose = found[1]
+  const [, top = "", reads = "", writes = "", places = "", costs = "", run = ""] = found;
+  const purpose = top
     .replace(/^\/\/ /gm, "")
     .trim()
     .replaceAll("\n", " ");
   if (!purpose.endsWith(".")) throw new Error(`${path}: its header begins with a sentence`);
-  const contacts = CONTACTS.filter((one) => found[4].includes(one));
-  return { purpose, reads: list(found[2]), writes: list(found[3]), contacts, costs: found[5], run: found[6] };
+  const contacts = CONTACTS.filter((one) => places.includes(one));
+  return { purpose, reads: list(reads), writes: list(writes), contacts, costs, run };
 }
 
 // What the functions of lib/ touch, for the headers. A name that is not here touches nothing by itself; that
@@ -463,7 +515,10 @@ const EFFECTS: Record<string, Partial<Record<"reads" | "writes" | "contacts", st
   readSettings: { reads: [".env"] },
   readToken: { reads: ["tesla_token.json"] },
   "withLock(TOKEN_FILE": { reads: ["tesla_token.json.lock"], writes: ["tesla_token.json.lock"] },
-  "replaceFile(TOKEN_FILE": { reads: ["tesla_token.json.new"], writes: ["tesla_token.json", "tesla_token.json.new"] },
+  "replaceFile(TOKEN_FILE": {
+    reads: ["tesla_token.json.new"],
+    writes: ["tesla_token.json", "tesla_token.json.new"],
+  },
   readPublicKey: { reads: ["public-key.pem"] },
   askFleetApi: { contacts: ["Fleet API"] },
   askTokenHost: { contacts: ["token host"] },
@@ -501,9 +556,11 @@ export function checkHeaders(files: Texts): string[] {
         for (const one of effects[kind] ?? []) told[kind].add(one);
       }
     }
-    for (const [, name] of code.matchAll(/writeFileSync\("([^"]+)"/g)) told.writes.add(name);
+    for (const [, name = ""] of code.matchAll(/writeFileSync\("([^"]+)"/g)) told.writes.add(name);
     // To look whether a file is there is to read, for a permission model.
-    for (const [, list] of code.matchAll(/for \(const file of \[([^\]]+)\]\)\s*\{?\s*if \(existsSync\(file\)/g)) {
+    for (const [, list = ""] of code.matchAll(
+      /for \(const file of \[([^\]]+)\]\)\s*\{?\s*if \(existsSync\(file\)/g,
+    )) {
       for (const name of list.split(",")) told.reads.add(name.trim().replaceAll('"', ""));
     }
     for (const kind of ["reads", "writes", "contacts"] as const) {

@@ -1,7 +1,7 @@
-// `npm run readme`: writes the parts of README.md and docs/*.md that are made from the code, between the markers
-// <!-- NAME --> and <!-- /NAME -->: sizes, tables of scripts, rings, reading order, costs, troubleshooting,
-// commands, examples. The commands of package.json that start a script are made here too. With --check it changes
-// nothing and names what is out of date. test/rules/readme.test.ts checks the same.
+// `npm run readme`: writes the parts of README.md and docs/*.md that are made from the code, between the
+// markers <!-- NAME --> and <!-- /NAME -->: sizes, tables of scripts, rings, reading order, costs,
+// troubleshooting, commands, examples. The commands of package.json that start a script are made here too.
+// With --check it changes nothing and names what is out of date. test/rules/readme.test.ts checks the same.
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -27,10 +27,10 @@ function sizes(files: Texts): string {
   const scripts = paths.filter((path) => path.startsWith("scripts/"));
   const longest = Math.max(...paths.map((path) => linesOf(files, [path])));
   return (
-    `${thousands(linesOf(files, paths))} lines in all, comments and blank lines included: ${scripts.length} ` +
-    `scripts and ${paths.length - scripts.length} files that they share.\n` +
-    `${thousands(linesOf(files, TABLES))} of the lines are tables of words and numbers. The longest file has ` +
-    `${longest}; no line has more than 110 columns.`
+    `${thousands(linesOf(files, paths))} lines in all, comments and blank lines included: ${scripts.length} `
+    + `scripts and ${paths.length - scripts.length} files that they share.\n`
+    + `${thousands(linesOf(files, TABLES))} of the lines are tables of words and numbers. The longest file has `
+    + `${longest}; no line has more than 110 columns.`
   );
 }
 
@@ -60,21 +60,21 @@ function rings(files: Texts): string {
 
 function readingOrder(files: Texts): string {
   let number = 0;
-  return inReadingOrder(files).flatMap(({ name, files: paths }, index) => [
-    `${index === 0 ? "" : "\n"}Ring ${index + 1}. ${name}.\n`,
-    "| | file | lines | what it is |",
-    "|---|---|---|---|",
-    ...paths.map((path) => {
-      number += 1;
-      const [top] = (files.get(path) ?? "").split(/\n(?!\/\/ )/);
-      const says = top
-        .replace(/^\/\/ /gm, "")
-        .replaceAll("\n", " ")
-        .split(/[.:](?= |$)/)[0]
-        .replace(/ \([^)]*$/, "");
-      return `| ${number} | [${path}](../${path}) | ${linesOf(files, [path])} | ${says} |`;
-    }),
-  ]).join("\n");
+  return inReadingOrder(files)
+    .flatMap(({ name, files: paths }, index) => [
+      `${index === 0 ? "" : "\n"}Ring ${index + 1}. ${name}.\n`,
+      "| | file | lines | what it is |",
+      "|---|---|---|---|",
+      ...paths.map((path) => {
+        number += 1;
+        const [top = ""] = (files.get(path) ?? "").split(/\n(?!\/\/ )/);
+        const words = top.replace(/^\/\/ /gm, "").replaceAll("\n", " ");
+        const [says = ""] = words.split(/[.:](?= |$)/);
+        const first = says.replace(/ \([^)]*$/, "");
+        return `| ${number} | [${path}](../${path}) | ${linesOf(files, [path])} | ${first} |`;
+      }),
+    ])
+    .join("\n");
 }
 
 function costs(): string {
@@ -154,14 +154,14 @@ function commands(files: Texts): string {
   const tables = new Map<string, string[]>();
   const source = [...files].find(([path]) => path.endsWith("/commands.ts"))?.[1] ?? "";
   const heading = (name: string): string => {
-    const [before] = source.split(new RegExp(`^ .*\\b${name}: {`, "m"));
+    const [before = ""] = source.split(new RegExp(`^ .*\\b${name}: {`, "m"));
     return [...before.matchAll(/^ {2}\/\/ (.*)$/gm)].at(-1)?.[1] ?? "";
   };
   const add = (table: string, head: string[], row: string): void => {
     tables.set(table, [...(tables.get(table) ?? head), row]);
   };
   for (const line of commandList().trimEnd().split("\n")) {
-    const [, name, words = "", scope] = /^(\w+) {2}\{(.*)\} {2}(\w+)$/.exec(line) ?? [];
+    const [, name = "", words = "", scope] = /^(\w+) {2}\{(.*)\} {2}(\w+)$/.exec(line) ?? [];
     const [, other, reason] = /^(\w+) {2}not signed: (.*)$/.exec(line) ?? [];
     if (other !== undefined) {
       add("not signed", ["| command | why |", "|---|---|"], `| \`${other}\` | ${reason} |`);
@@ -178,23 +178,35 @@ function commands(files: Texts): string {
 /** The examples, each with the script that it was copied from and how many of its lines are other ones. */
 function examples(): string {
   const read = (path: string): string => readFileSync(new URL(path, PROJECT), "utf8");
-  const rows = readdirSync(new URL("examples", PROJECT)).sort().map((file) => {
-    const path = `examples/${file}`;
-    const name = file.replace(/\.ts$/, "");
-    const header = headerOf(`scripts/${name}.ts`, read(path).replace("npx tsx examples/", "npx tsx scripts/")
-      .replace(/(\/\/ {3}run [^\n]+\n)\/\/\n(\/\/ [^\n]+\n)+/, "$1"));
-    const [purpose, origin = ""] = header.purpose.split(" Copied from ");
-    const script = origin.split(":")[0];
-    const code = (text: string): string[] => text.split("\n").filter((line) => !/^\s*(\/\/.*)?$/.test(line));
-    const original = script === "" ? [] : code(read(script));
-    const lines = code(read(path));
-    const changed = lines.filter((line) => !original.includes(line)).length;
-    const isOwn = script === "";
-    const copied = isOwn ? `a file of its own, ${lines.length} lines` : `${script}: ${changed} of ${lines.length}`;
-    return `| [${header.run}](../${path}) | ${purpose} | ${copied} | ${header.costs} |`;
-  });
-  return ["| example | what it does | copied from, lines of code that differ | costs |", "|---|---|---|---|",
-    ...rows].join("\n");
+  const rows = readdirSync(new URL("examples", PROJECT))
+    .sort()
+    .map((file) => {
+      const path = `examples/${file}`;
+      const name = file.replace(/\.ts$/, "");
+      const header = headerOf(
+        `scripts/${name}.ts`,
+        read(path)
+          .replace("npx tsx examples/", "npx tsx scripts/")
+          .replace(/(\/\/ {3}run [^\n]+\n)\/\/\n(\/\/ [^\n]+\n)+/, "$1"),
+      );
+      const [purpose, origin = ""] = header.purpose.split(" Copied from ");
+      const [script = ""] = origin.split(":");
+      const code = (text: string): string[] =>
+        text.split("\n").filter((line) => !/^\s*(\/\/.*)?$/.test(line));
+      const original = script === "" ? [] : code(read(script));
+      const lines = code(read(path));
+      const changed = lines.filter((line) => !original.includes(line)).length;
+      const isOwn = script === "";
+      const copied = isOwn
+        ? `a file of its own, ${lines.length} lines`
+        : `${script}: ${changed} of ${lines.length}`;
+      return `| [${header.run}](../${path}) | ${purpose} | ${copied} | ${header.costs} |`;
+    });
+  return [
+    "| example | what it does | copied from, lines of code that differ | costs |",
+    "|---|---|---|---|",
+    ...rows,
+  ].join("\n");
 }
 
 /** What a day of examples/solar_loop.ts costs at most, by how often it looks. */
@@ -226,7 +238,9 @@ export function generatedParts(files: Texts): Record<string, string> {
 
 /** README.md and the pages of docs/, by path. */
 export function documents(): Texts {
-  const pages = readdirSync(new URL("docs", PROJECT)).filter((name) => name.endsWith(".md")).sort();
+  const pages = readdirSync(new URL("docs", PROJECT))
+    .filter((name) => name.endsWith(".md"))
+    .sort();
   const paths = ["README.md", ...pages.map((name) => `docs/${name}`)];
   return new Map(paths.map((path) => [path, readFileSync(new URL(path, PROJECT), "utf8")]));
 }
@@ -236,16 +250,22 @@ export function documents(): Texts {
 export function withParts(texts: Texts, parts: Record<string, string>): Texts {
   const wanted = new Map(texts);
   const places = [...texts].flatMap(([path, page]) =>
-    [...page.matchAll(/^<!-- (?!\/)(.+) -->$/gm)].map(([, name = ""]) => ({ path, name })));
+    [...page.matchAll(/^<!-- (?!\/)(.+) -->$/gm)].map(([, name = ""]) => ({ path, name })),
+  );
   for (const { path, name } of places) {
-    if (parts[name] === undefined) throw new Error(`${path}: nothing is made for <!-- ${name} -->: take it out`);
+    if (parts[name] === undefined)
+      throw new Error(`${path}: nothing is made for <!-- ${name} -->: take it out`);
   }
   for (const [name, text] of Object.entries(parts)) {
     const [place, ...others] = places.filter((one) => one.name === name);
-    if (!place || others.length > 0) throw new Error(`<!-- ${name} --> stands in ${others.length + (place ? 1 : 0)} places`);
+    if (!place || others.length > 0)
+      throw new Error(`<!-- ${name} --> stands in ${others.length + (place ? 1 : 0)} places`);
     const between = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- /${name} -->)`);
     const page = wanted.get(place.path) ?? "";
-    wanted.set(place.path, page.replace(between, (_, start: string, end: string) => `${start}${text}\n${end}`));
+    wanted.set(
+      place.path,
+      page.replace(between, (_, start: string, end: string) => `${start}${text}\n${end}`),
+    );
   }
   return wanted;
 }
@@ -254,9 +274,18 @@ export function withParts(texts: Texts, parts: Record<string, string>): Texts {
 export function withCommands(manifest: string, files: Texts): string {
   const { scripts, ...rest } = JSON.parse(manifest) as { scripts: Record<string, string> };
   const others = Object.entries(scripts).filter(([, command]) => !command.includes(" scripts/"));
-  const commands = { ...Object.fromEntries(scriptNames(files).map(commandOf)), ...Object.fromEntries(others) };
+  const commands = {
+    ...Object.fromEntries(scriptNames(files).map(commandOf)),
+    ...Object.fromEntries(others),
+  };
   const all = Object.entries(rest).flatMap(([name, value]) =>
-    name === "dependencies" ? [["scripts", commands], [name, value]] : [[name, value]]);
+    name === "dependencies"
+      ? [
+          ["scripts", commands],
+          [name, value],
+        ]
+      : [[name, value]],
+  );
   return `${JSON.stringify(Object.fromEntries(all), null, 2)}\n`;
 }
 

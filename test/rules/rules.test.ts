@@ -10,7 +10,14 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { plainFile } from "../support/compiled.ts";
 import { checkLock, checkManifest, checkPlaces, checkTsconfig } from "./package_rules.ts";
-import { checkCode, checkHeaders, checkLayout, checkSecrets, checkTree, type Texts } from "./project_rules.ts";
+import {
+  checkCode,
+  checkHeaders,
+  checkLayout,
+  checkSecrets,
+  checkTree,
+  type Texts,
+} from "./project_rules.ts";
 import { auditedFiles, scriptNames } from "./script_list.ts";
 
 const project = fileURLToPath(new URL("../..", import.meta.url));
@@ -23,7 +30,11 @@ const loader = process.features.typescript
   : ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href];
 
 /** The complaints about a file of the project that come when it is changed. */
-function complaintsAbout(check: (files: Texts) => string[], path: string, change: (text: string) => string): string[] {
+function complaintsAbout(
+  check: (files: Texts) => string[],
+  path: string,
+  change: (text: string) => string,
+): string[] {
   const before = files.get(path) ?? "// A new file.\n";
   const text = change(before);
   assert.notEqual(text, before, "the violation must be there");
@@ -34,7 +45,10 @@ function complaintsAbout(check: (files: Texts) => string[], path: string, change
 
 function complains(check: (files: Texts) => string[], path: string, change: (text: string) => string): void {
   const complaints = complaintsAbout(check, path, change);
-  assert.ok(complaints.some((one) => one.includes(path)), `no complaint about ${path}: ${complaints.join("; ")}`);
+  assert.ok(
+    complaints.some((one) => one.includes(path)),
+    `no complaint about ${path}: ${complaints.join("; ")}`,
+  );
 }
 
 function addLine(line: string): (text: string) => string {
@@ -44,7 +58,8 @@ function addLine(line: string): (text: string) => string {
 describe("code of lib/ and scripts/", () => {
   test("keeps every rule", () => assert.deepEqual(checkCode(files), []));
   const FETCH = "lib/tesla_fetch.ts";
-  const NOWHERE = ", which comes from nowhere"; // a planted line names what is not there: that is not its fault
+  const NOWHERE = ", which comes from nowhere"; // what a planted line names is not there, of course
+  // biome-ignore format: a table, one row a line
   const violations: [string, string, string?][] = [
     // What may be imported.
     ["a second undici import", 'import { request } from "undici";'],
@@ -202,12 +217,23 @@ describe("code of lib/ and scripts/", () => {
   ];
   for (const [name, line, path = "scripts/read_charge.ts"] of violations) {
     test(`refuses ${name}`, () => {
-      const complaints = complaintsAbout(checkCode, path, addLine(line)).filter((one) => !one.endsWith(NOWHERE));
+      const complaints = complaintsAbout(checkCode, path, addLine(line)).filter(
+        (one) => !one.endsWith(NOWHERE),
+      );
       assert.ok(complaints.length > 0, "no complaint");
     });
   }
-  // The names of JavaScript and Node that may be used are a list; every other one must be declared in the file.
-  for (const name of ["self", "setInterval", "queueMicrotask", "BroadcastChannel", "structuredClone", "Symbol", "__dirname"]) {
+  // The names of JavaScript and Node that may be used are a list; every other one must be declared in the
+  // file.
+  for (const name of [
+    "self",
+    "setInterval",
+    "queueMicrotask",
+    "BroadcastChannel",
+    "structuredClone",
+    "Symbol",
+    "__dirname",
+  ]) {
     test(`refuses ${name}, which is not on the list of names`, () => {
       const complaints = complaintsAbout(checkCode, "scripts/read_charge.ts", addLine(`show(${name});`));
       assert.ok(complaints.some((one) => one.endsWith(`uses ${name}${NOWHERE}`)));
@@ -221,7 +247,7 @@ describe("code of lib/ and scripts/", () => {
 
 describe("layout", () => {
   test("every file is in form", () => assert.deepEqual(checkLayout(files), []));
-  for (const [name, line] of [
+  for (const [name, line = ""] of [
     ["a long line", `// ${"x".repeat(108)}`],
     ["a tab", "\tx();"],
     ["a space", "x(); "],
@@ -238,10 +264,12 @@ describe("layout", () => {
   });
   test("refuses whatever is no TypeScript below lib/ and scripts/", () => {
     assert.deepEqual(checkTree(entries()), []);
+    // biome-ignore format: a list of names
     const planted = [
       "lib/node_modules/", "lib/node_modules/dotenv/index.js", "scripts/node_modules/", "lib/package.json",
       "scripts/package.json", "lib/x.js", "lib/x.mts", "lib/tsconfig.json", "scripts/.env", "lib/.npmrc",
-      "lib/other/", "lib/signing/deep/x.ts", "lib/hosts.ts@", "lib/signing@", "lib/hosts.d.ts", "scripts/hosts.tsx",
+      "lib/other/", "lib/signing/deep/x.ts", "lib/hosts.ts@", "lib/signing@", "lib/hosts.d.ts",
+      "scripts/hosts.tsx",
     ];
     for (const entry of planted) assert.equal(checkTree([...entries(), entry]).length, 1, entry);
   });
@@ -293,7 +321,7 @@ describe("headers", () => {
         [plainFile(join(project, path)), "--help"],
         { cwd: folder, encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "" } },
       );
-      const [header] = (files.get(path) ?? "").split(/\n(?!\/\/)/);
+      const [header = ""] = (files.get(path) ?? "").split(/\n(?!\/\/)/);
       assert.equal(stdout, `${header.replace(/^\/\/ ?/gm, "")}\n`, path);
       assert.deepEqual([status, stderr], [0, ""], path);
     }
@@ -328,6 +356,9 @@ describe("packages", () => {
     return JSON.stringify(json);
   };
   type Planted = Record<string, Record<string, unknown>>;
+  const put = (place: unknown, fields: object): void => {
+    Object.assign(place as object, fields);
+  };
   type Case = [string, (json: Planted) => void];
   const refuses = (check: (text: string) => string[], file: string, cases: Case[]): void => {
     const text = read(file);
@@ -336,55 +367,69 @@ describe("packages", () => {
   };
 
   test("package.json has exact versions and three packages, and nothing that runs by itself", () => {
+    // biome-ignore format: a table, one row a line
     refuses(checkManifest, "package.json", [
-      ["a range", (json) => Object.assign(json.dependencies ?? {}, { undici: "^7.30.2" })],
-      ["another package by its name", (json) => Object.assign(json.dependencies ?? {}, { undici: "npm:evil@1.0.0" })],
-      ["a package from an address", (json) => Object.assign(json.dependencies ?? {}, { dotenv: "git+ssh://x/y" })],
-      ["a package of a folder", (json) => Object.assign(json.devDependencies ?? {}, { typescript: "file:../x" })],
-      ["a fourth package", (json) => Object.assign(json.dependencies ?? {}, { axios: "1.0.0" })],
-      ["an override", (json) => Object.assign(json, { overrides: { undici: "npm:evil@1.0.0" } })],
-      ["a name of its own for a file", (json) => Object.assign(json, { imports: { "#x": "./x.js" } })],
-      ["a workspace", (json) => Object.assign(json, { workspaces: ["packages/*"] })],
-      ["a bundle", (json) => Object.assign(json, { bundleDependencies: ["dotenv"] })],
-      ["an optional package", (json) => Object.assign(json, { optionalDependencies: { axios: "1.0.0" } })],
-      ["a program after the install", (json) => Object.assign(json.scripts ?? {}, { postinstall: "node x.js" })],
-      ["a program before a script", (json) => Object.assign(json.scripts ?? {}, { "preread-charge": "node x.js" })],
-      ["a program when it is cloned", (json) => Object.assign(json.scripts ?? {}, { prepare: "node x.js" })],
+      ["a range", (json) => put(json.dependencies, { undici: "^7.30.2" })],
+      ["another package by its name", (json) => put(json.dependencies, { undici: "npm:evil@1.0.0" })],
+      ["a package from an address", (json) => put(json.dependencies, { dotenv: "git+ssh://x/y" })],
+      ["a package of a folder", (json) => put(json.devDependencies, { typescript: "file:../x" })],
+      ["a fourth package", (json) => put(json.dependencies, { axios: "1.0.0" })],
+      ["an override", (json) => put(json, { overrides: { undici: "npm:evil@1.0.0" } })],
+      ["a name of its own for a file", (json) => put(json, { imports: { "#x": "./x.js" } })],
+      ["a workspace", (json) => put(json, { workspaces: ["packages/*"] })],
+      ["a bundle", (json) => put(json, { bundleDependencies: ["dotenv"] })],
+      ["an optional package", (json) => put(json, { optionalDependencies: { axios: "1.0.0" } })],
+      ["a program after the install", (json) => put(json.scripts, { postinstall: "node x.js" })],
+      ["a program before a script", (json) => put(json.scripts, { "preread-charge": "node x.js" })],
+      ["a program when it is cloned", (json) => put(json.scripts, { prepare: "node x.js" })],
     ]);
   });
   test("each package of the lock file is the one that it is named after", () => {
+    const NPM = "https://registry.npmjs.org";
     const undici = (json: Planted): object => json.packages?.["node_modules/undici"] as object;
+    // biome-ignore format: a table, one row a line
     refuses(checkLock, "package-lock.json", [
-      ["another package", (json) => Object.assign(undici(json), { resolved: "https://registry.npmjs.org/evil/-/evil-7.30.2.tgz" })],
-      ["another version", (json) => Object.assign(undici(json), { resolved: "https://registry.npmjs.org/undici/-/undici-1.0.0.tgz" })],
-      ["a registry that begins like npm's", (json) => Object.assign(undici(json), { resolved: "https://registry.npmjs.org.evil.example/undici/-/undici-7.30.2.tgz" })],
-      ["a scope of somebody's", (json) => Object.assign(undici(json), { resolved: "https://registry.npmjs.org/@evil/undici/-/undici-7.30.2.tgz" })],
-      ["a folder", (json) => Object.assign(undici(json), { resolved: "file:../x", link: true })],
-      ["another name", (json) => Object.assign(undici(json), { name: "evil" })],
-      ["no hash", (json) => Object.assign(undici(json), { integrity: "" })],
-      ["a weak hash", (json) => Object.assign(undici(json), { integrity: "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=" })],
-      ["a package for the owner", (json) => Object.assign(json.packages ?? {}, { "node_modules/axios": undici(json) })],
-      ["a package below another", (json) => Object.assign(json.packages ?? {}, { "node_modules/tsx/node_modules/axios": undici(json) })],
-      ["a tool for the owner", (json) => delete (json.packages?.["node_modules/typescript"] as { dev?: boolean }).dev],
+      ["another package", (json) => put(undici(json), { resolved: `${NPM}/evil/-/evil-7.30.2.tgz` })],
+      ["another version", (json) => put(undici(json), { resolved: `${NPM}/undici/-/undici-1.0.0.tgz` })],
+      ["a registry that begins like npm's", (json) => put(undici(json), { resolved: `${NPM}.evil.example/undici/-/undici-7.30.2.tgz` })],
+      ["a scope of somebody's", (json) => put(undici(json), { resolved: `${NPM}/@evil/undici/-/undici-7.30.2.tgz` })],
+      ["a folder", (json) => put(undici(json), { resolved: "file:../x", link: true })],
+      ["another name", (json) => put(undici(json), { name: "evil" })],
+      ["no hash", (json) => put(undici(json), { integrity: "" })],
+      ["a weak hash", (json) => put(undici(json), { integrity: "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=" })],
+      ["a package for the owner", (json) => put(json.packages, { "node_modules/axios": undici(json) })],
+      ["a package below another", (json) => put(json.packages, { "node_modules/tsx/node_modules/axios": undici(json) })],
+      ["a tool for the owner", (json) => put(json.packages?.["node_modules/typescript"], { dev: false })],
     ]);
     const own = changed(read("package-lock.json"), (json) =>
-      Object.assign(undici(json), { resolved: "https://registry.npmjs.org/undici/-/undici-7.30.2.tgz" }));
+      Object.assign(undici(json), { resolved: `${NPM}/undici/-/undici-7.30.2.tgz` }),
+    );
     assert.deepEqual(checkLock(own), [], "its own address");
   });
   test("tsconfig.json, which tsx obeys, leads no name elsewhere", () => {
+    // biome-ignore format: a table, one row a line
     refuses(checkTsconfig, "tsconfig.json", [
-      ["paths", (json) => Object.assign(json.compilerOptions ?? {}, { paths: { dotenv: ["./d.ts"] } })],
-      ["a base", (json) => Object.assign(json.compilerOptions ?? {}, { baseUrl: "." })],
-      ["another file's options", (json) => Object.assign(json, { extends: "./x.json" })],
-      ["conditions", (json) => Object.assign(json.compilerOptions ?? {}, { customConditions: ["x"] })],
-      ["more roots", (json) => Object.assign(json.compilerOptions ?? {}, { rootDirs: ["lib", "x"] })],
+      ["paths", (json) => put(json.compilerOptions, { paths: { dotenv: ["./d.ts"] } })],
+      ["a base", (json) => put(json.compilerOptions, { baseUrl: "." })],
+      ["another file's options", (json) => put(json, { extends: "./x.json" })],
+      ["conditions", (json) => put(json.compilerOptions, { customConditions: ["x"] })],
+      ["more roots", (json) => put(json.compilerOptions, { rootDirs: ["lib", "x"] })],
     ]);
   });
   test("the files that decide what runs stand at the top alone", () => {
     const names = [...projectFiles().keys()];
     assert.deepEqual(checkPlaces(names), []);
-    for (const name of ["lib/tsconfig.json", "jsconfig.json", "scripts/package.json", "scripts/.npmrc", "deno.json",
-      "npm-shrinkwrap.json", "node_modules/dotenv/index.js", "examples/node_modules/x.js", "tsconfig.base.json"]) {
+    for (const name of [
+      "lib/tsconfig.json",
+      "jsconfig.json",
+      "scripts/package.json",
+      "scripts/.npmrc",
+      "deno.json",
+      "npm-shrinkwrap.json",
+      "node_modules/dotenv/index.js",
+      "examples/node_modules/x.js",
+      "tsconfig.base.json",
+    ]) {
       assert.equal(checkPlaces([...names, name]).length, 1, name);
     }
   });
@@ -413,7 +458,8 @@ function entries(): string[] {
     readdirSync(join(project, top), { recursive: true, withFileTypes: true }).map((entry) => {
       const path = relative(project, join(entry.parentPath, entry.name)).replaceAll("\\", "/");
       return `${path}${entry.isDirectory() ? "/" : ""}${entry.isSymbolicLink() ? "@" : ""}`;
-    }));
+    }),
+  );
 }
 
 /** The text files of the project: those that git tracks, or all, where there is no git. */

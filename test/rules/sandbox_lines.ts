@@ -1,5 +1,5 @@
-// The command lines that hold each script to its header, derived from the header and, for Deno, from the names of
-// the settings that the script reads. `npm run sandbox -- read_charge` prints those of a script, and
+// The command lines that hold each script to its header, derived from the header and, for Deno, from the
+// names of the settings that the script reads. `npm run sandbox -- read_charge` prints those of a script, and
 // test/rules/sandbox.test.ts and test/rules/deno.test.ts run them. Nothing is run here.
 import { pathToFileURL } from "node:url";
 import { FLEET_API, TOKEN_HOST } from "../../lib/hosts.ts";
@@ -68,7 +68,8 @@ export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}
   ];
 }
 
-/** Arguments of `node --permission`. `project` is the folder in which the code lies; Node has no list of hosts. */
+/** Arguments of `node --permission`. `project` is the folder in which the code lies; Node has no list of
+ * hosts. */
 export function nodeArguments({ reads, writes }: Pick<Sandbox, "reads" | "writes">, project = ""): string[] {
   const code = ["lib", "scripts", "node_modules", "package.json"].map((name) => project + name);
   return [
@@ -82,7 +83,8 @@ function quoted(word: string): string {
   return /[[\]<>]/.test(word) ? `"${word}"` : word; // brackets are a pattern to some shells
 }
 
-/** What `npm run sandbox -- NAME` prints: the line for Node and the one for Deno. Throws an Error for no script. */
+/** What `npm run sandbox -- NAME` prints: the line for Node and the one for Deno. Throws an Error for no
+ * script. */
 export function sandboxText(name: string, files: Texts): string {
   const names = scriptNames(files);
   if (!names.includes(name)) throw new Error(`npm run sandbox -- NAME, which is one of: ${names.join(", ")}`);

@@ -1,12 +1,14 @@
 // The one list of scripts beside their headers: the order in which to read them, and what a test gives those
-// that take words. What a script reads, writes, contacts and costs is said in its header alone. A script that is
-// not here is read last, and is run without words: adding one that only reads changes nothing in this file.
+// that take words. What a script reads, writes, contacts and costs is said in its header alone. A script that
+// is not here is read last, and is run without words: adding one that only reads changes nothing in this
+// file.
 import { readdirSync, readFileSync } from "node:fs";
 import { importsOf, type Texts } from "./project_rules.ts";
 
 export const PROJECT = new URL("../../", import.meta.url);
 
-// Each ring can be the last that somebody reads. The files of lib/ come with the first script that needs them.
+// Each ring can be the last that somebody reads. The files of lib/ come with the first script that needs
+// them.
 const RINGS: { name: string; scripts: string[] }[] = [
   {
     name: "**One read**: the fetch helper, and a script that uses it",
@@ -21,7 +23,10 @@ const RINGS: { name: string; scripts: string[] }[] = [
     scripts: ["generate_key", "serve_public_key", "register_partner", "check_setup"],
   },
   { name: "**Signing**: one command, signed", scripts: ["set_charge_amps"] },
-  { name: "**The rest**: what you may never need", scripts: ["send_command", "call_api", "telemetry_config"] },
+  {
+    name: "**The rest**: what you may never need",
+    scripts: ["send_command", "call_api", "telemetry_config"],
+  },
 ];
 
 // What a test gives the scripts that need words, or that would otherwise wait for somebody or find all done.
@@ -58,7 +63,10 @@ export interface Ring {
 export function inReadingOrder(files: Texts): Ring[] {
   const named = RINGS.flatMap(({ scripts }) => scripts);
   const isNew = (path: string): boolean => /^scripts\/(\w+)/.test(path) && !named.includes(path.slice(8, -3));
-  const others = [...[...files.keys()].filter(isNew), ...[...files.keys()].filter((path) => path.startsWith("lib/"))];
+  const others = [
+    ...[...files.keys()].filter(isNew),
+    ...[...files.keys()].filter((path) => path.startsWith("lib/")),
+  ];
   const seen = new Set<string>();
   const withImports = (path: string): string[] => {
     if (seen.has(path) || !files.has(path)) return [];
@@ -75,7 +83,9 @@ export function inReadingOrder(files: Texts): Ring[] {
 /** The names of all scripts, in the order in which to read them. */
 export function scriptNames(files: Texts): string[] {
   const paths = inReadingOrder(files).flatMap((ring) => ring.files);
-  return paths.filter((path) => path.startsWith("scripts/")).map((path) => path.slice("scripts/".length, -".ts".length));
+  return paths
+    .filter((path) => path.startsWith("scripts/"))
+    .map((path) => path.slice("scripts/".length, -".ts".length));
 }
 
 /** Every script with words that a test may give it, in an order in which each finds what it needs: first the
