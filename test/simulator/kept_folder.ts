@@ -2,7 +2,9 @@
 // started again and no shell has to be pointed at it anew. ca.pem lies there while the simulator is up. Its
 // certificates are new at every start, under the same name, so that no private key of theirs is ever written.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { restoreWorld, worldToText } from "./world/world.ts";
@@ -31,7 +33,10 @@ export class KeptFolder {
   constructor(name: string | undefined) {
     this.isTemporary = name === undefined;
     this.folder = name === undefined ? mkdtempSync(join(tmpdir(), "tesla-simulator-")) : resolve(name);
-    mkdirSync(this.folder, { recursive: true });
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    this.folder = realpathSync(this.folder);
+    const isOpen = process.platform !== "win32" && (statSync(this.folder).mode & 0o022) !== 0;
+    if (isOpen) throw new Error(`others may write to ${this.folder}: chmod go-w '${this.folder}'`);
     this.caFile = join(this.folder, "ca.pem");
   }
 

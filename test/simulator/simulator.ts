@@ -4,7 +4,7 @@
 // server that stands behind the owner's domain (a "tunnel"). A request that it does not know is refused and
 // noted in `unexpected`.
 
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { createServer as createPlainServer } from "node:http";
 import type { Server } from "node:http";
 import { createServer } from "node:https";
@@ -105,7 +105,8 @@ export async function startSimulator(options: SimulatorOptions = {}) {
   const wanted: Ports = { ...folder.ports, ...(options.port ? { tesla: options.port } : {}) };
   const { ports, close: closeServers } = await startServers(reception, certificates, wanted);
   const { caFile } = folder;
-  writeFileSync(caFile, ca);
+  rmSync(caFile, { force: true }); // its mode would stay
+  writeFileSync(caFile, ca, { mode: 0o644 });
   folder.savePorts(ports);
   folder.save(world);
   const env: Record<string, string> = {
