@@ -10,15 +10,13 @@ import { join, resolve } from "node:path";
 import { restoreWorld, worldToText } from "./world/world.ts";
 import type { World } from "./world/world.ts";
 
-/** The ports: Tesla's, the command proxy's over TLS and without, and that of the login page for a browser. */
+/** The ports: Tesla's, and that of the login page for a browser. */
 export interface Ports {
   tesla: number;
-  proxy: number;
-  plainProxy: number;
   login: number;
 }
 
-const FREE_PORTS: Ports = { tesla: 0, proxy: 0, plainProxy: 0, login: 0 };
+const FREE_PORTS: Ports = { tesla: 0, login: 0 };
 
 export class KeptFolder {
   caFile: string;

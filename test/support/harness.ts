@@ -273,7 +273,7 @@ export class Owner {
   answer(path: string, status: number, body: unknown, headers: Record<string, string> = {}): void {
     const name = `answer ${this.simulator.failures.catalogue.length}`;
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    const where: Service[] = ["token", "fleet", "proxy", "site"];
+    const where: Service[] = ["token", "fleet", "site"];
     this.simulator.failures.catalogue.push(answers(name, where, "", () => ({ status, headers, body: text })));
     this.simulator.fail(name, { path });
   }

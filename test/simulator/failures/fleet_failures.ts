@@ -1,9 +1,9 @@
-// Failures of Fleet API and of the command proxy, by HTTP status.
+// Failures of Fleet API, by HTTP status.
 
 import { API, FLEET, answers } from "./failure_kinds.ts";
 import type { Failure } from "./failure_kinds.ts";
 import {
-  ASLEEP, NOT_PAIRED, PROTOCOL_REQUIRED, baseUrl, fleetError, html, json, newTxid, notRegistered, outOfRegion,
+  ASLEEP, PROTOCOL_REQUIRED, baseUrl, fleetError, html, json, newTxid, notRegistered, outOfRegion,
   rateLimited,
 } from "../tesla/tesla.ts";
 
@@ -98,13 +98,4 @@ export const FLEET_FAILURES: Failure[] = [
   fleet("device_unexpected", 540, "unexpected response from device", ", rebooting or updating"),
   answers("html_access_denied", API, "403 as HTML, Access Denied", () => html(403, ACCESS_DENIED)),
   answers("html_firewall", API, "200 as HTML, a browser check", () => html(200, FIREWALL)),
-  fleet("proxy_not_paired", 500, NOT_PAIRED, ", the proxy's words for an unknown key", ["proxy"], false),
-  fleet(
-    "proxy_timeout",
-    500,
-    "context deadline exceeded",
-    ", the proxy's own limit of 10 s",
-    ["proxy"],
-    false,
-  ),
 ];
