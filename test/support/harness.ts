@@ -33,6 +33,7 @@ export const FLEET = FLEET_API_HOSTS.eu;
 export const TOKEN = `POST ${TOKEN_HOSTS[0]}/oauth2/v3/token`; // as calls() has it
 export const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const TIMEOUT_MS = 30_000;
+const SIMULATED = "simulated Tesla: nothing here reaches the real one\n"; // the preload's, and no script's
 
 interface Speeds { pauses?: number; limits?: number; clock?: number }
 
@@ -272,7 +273,7 @@ export class Owner {
   answer(path: string, status: number, body: unknown, headers: Record<string, string> = {}): void {
     const name = `answer ${this.simulator.failures.catalogue.length}`;
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    const where: Service[] = ["token", "fleet", "proxy", "site"];
+    const where: Service[] = ["token", "fleet", "site"];
     this.simulator.failures.catalogue.push(answers(name, where, "", () => ({ status, headers, body: text })));
     this.simulator.fail(name, { path });
   }
@@ -299,7 +300,10 @@ export class Owner {
     const waiting = new Set<() => void>();
     const heard = (): void => waiting.forEach((look) => look());
     child.stdout?.setEncoding("utf8").on("data", (text: string) => { stdout += text; heard(); });
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => { stderr += text; heard(); });
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text.replace(SIMULATED, ""); // it comes whole, before a script has begun
+      heard();
+    });
     child.stdin?.on("error", () => {}); // the script may end before it has read everything
     child.stdin?.write(options.stdin ?? "");
     if (!options.keepStdin) child.stdin?.end();
