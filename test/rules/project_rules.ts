@@ -120,7 +120,7 @@ const ONLY: Record<string, Record<string, string[] | "anywhere">> = {
     values: "anywhere",
   },
   process: {
-    cwd: ["lib/command_line.ts", "lib/settings.ts"],
+    cwd: "anywhere",
     env: ["lib/settings.ts"], // by the name of a setting
     exit: "anywhere",
     exitCode: "anywhere",
