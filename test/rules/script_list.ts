@@ -20,12 +20,12 @@ const RINGS: { name: string; scripts: string[] }[] = [
   },
   {
     name: "**Set-up**: key pair, domain and registration",
-    scripts: ["generate_key", "serve_public_key", "register_partner", "check_setup"],
+    scripts: ["generate_key", "serve_public_key", "register_partner"],
   },
   { name: "**Signing**: one command, signed", scripts: ["set_charge_amps"] },
   {
     name: "**The rest**: what you may never need",
-    scripts: ["send_command", "call_api", "telemetry_config"],
+    scripts: ["check_setup", "send_command", "call_api", "telemetry_config"],
   },
 ];
 
