@@ -3,7 +3,7 @@
 // answer counts. Sources: Tesla's pages, and what owners have reported.
 // https://developer.tesla.com/docs/fleet-api/getting-started/conventions
 import { Failure } from "./command_line.ts";
-import { FLEET_API, PAIRING_PAGE, PORTALS } from "./hosts.ts";
+import { FLEET_API, PAIRING_PAGE, PORTALS, TOKEN_HOST } from "./hosts.ts";
 import { pairingAddress } from "./settings.ts";
 
 const TOKEN = "/oauth2/v3/token";
@@ -22,6 +22,7 @@ const SIGN = "set TESLA_COMMANDS=signed in .env; instead of call_api, use send_c
 const TIMED_OUT = "timeout|timed out|timedout|deadline exceeded";
 const NOT_AVAILABLE =
   "vehicle is not available|vehicle unavailable|vehicle is offline|vehicle is unavailable";
+export const HAS_SCOPE = "Tesla says that a scope is missing, but your token has it";
 /** What to do about a key that is not on the car; `filledIn` completes the address. */
 export const PAIR =
   `open ${PAIRING_PAGE.na}YOUR.DOMAIN on the phone that has the Tesla app (on a computer, scan the code with it), `
@@ -94,7 +95,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   ["", 401, "", 4, "the access token has expired, or your consent was withdrawn",
     `run refresh_token; if Tesla refuses that, ${LOG_IN_AGAIN}`],
   ["", 402, "", 7, "Tesla requires a payment method", `set up billing on ${APP}`],
-  ["", 403, "<html", 1, WEB_PAGE, OTHER_NETWORK],
+  ["", 403, "<html|<!doctype", 1, WEB_PAGE, OTHER_NETWORK],
   ["", 403, "exceeded_limit", 7, "your app has reached its billing limit and is switched off",
     `raise the limit on ${APP}, or wait for the next month`],
   ["", 403, "command protocol required|requires signed commands", 5, "this car accepts only signed commands", SIGN],
@@ -126,9 +127,9 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   ["", 540, "", 1, "the car sent an unexpected answer: it is booting, updating or in service", "try again later"],
   ["", 300, "", 1, "a redirect was refused: a token must not follow one", "try another network"],
   ["", 0, "", 1, "no complete answer came", "check your connection and this machine's clock, then try again"],
-  ["", 200, "<html", 1, WEB_PAGE, OTHER_NETWORK],
+  ["", 200, "<html|<!doctype", 1, WEB_PAGE, OTHER_NETWORK],
   ["", 200, "", 1, "Tesla's answer cannot be read", "try again later"],
-  ["", 400, "<html", 1, WEB_PAGE, OTHER_NETWORK],
+  ["", 400, "<html|<!doctype", 1, WEB_PAGE, OTHER_NETWORK],
   ["", 400, "", 6, "Tesla refused the request", "search online for Tesla's message"],
   ["", 500, "", 1, "Tesla's server failed", "try again later"],
 ];
@@ -149,7 +150,7 @@ export const LOGIN_ADVICE: [string, number, string, string][] = [
 ];
 
 // What to do when nobody knows whether a request was carried out, by part of the address.
-const AFTER_UNKNOWN: [string, string][] = [
+export const AFTER_UNKNOWN: [string, string][] = [
   ["/wake_up", "see with list_vehicles whether the car is online; another wake_up may cost another $0.02"],
   [REGISTER, "run register_partner again: registering twice does no harm"],
   ["command", "check with read_charge, or at the car, before you repeat it; it was not sent again"],
@@ -163,7 +164,9 @@ function fits(part: string, text: string): boolean {
 /** Fills in the owner's own domain, and the portal of the region. */
 export function filledIn(fix: string, address = ""): string {
   const paired = fix.includes("YOUR.DOMAIN") ? fix.replace(/https:\S*YOUR\.DOMAIN/, pairingAddress()) : fix;
-  return address.includes(".tesla.cn") ? paired.replaceAll(PORTALS.na, PORTALS.cn) : paired;
+  return [FLEET_API.cn, TOKEN_HOST.cn].some((origin) => address.startsWith(origin))
+    ? paired.replaceAll(PORTALS.na, PORTALS.cn)
+    : paired;
 }
 
 // Whether the token has the scope that a 403 is about: the one that Tesla names, or the one that the call needs.
@@ -196,9 +199,13 @@ export function failureFor(
     "Tesla's answer is unknown",
     "try again later",
   ];
-  if (status === 403 && exitCode === 5 && text.includes("scope") && hasScope(address, text, granted)) {
-    const problem = "Tesla says that a scope is missing, but your token has it";
-    return new Failure(5, problem, found, "try again in a minute", status);
+  if (
+    status === 403
+    && exitCode === 5
+    && fits("scope", text)
+    && hasScope(address, text.toLowerCase(), granted)
+  ) {
+    return new Failure(5, HAS_SCOPE, found, "try again in a minute", status);
   }
   const named = Object.entries(FLEET_API).find(([, origin]) => status === 421 && text.includes(origin));
   const fix = named ? `set TESLA_REGION=${named[0]}` : filledIn(usualFix, address);

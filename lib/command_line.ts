@@ -70,12 +70,16 @@ export function messageOf(error: unknown): string {
   return FILE_ERRORS[String(code)] ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** What to do about a file that cannot be read or written. */
-export function fixForFile(file: string, error: unknown): string {
+/** What to do about a file that cannot be read or written; `otherwise` if it is missing, or its content wrong. */
+export function fixForFile(
+  file: string,
+  error: unknown,
+  otherwise = `check ${file}, then run it again`,
+): string {
   const { code } = asRecord(error);
   if (code === "EBUSY" || code === "EPERM") return `close the program that uses ${file}, then try again`;
   if (code === "ENOSPC" || code === "EFBIG") return "free some space, then run it again";
-  if (code !== "EACCES" && code !== "EROFS") return `check ${file}, then run it again`;
+  if (code !== "EACCES" && code !== "EROFS") return otherwise;
   const target = existsSync(file) ? file : process.cwd(); // a file that is not there: the folder is closed to us
   if (process.platform === "win32") return `give your account full control of ${target} (Properties)`;
   return `make it yours: sudo chown "$USER" ${target} && chmod u+rw ${target}`;

@@ -21,27 +21,16 @@ const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_ur
 const NOT_REACHED = /vehicle (is )?(not available|unavailable|offline)|no healthy upstream/i; // of a 503
 const TIMED_OUT = /time.?out|timed.?out|deadline exceeded/i; // of a 503: it may have reached the car all the same
 const NEVER_CONNECTED =
-  /^(ENOTFOUND|EAI_|UND_ERR_CONNECT_TIMEOUT|ERR_TLS|ERR_SSL|EPROTO|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED)/;
+  /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
 // Requests that only look, or that may be repeated without harm, though they are no GET.
 const ONLY_READS = /\/oauth2\/v3\/token$|\/vehicles\/fleet_status$|\/fleet_telemetry_config/;
 
-interface Extras {
-  json?: object;
-  method?: string;
-  handshake?: true; // a POST that only asks the car for its session info
-}
-interface Outgoing extends Extras {
-  method: string;
-  form?: Record<string, string>;
-  bearer?: string;
-}
-interface Incoming {
-  status: number; // 0 if no answer came
-  text: string;
-  headers: Record<string, unknown>;
-  problem: string; // why no answer came, or why it cannot be read
-  neverConnected: boolean;
-}
+// `handshake` marks a POST that only asks the car for its session info.
+type Extras = { json?: object; method?: string; handshake?: true };
+type Outgoing = Extras & { method: string; form?: Record<string, string>; bearer?: string };
+type Fields = Record<string, unknown>;
+// `status` is 0 if no answer came; `problem` says why, or why it cannot be read.
+type Incoming = { status: number; text: string; headers: Fields; problem: string; neverConnected: boolean };
 
 /** The token host: a form with the client secret, the authorization code or the refresh token. */
 export async function askTokenHost(region: Region, form: Record<string, string>): Promise<unknown> {
@@ -49,12 +38,7 @@ export async function askTokenHost(region: Region, form: Record<string, string>)
 }
 
 /** Fleet API, below /api/1/: the access token or the partner token. With `json` it is a POST by default. */
-export async function askFleetApi(
-  region: Region,
-  path: string,
-  bearer: string,
-  extras: Extras = {},
-): Promise<unknown> {
+export async function askFleetApi(region: Region, path: string, bearer: string, extras: Extras = {}) {
   const method = extras.method ?? (extras.json ? "POST" : "GET");
   return send(`${FLEET_API[region]}/api/1/${path}`, { ...extras, method, bearer });
 }
@@ -81,16 +65,15 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   if (outcome === "answered") return value;
 
   const { status, text, headers, problem } = incoming;
-  const secrets = Object.entries(form).filter(([name]) => !NOT_SECRET.includes(name));
-  const shown = status > 0 ? `${status} from ${host}${wordsOf(asRecord(value))}` : `no answer from ${host}`;
-  const why = status === 0 || outcome === "unknown" ? problem && `: ${problem}` : "";
-  const found = secrets
-    .reduce((words, [, secret]) => withoutSecret(words, secret), `${shown}${why}`)
-    .slice(0, 500);
+  let found = status > 0 ? `${status} from ${host}${wordsOf(asRecord(value))}` : `no answer from ${host}`;
+  if (problem !== "" && outcome !== "refused") found += `: ${problem}`;
+  for (const [name, secret] of Object.entries(form)) {
+    if (!NOT_SECRET.includes(name)) found = withoutSecret(found, secret);
+  }
   const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
-  if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
+  if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found.slice(0, 500), pathname);
   const { scopes } = claimsOf({ access_token: bearer });
-  throw failureFor(url, status, text, found, waitOf(headers, text), scopes);
+  throw failureFor(url, status, text, found.slice(0, 500), waitOf(headers, text), scopes);
 }
 
 // What came of a request, from facts alone.
@@ -104,15 +87,13 @@ function outcomeOf({ status, text, problem, neverConnected }: Incoming) {
 
 // Sends one request, never again, and reads the answer. undici's request() follows no redirect.
 async function exchange(url: string, { method, form, json, bearer }: Outgoing): Promise<Incoming> {
-  const headers: Record<string, string> = { "user-agent": "tesla-fleet-scripts" };
-  headers["content-type"] = form ? "application/x-www-form-urlencoded" : "application/json"; // on GET too
+  const type = form ? "application/x-www-form-urlencoded" : "application/json"; // on GET too
+  const headers: Record<string, string> = { "user-agent": "tesla-fleet-scripts", "content-type": type };
   if (bearer) headers.authorization = `Bearer ${bearer}`;
   const body = form ? String(new URLSearchParams(form)) : json && JSON.stringify(json);
   const incoming: Incoming = { status: 0, text: "", headers: {}, problem: "", neverConnected: false };
-  let isSent = false;
-  const onSent = (): void => {
-    isSent = true;
-  };
+  const sent: unknown[] = [];
+  const onSent = (message: unknown): unknown => sent.push(message);
   subscribe("undici:client:sendHeaders", onSent); // undici says so before the first byte of a request leaves
   process.stderr.write(`${method} ${clean(url)}  `);
   try {
@@ -126,7 +107,7 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
     }
   } catch (error) {
     incoming.problem = clean(messageOf(error) || asRecord(error).code);
-    incoming.neverConnected = !isSent && hasNotConnected(error);
+    incoming.neverConnected = sent.length === 0 && hasNotConnected(error);
   }
   unsubscribe("undici:client:sendHeaders", onSent);
   say(incoming.status > 0 ? String(incoming.status) : "no answer");
@@ -153,7 +134,7 @@ function withoutSecret(text: string, secret: string): string {
   const letters = secret.split("").map((letter) => {
     const code = letter.charCodeAt(0);
     const hex = code.toString(16);
-    const literal = `\\u${hex.padStart(4, "0")}`;
+    const literal = `\\u${hex.padStart(4, "0")}`; // as a regular expression has it
     return `(?:\\\\{0,4}${literal}|%(?:25){0,4}${hex}|\\\\{1,4}[ux]0{0,4}${hex}|&#(?:x0{0,4}${hex}|0{0,4}${code});)`;
   });
   const bytes = Buffer.from(secret);
@@ -166,13 +147,9 @@ function waitOf(headers: Record<string, unknown>, text: string): string {
   const reset = Object.keys(headers).find((name) => /^ratelimit-(.+-)?reset$/.test(name)) ?? "";
   const [, inText] = /retry in (\d+) second/i.exec(text) ?? [];
   const value = clean(headers["retry-after"] ?? inText ?? headers[reset] ?? "");
-  const seconds = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
-  const isDelay = seconds < 1e9; // a larger number is a time in seconds since 1970
-  const time = isDelay
-    ? Date.now() + seconds * 1000
-    : Number.isNaN(seconds)
-      ? Date.parse(value)
-      : seconds * 1000;
-  if (!(Math.abs(time) < 8.64e15)) return ""; // none, or beyond what a Date can hold
+  const isNumber = /^\d+(\.\d+)?$/.test(value);
+  const isDelay = isNumber && Number(value) < 1e9; // a larger number is a time in seconds since 1970
+  const time = isNumber ? Number(value) * 1000 + (isDelay ? Date.now() : 0) : Date.parse(value);
+  if (!(time >= Date.now() - 1000 && time < 8.64e15)) return ""; // none, past, or beyond what a Date can hold
   return `${isDelay ? `${value} seconds, ` : ""}until ${localTime(new Date(time))}`;
 }

@@ -9,6 +9,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { asRecord, Failure, localTime, say, startScript } from "../lib/command_line.ts";
 import { FLEET_API, LOGIN_HOST, PORTALS } from "../lib/hosts.ts";
 import { useLoginCode } from "../lib/login_answer.ts";
+import { APP_SETTINGS } from "../lib/partner.ts";
 import { replaceFile, withLock } from "../lib/safe_file.ts";
 import { readSettings } from "../lib/settings.ts";
 import { askTokenHost } from "../lib/tesla_fetch.ts";
@@ -24,13 +25,7 @@ const IN_WORDS = new Map([["openid", "log in"], ["offline_access", "stay logged 
 
 // Step 1: the settings. A login that still works is kept, since a new one could end a running cron job's.
 const { force } = startScript(import.meta.filename, { flags: ["force"] });
-const settings = readSettings([
-  "TESLA_CLIENT_ID",
-  "TESLA_CLIENT_SECRET",
-  "TESLA_REDIRECT_URI",
-  "TESLA_REGION",
-  "TESLA_SCOPES",
-]);
+const settings = readSettings([...APP_SETTINGS, "TESLA_REDIRECT_URI"]);
 let expiry: Date | undefined;
 try {
   expiry = expiryOf(readToken());

@@ -43,18 +43,14 @@ type Attempt = Opened & { session: Session; expiresAt: number; uuid: Buffer; ans
 async function exchange(connection: Connection, message: Buffer, handshake?: true): Promise<Buffer> {
   connection.requests += 1;
   const { region, bearer, target } = connection;
-  const json = { routable_message: message.toString("base64") };
-  const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, {
-    json,
-    handshake,
-  });
+  const extras = { json: { routable_message: message.toString("base64") }, handshake };
+  const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, extras);
   const { response } = asRecord(answer);
   const bytes = Buffer.from(String(response), "base64");
   if (bytes.length > 0 && bytes.toString("base64") === response) return bytes;
   const found = "Tesla's answer holds no message from the car";
-  throw handshake
-    ? new Failure(1, "Tesla's answer cannot be read", found, "try again later")
-    : unknownOutcome(found);
+  if (!handshake) throw unknownOutcome(found);
+  throw new Failure(1, "Tesla's answer cannot be read", found, "try again later");
 }
 
 // The session as the car reports it when it is asked. Nothing is signed, and nothing is written yet.
