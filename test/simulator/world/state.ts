@@ -3,6 +3,7 @@
 import type { SimulatedCar } from "../car/car.ts";
 import type { Failures } from "../failures/failures.ts";
 import type { Facts, Region } from "../tesla/tesla.ts";
+import type { Telemetry } from "./telemetry_state.ts";
 
 export interface GrantedToken {
   kind: "user" | "partner";
@@ -88,6 +89,7 @@ export interface Garage {
   firmware: string;
   mobileEnabledForm: "object" | "boolean" | "string";
   backupReserve: number;
+  telemetry: Telemetry;
 }
 
 export interface Clock {
