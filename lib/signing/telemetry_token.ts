@@ -1,25 +1,26 @@
-// The token that carries a Fleet Telemetry configuration (docs/protocol.md, section 14): a compact JWS in Tesla's
-// own algorithm, a Schnorr signature over the curve P-256. This file only computes; nothing is read or sent.
+// The token that carries a Fleet Telemetry configuration (docs/protocol.md, section 14): a compact JWS in
+// Tesla's own algorithm, a Schnorr signature over the curve P-256. This file only computes: it neither reads
+// nor sends anything.
 import { createECDH, createHash, type ECDH } from "node:crypto";
 
 const HEADER = '{"alg":"Tesla.SS256","typ":"JWT"}';
 const AUDIENCE = "com.tesla.fleet.TelemetryClient"; // every car that has the key
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n; // n of P-256
 const GENERATOR = // G of P-256, uncompressed: 04, x, y
-  "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296" +
-  "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+  "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+  + "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
 
-/** A random number with its point on the curve, for one signature. It must never be used twice and must not be
- * guessable: from two signatures with one nonce, or from one whose nonce is known, anyone who sees them can
- * compute the private key, which also signs commands. It comes from the generator that makes the keys. */
+/** A random number with its point on the curve, for one signature. It must never be used twice and must not
+ * be guessable: from two signatures with one nonce, or from one whose nonce is known, anyone who sees them
+ * can compute the private key, which also signs commands. It comes from the same generator as the key. */
 export function freshNonce(): ECDH {
   const nonce = createECDH("prime256v1"); // Node's name for P-256
   nonce.generateKeys();
   return nonce;
 }
 
-/** The signature, 96 bytes: the nonce's point V as x and y, then r = v - a*c mod n, where v is the nonce, a the
- * private key, and c the challenge: SHA-256 over G, V, the public key and the message. (RFC 8235, section 3.) */
+/** The signature, 96 bytes: the nonce's point V as x and y, then r = v - a*c mod n, where v is the nonce, a
+ * the private key, and c the challenge: SHA-256 over G, V, the public key and the message (RFC 8235). */
 export function schnorrSignature(message: string, key: ECDH, nonce: ECDH): Buffer {
   const point = nonce.getPublicKey(); // V
   const challenge = createHash("sha256");

@@ -1,5 +1,6 @@
-// The token of a Fleet Telemetry configuration against the vectors of Tesla's own code, byte for byte; against
-// the simulator's verifier, which shares nothing with the signer; and what must never happen to its nonce.
+// The token of a Fleet Telemetry configuration against the vectors of Tesla's own code, byte for byte;
+// against the simulator's verifier, which shares nothing with the signer; and what must never happen to its
+// nonce.
 import assert from "node:assert/strict";
 import { createECDH, createHash, type ECDH } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -48,8 +49,8 @@ test("15 signatures of Tesla's code, byte for byte with their nonces", () => {
   assert.equal(POSITIVE.length, 15);
 });
 
-// Tesla's code writes the claims in the order of their names, which is no rule. It also spells five characters
-// as escapes; the one vector with such characters is compared by its signature only, above.
+// Tesla's code writes the claims in the order of their names, which is no rule. It also spells five
+// characters as escapes; the one vector with such characters is compared by its signature only, above.
 test("14 whole tokens, byte for byte; in the other one the claims are the same", () => {
   let same = 0;
   for (const vector of POSITIVE) {
@@ -124,7 +125,7 @@ function randomConfig(random: Random): Record<string, unknown> {
 
 /** The public nonces that are in more than one of the tokens. */
 function sharedNonces(tokens: string[]): string[] {
-  const nonces = tokens.map((token) => (token.split(".")[2] ?? "").slice(0, 85)); // 64 bytes are 85.3 characters
+  const nonces = tokens.map((token) => (token.split(".")[2] ?? "").slice(0, 85)); // 64 bytes
   return nonces.filter((nonce, index) => nonces.indexOf(nonce) !== index);
 }
 
@@ -145,7 +146,7 @@ test("1,000 random configurations: signed, they pass the verifier, and no two sh
   assert.deepEqual(sharedNonces(tokens), []);
 });
 
-test("1,000 tokens of one key and one configuration share no nonce; the search would find a shared one", () => {
+test("1,000 tokens of one key share no nonce, and the search would find a shared one", () => {
   const key = freshNonce();
   const tokens = Array.from({ length: 1000 }, () => telemetryToken({ port: 443 }, key, freshNonce()));
   assert.deepEqual(sharedNonces(tokens), []);

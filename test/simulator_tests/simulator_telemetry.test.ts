@@ -13,7 +13,8 @@ import type { Answer } from "./simulator_client.ts";
 const KEY = createECDH("prime256v1");
 KEY.generateKeys();
 const SPKI = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
-const PEM = `-----BEGIN PUBLIC KEY-----\n${Buffer.from(SPKI + KEY.getPublicKey("hex"), "hex").toString("base64")}\n-----END PUBLIC KEY-----\n`;
+const BASE64 = Buffer.from(SPKI + KEY.getPublicKey("hex"), "hex").toString("base64");
+const PEM = `-----BEGIN PUBLIC KEY-----\n${BASE64}\n-----END PUBLIC KEY-----\n`;
 const CONFIG = {
   hostname: "telemetry.car.example.com",
   port: 4443,
@@ -55,7 +56,7 @@ const remove = async () => (await send("DELETE", `${CAR}/fleet_telemetry_config`
 const errors = async () =>
   (await send("GET", `${CAR}/fleet_telemetry_errors`, { token })).body.response.fleet_telemetry_errors;
 
-test("a configuration is sent, taken by the car when it looks, shown with its claims, and removed", async () => {
+test("a configuration is sent, taken when the car looks, shown with its claims, and removed", async () => {
   const none = { synced: true, config: null, limit_reached: false, key_paired: true };
   assert.deepEqual(await show(), none);
   assert.deepEqual(await remove(), { updated_vehicles: 0 });
@@ -139,7 +140,7 @@ test("a reason that nobody knows, and none at all", async () => {
   assert.deepEqual((await configure()).body.response, { updated_vehicles: 0 });
 });
 
-test("accepted, then refused by the car because of too many applications: synced, without a configuration", async () => {
+test("accepted, then refused by the car for too many applications: synced, and none there", async () => {
   simulator.fail("telemetry_refused_by_car", 1);
   assert.deepEqual((await configure()).body.response, { updated_vehicles: 1 });
   assert.equal((await show()).synced, false);

@@ -8,8 +8,8 @@ import type { Failure } from "./failure_kinds.ts";
 export const SKIP_REASONS = ["missing_key", "unsupported_hardware", "unsupported_firmware", "max_configs"];
 
 const REFER_TO =
-  "Refer to https://developer.tesla.com/docs/fleet-api/fleet-telemetry for instructions on how to configure " +
-  "your vehicle";
+  "Refer to https://developer.tesla.com/docs/fleet-api/fleet-telemetry for instructions on how to configure "
+  + "your vehicle";
 
 export const TELEMETRY_FAILURES: Failure[] = [
   ...SKIP_REASONS.map((reason) => inside(`telemetry_${reason}`, ["fleet"], "200, no car was configured")),

@@ -1,5 +1,6 @@
 // Fleet API's endpoints for the telemetry configuration of a car, and the car that takes it: Tesla checks the
-// token and whether the car can stream; whose key has signed is checked by the car alone, later. Nothing streams.
+// token and whether the car can stream; whose key has signed is checked by the car alone, later. Nothing
+// streams.
 
 import { randomUUID } from "node:crypto";
 import { SKIP_REASONS } from "../failures/telemetry_failures.ts";
@@ -100,7 +101,8 @@ function carLooks({ account, garage, car, clock }: World): void {
   }
   if (telemetry.isRefused) {
     telemetry.otherApps = MOST_APPS;
-    return dropTelemetry(telemetry);
+    dropTelemetry(telemetry);
+    return;
   }
   telemetry.synced = true;
   if (car.isPaired(telemetry.signer)) return;
@@ -150,8 +152,8 @@ export function handleTelemetry(
   if (method === "POST" && vin === "fleet_telemetry_config") {
     return fleetError(
       400,
-      "This endpoint must be called through the Vehicle Command HTTP Proxy. Refer to " +
-        "https://github.com/teslamotors/vehicle-command for details",
+      "This endpoint must be called through the Vehicle Command HTTP Proxy. Refer to "
+        + "https://github.com/teslamotors/vehicle-command for details",
       false,
     );
   }

@@ -15,7 +15,7 @@ export interface Telemetry {
   signer: string; // its key, 130 hexadecimal digits
   synced: boolean; // true as well when there is none
   isRefused: boolean; // the car will refuse it when it looks
-  looksUntilTaken: number; // how often a configuration is looked at, the car awake, before the car has taken it
+  looksUntilTaken: number; // looks at a configuration, the car awake, before it is taken
   looksLeft: number;
   otherApps: number; // configurations of others on this car
   errors: TelemetryError[];
