@@ -34,6 +34,7 @@ export function newWorld(domain: string, region: Region): World {
     codes: new Map(),
     chains: [],
     accessTokens: new Map(),
+    keyNames: new Map(),
   };
   const partner: Partner = {
     domain,
@@ -57,10 +58,13 @@ export function newWorld(domain: string, region: Region): World {
     mobileEnabledForm: "object",
     backupReserve: 20,
     telemetry: newTelemetry(),
+    cacheAgeMs: 3 * 24 * 3600 * 1000,
+    reportedCharge: {},
   };
   const failures = new Failures();
   // A verdict switched on by name comes instead of the car's own, whichever way the command came.
   car.refusalByName = () => failures.takeText("reason:");
+  car.securityStatusByName = () => failures.takeText("vcsec:");
   return { clock, account, partner, garage, car, failures, unexpected: [] };
 }
 
