@@ -96,7 +96,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
     "use telemetry_config send instead of call_api"],
   [TELEMETRY, 403, "exceeded_limit", 7, "your app has reached its billing limit and is switched off",
     `raise the limit on ${APP}; then send the configuration again: Tesla has taken it off the car for good`],
-  [TELEMETRY, 403, "location", 5, "a field of the configuration needs the scope vehicle_location",
+  [TELEMETRY, 403, "location access|vehicle_location", 5, "a field needs the scope vehicle_location",
     `leave it out; or tick the scope on ${APP}, wait 10 minutes, add it to TESLA_SCOPES, ${LOG_IN_AGAIN}`],
 
   ["", 401, "mobile_access_disabled", 5, "mobile access is off", "allow it in the car: Controls, Safety"],
