@@ -86,7 +86,7 @@ export function readConfig(file: string): Record<string, unknown> {
     throw new Failure(2, `${file} is not JSON`, found, "compare it with examples/telemetry.json");
   }
   const unknown = Object.keys(config).find((name) => !NAMES.includes(name));
-  check(unknown === undefined, "name", unknown, `use ${NAMES.join(", ")}`);
+  check(unknown === undefined, "name, unknown to Tesla", unknown, `use only ${NAMES.join(", ")}`);
   const { hostname, port, ca, fields, exp, nbf } = config;
   const isName = typeof hostname === "string" && SERVER_NAME.test(hostname);
   check(isName, "hostname", hostname, "use your server's name, without https://, port and path");

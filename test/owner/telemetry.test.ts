@@ -221,6 +221,15 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "errors"), 0, "errors: 1");
   });
 
+  ownerTest("call_api at the plain endpoint: 400 and 412 lead to telemetry_config", {}, async (owner) => {
+    const plain = ["POST", "/api/1/vehicles/fleet_telemetry_config", `{"vins": ["${VIN}"], "config": {}}`];
+    assertEnd(await owner.run("call_api", plain), 5, "use telemetry_config send");
+    owner.simulator.fail("telemetry_plain_412", 1);
+    assertEnd(await owner.run("call_api", plain), 5, "use telemetry_config send");
+    owner.simulator.fail("not_registered", 1);
+    assertEnd(await owner.run("call_api", plain), 5, "run register_partner");
+  });
+
   // ---- What Tesla answers to show, errors and remove ----
 
   ownerTest("show: each state of a configuration", {}, async (owner) => {
@@ -327,9 +336,9 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     ["interval_seconds for Soc", fields({ interval_seconds: 0.5 }), /0\.5/],
     ["interval_seconds for Soc", fields({ interval_seconds: "60" }), /60/],
     ["interval_seconds for Soc", fields({ interval_seconds: -1 }), /-1/],
-    ["name", { config: {} }, /config/],
-    ["name", { Hostname: "telemetry.car.example.com" }, /Hostname/],
-    ["name", { constructor: 1 }, /constructor/],
+    ["name, unknown to Tesla", { config: {} }, /config/],
+    ["name, unknown to Tesla", { Hostname: "telemetry.car.example.com" }, /Hostname/],
+    ["name, unknown to Tesla", { constructor: 1 }, /constructor/],
     ["ca", { ca: undefined }, /no certificate/],
     ["ca", { ca: "" }, /no certificate/],
     ["ca", { ca: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" }, /a damaged certificate/],
@@ -354,7 +363,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "send", "telemetry.json"), 2, "other.pem cannot be read", "not found");
     assertEnd(await run(owner, "send", "missing.json"), 2, "missing.json cannot be read", "not found");
     assertEnd(await run(owner, "send", "private-key.pem"), 2, "private-key.pem is not JSON");
-    assertEnd(await run(owner, "send", "tesla_token.json"), 2, "a wrong name", "access_token");
+    assertEnd(await run(owner, "send", "tesla_token.json"), 2, "a wrong name, unknown to Tesla", "access_token");
     owner.write("half.json", owner.read("tesla_token.json").slice(0, 200));
     assertEnd(await run(owner, "send", "half.json"), 2, "half.json is not JSON");
     owner.write("comma.json", '{\n  "hostname": "telemetry.car.example.com"\n  "port": 443\n}\n');
