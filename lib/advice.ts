@@ -7,6 +7,7 @@ import { FLEET_API, PAIRING_PAGE, PORTALS, TOKEN_HOST } from "./hosts.ts";
 import { pairingAddress } from "./settings.ts";
 
 const TOKEN = "/oauth2/v3/token";
+const TELEMETRY = "fleet_telemetry";
 const KEY = "/.well-known/";
 const REGISTER = "/partner_accounts";
 const LOOK_UP = "/partner_accounts/public_key";
@@ -17,6 +18,7 @@ const WAIT = "as long as Tesla says";
 const OTHER_NETWORK = "try another network; VPNs and cloud machines are often blocked";
 const WEB_PAGE = "a web page came back: a firewall, proxy or bot protection is blocking the request";
 const ASLEEP = "the car is asleep or offline";
+const SEND_OR_SHOW = "run telemetry_config show, or send again: that does no harm";
 const WAKE = "open the Tesla app (free), run wake_up ($0.02), or wait";
 const SIGN = "set TESLA_COMMANDS=signed in .env; instead of call_api, use send_command";
 const TIMED_OUT = "timeout|timed out|timedout|deadline exceeded";
@@ -89,6 +91,15 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   [REGISTER, 401, "", 5, "Tesla refuses your app's token", "check TESLA_REGION, then run it again"],
   [REGISTER, 403, "scope", 5, "your app lacks a scope of TESLA_SCOPES", `tick it on ${APP}, wait 10 minutes`],
 
+  [TELEMETRY, 400, "command http proxy", 5, "this endpoint takes only what Tesla's own proxy sends",
+    "use telemetry_config send instead of call_api"],
+  [TELEMETRY, 412, "fleet-telemetry", 5, "this endpoint takes no unsigned configuration",
+    "use telemetry_config send instead of call_api"],
+  [TELEMETRY, 403, "exceeded_limit", 7, "your app has reached its billing limit and is switched off",
+    `raise the limit on ${APP}; then send the configuration again: Tesla has taken it off the car for good`],
+  [TELEMETRY, 403, "location access|vehicle_location", 5, "a field needs the scope vehicle_location",
+    `leave it out; or tick the scope on ${APP}, wait 10 minutes, add it to TESLA_SCOPES, ${LOG_IN_AGAIN}`],
+
   ["", 401, "mobile_access_disabled", 5, "mobile access is off", "allow it in the car: Controls, Safety"],
   ["", 401, "unknown user", 4, "this account was never used in the Tesla app",
     `log in to the Tesla app once, then ${LOG_IN_AGAIN}`],
@@ -126,11 +137,16 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   ["", 503, "no healthy upstream", 1, "no server of Tesla's could be reached", "try again in a few minutes"],
   ["", 540, "", 1, "the car sent an unexpected answer: it is booting, updating or in service", "try again later"],
   ["", 300, "", 1, "a redirect was refused: a token must not follow one", "try another network"],
+  [TELEMETRY, 0, "", 1, "no complete answer came", `check your connection; ${SEND_OR_SHOW}`],
   ["", 0, "", 1, "no complete answer came", "check your connection and this machine's clock, then try again"],
   ["", 200, "<html|<!doctype", 1, WEB_PAGE, OTHER_NETWORK],
+  [TELEMETRY, 200, "", 1, "Tesla's answer cannot be read", SEND_OR_SHOW],
   ["", 200, "", 1, "Tesla's answer cannot be read", "try again later"],
   ["", 400, "<html|<!doctype", 1, WEB_PAGE, OTHER_NETWORK],
+  [`${TELEMETRY}_config_jws`, 400, "", 6, "Tesla refused the configuration or its signature",
+    "compare what telemetry_config send FILE --dry-run shows with docs/telemetry.md"],
   ["", 400, "", 6, "Tesla refused the request", "search online for Tesla's message"],
+  [TELEMETRY, 500, "", 1, "Tesla's server failed", SEND_OR_SHOW],
   ["", 500, "", 1, "Tesla's server failed", "try again later"],
 ];
 
