@@ -45,7 +45,7 @@ function isAlive(claim: string): boolean {
     process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
     return true;
   } catch (error) {
-    return asRecord(error).code !== "ESRCH"; // no such process
+    return !/^(ESRCH|ERR_)/.test(String(asRecord(error).code)); // no such process, or no such number
   }
 }
 

@@ -18,6 +18,9 @@ import { claimsOf } from "./token_claims.ts";
 
 const SHOWN = ["error", "error_description", "messages", "reason", "txid"]; // of an error answer
 const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_uri"]; // of a form
+// One character, spelled otherwise: %41, \\u0041, \\x41, &#x41; or &#65;
+const SPELLED =
+  /%(?:25)*([0-9a-f]{2})|\\{1,4}[ux]0{0,2}([0-9a-f]{2})|&#x0{0,6}([0-9a-f]{2});|&#0{0,6}(\d{2,3});/gi;
 const NOT_REACHED = /vehicle (is )?(not available|unavailable|offline)|no healthy upstream/i; // of a 503
 const TIMED_OUT = /time.?out|timed.?out|deadline exceeded/i; // of a 503: it may have reached the car all the same
 const NEVER_CONNECTED =
@@ -65,15 +68,14 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   if (outcome === "answered") return value;
 
   const { status, text, headers, problem } = incoming;
-  let found = status > 0 ? `${status} from ${host}${wordsOf(asRecord(value))}` : `no answer from ${host}`;
-  if (problem !== "" && outcome !== "refused") found += `: ${problem}`;
-  for (const [name, secret] of Object.entries(form)) {
-    if (!NOT_SECRET.includes(name)) found = withoutSecret(found, secret);
-  }
+  const secrets = Object.entries(form).filter(([name]) => !NOT_SECRET.includes(name));
+  let words = problem !== "" && outcome !== "refused" ? `: ${problem}` : wordsOf(asRecord(value));
+  for (const [, secret] of secrets) words = withoutSecret(words, secret);
+  const found = `${status > 0 ? status : "no answer"} from ${host}${words.slice(0, 400)}`;
   const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
-  if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found.slice(0, 500), pathname);
+  if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });
-  throw failureFor(url, status, text, found.slice(0, 500), waitOf(headers, text), scopes);
+  throw failureFor(url, status, text, found, waitOf(headers, text), scopes);
 }
 
 // What came of a request, from facts alone.
@@ -127,29 +129,35 @@ function wordsOf(answer: Record<string, unknown>): string {
   return words.length > 0 ? ` "${words.join("; ")}"` : "";
 }
 
-// The text without the secret, however a server may spell it: in another case, with percent signs, escaped for
-// JSON or HTML, in base64 or in hex, and with invisible characters in between.
+// The text without the secret. Where it has the secret in another spelling (in another case, with percent signs,
+// escaped for JSON or HTML, in base64 or hex, with invisible characters in between), nothing of it is left.
 function withoutSecret(text: string, secret: string): string {
-  if (secret === "") return text;
-  const letters = secret.split("").map((letter) => {
-    const code = letter.charCodeAt(0);
-    const hex = code.toString(16);
-    const literal = `\\u${hex.padStart(4, "0")}`; // as a regular expression has it
-    return `(?:\\\\{0,4}${literal}|%(?:25){0,4}${hex}|\\\\{1,4}[ux]0{0,4}${hex}|&#(?:x0{0,4}${hex}|0{0,4}${code});)`;
-  });
+  if (secret.length < 4) return text; // no secret is so short
+  const rest = text.replaceAll(secret, "[secret removed]");
+  const decoded = rest.replace(SPELLED, (_, ...[percent, escaped, hex, decimal]) =>
+    String.fromCharCode(decimal === undefined ? Number.parseInt(percent ?? escaped ?? hex, 16) : decimal),
+  );
+  const plain = decoded.replace(/[^!-~]+/g, "").toLowerCase();
   const bytes = Buffer.from(secret);
-  const spellings = [letters.join("[^!-~]*"), bytes.toString("base64url"), bytes.toString("hex")];
-  return text.replace(new RegExp(spellings.join("|"), "gi"), "[secret removed]");
+  const base64 = [0, 1, 2].map((shift) => {
+    const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
+    return whole.slice(4, -4); // the ends depend on what is beside it
+  });
+  const inUrls = base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
+  const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls];
+  const isThere = spellings.some((form) => form.length > 3 && plain.includes(form.toLowerCase()));
+  return isThere ? "[removed: it holds a secret]" : rest;
 }
 
 // How long Tesla asks to wait: a header gives seconds or a date, a plain text gives seconds.
-function waitOf(headers: Record<string, unknown>, text: string): string {
+function waitOf(headers: Fields, text: string): string {
   const reset = Object.keys(headers).find((name) => /^ratelimit-(.+-)?reset$/.test(name)) ?? "";
   const [, inText] = /retry in (\d+) second/i.exec(text) ?? [];
   const value = clean(headers["retry-after"] ?? inText ?? headers[reset] ?? "");
-  const isNumber = /^\d+(\.\d+)?$/.test(value);
+  const isNumber = /^\d{1,10}(\.\d{1,10})?$/.test(value);
   const isDelay = isNumber && Number(value) < 1e9; // a larger number is a time in seconds since 1970
-  const time = isNumber ? Number(value) * 1000 + (isDelay ? Date.now() : 0) : Date.parse(value);
-  if (!(time >= Date.now() - 1000 && time < 8.64e15)) return ""; // none, past, or beyond what a Date can hold
+  const isDate = /^(\w{3}, \d\d \w{3} \d{4} |\d{4}-\d\d-\d\dT)/.test(value);
+  const time = isNumber ? Number(value) * 1000 + (isDelay ? Date.now() : 0) : isDate ? Date.parse(value) : 0;
+  if (!(time >= Date.now() - 1000)) return ""; // none, or past
   return `${isDelay ? `${value} seconds, ` : ""}until ${localTime(new Date(time))}`;
 }

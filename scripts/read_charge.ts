@@ -42,14 +42,17 @@ const [amps, volts, power] = [
   number("charger_power"),
 ];
 
-// The phases that fit power, volts and amps: Tesla's own figure says 2 for three phases, and sometimes 4. The
-// power is a whole number of kW, so that several may fit; then Tesla's figure chooses, if it can.
+// The phases that fit volts and amps. The power is a whole number of kW, so that several may fit; then Tesla's
+// own figure chooses, but for its 2, which is what three phases give as well.
 function phases(): string {
-  const fitting = [1, 2, 3].filter((count) => Math.abs((count * volts * amps) / 1000 - power) < 1);
-  const [only] = fitting.length === 1 ? fitting : fitting.filter((count) => count === charge.charger_phases);
+  const fitting = [1, 2, 3].filter((count) => {
+    const difference = (count * volts * amps) / 1000 - power;
+    return difference >= -0.5 && difference < 1;
+  });
+  const named = fitting.filter((count) => count === charge.charger_phases && count !== 2);
+  const [only] = fitting.length === 1 ? fitting : named;
   if (!(amps >= 1)) return "";
-  if (only === undefined) return "phases unknown, ";
-  return `${only} ${only === 1 ? "phase" : "phases"}, `;
+  return only === undefined ? "phases unknown, " : `${only} ${only === 1 ? "phase" : "phases"}, `;
 }
 
 const state = clean(charge.charging_state ?? "Unknown");

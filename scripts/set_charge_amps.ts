@@ -64,7 +64,16 @@ if (given.verify) {
     );
   }
   const isLow = amps >= 1 && amps < LEAST_SHOWN;
-  const now = isLow && typeof drawn === "number" && drawn > 0 ? drawn : asked;
+  if (isLow && !(Number(drawn) > 0)) {
+    const found = "nothing is drawn, and below 5 A only that shows it";
+    throw new Failure(
+      1,
+      "not verified: the car is not charging",
+      found,
+      "start charging, then run this again",
+    );
+  }
+  const now = isLow ? Number(drawn) : asked;
   process.stdout.write(`${now}\n`);
   const what = now === asked ? "asks for" : "draws";
   if (now !== amps) {
