@@ -19,8 +19,8 @@ export interface Command extends SignedCommand {
 const START_CLIMATE = "start the climate first: send_command auto_conditioning_start";
 const RESTART = "restart the car's screen (hold both scroll wheels), or update the car's software";
 
-// Reasons for a refusal that mean: it was so already. The command ("" is any), part of the reason (^ and $ mark
-// its ends), and what to say. Sources: Tesla's page, and what owners have reported.
+// Reasons for a refusal that mean: it was so already. The command ("" is any), part of the reason (^ and $
+// mark its ends), and what to say. Sources: Tesla's page, and what owners have reported.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
 export const ALREADY_SO: [string, string, string][] = [
   ["", "^already", "nothing to do"],
@@ -104,9 +104,9 @@ function scopeRefusal(error: unknown, { scope }: Command, scopes: string[] | und
   return new Failure(5, HAS_SCOPE, error.found, "try again in a minute");
 }
 
-/** Sends the command and says the verdict, with `done` as the words for success; returns the number of requests.
- * Throws Failure: 5 when the token lacks the scope, 6 with the car's reason when it refuses, 8 when nobody knows
- * whether it ran. */
+/** Sends the command and says the verdict, with `done` as the words for success; returns the number of
+ * requests. Throws Failure: 5 when the token lacks the scope, 6 with the car's reason when it refuses, 8
+ * when nobody knows whether it ran. */
 export async function sendCommand(command: Command, token: Token, done = "the car confirmed it") {
   const { region, vin, isSigned, path } = routeOf(command);
   const { scopes } = claimsOf(token);

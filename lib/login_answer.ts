@@ -12,16 +12,15 @@ const LOOPBACK = new Map([
 ]);
 const NOT_OURS =
   "that address is from a different login (an old tab?); paste the full address; still waiting";
-const UNASKED =
-  "a web page sent an answer that does not belong to this login; it was ignored; still waiting (Ctrl-C cancels)";
+const UNASKED = "a page sent an answer that is not for this login; ignored; still waiting (Ctrl-C cancels)";
 
 // An authorization code, and what shows the outcome in the browser that brought it.
 type LoginAnswer = { code: string; show: (status: number, text: string) => Promise<void> };
 // Who calls one of these first decides how the wait ends.
 type Decide = { resolve: (answer: LoginAnswer) => void; reject: (reason: Failure) => void };
 
-// The answer that carries this login's `state`: a code, or an error of Tesla's. Without it nothing is relied on
-// or shown: any web page can send such an answer.
+// The answer that carries this login's `state`: a code, or an error of Tesla's. Without it nothing is
+// relied on or shown: any web page can send such an answer.
 function read(query: URLSearchParams, state: string): { code: string } | Failure | undefined {
   if (query.get("state") !== state) return undefined;
   const error = `${query.get("error") ?? ""} ${query.get("error_description") ?? ""}`.trim();
@@ -51,8 +50,8 @@ async function listenForBrowser(redirect: URL, state: string, first: Decide): Pr
   });
 }
 
-// Takes what the owner pastes. Returns the function that ends it. The end of standard input ends the login only
-// where no browser can reach this machine.
+// Takes what the owner pastes. Returns the function that ends it. The end of standard input ends the login
+// only where no browser can reach this machine.
 function listenForPaste(isOnlyWay: boolean, state: string, first: Decide): () => void {
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {

@@ -1,4 +1,5 @@
-// What your app asks for: a token of its own, and your public key as your domain serves it and Tesla keeps it.
+// What your app asks for: a token of its own, and your public key as your domain serves it and Tesla keeps
+// it.
 import { asRecord, Failure, messageOf } from "./command_line.ts";
 import { FLEET_API, KEY_PATH, type Region } from "./hosts.ts";
 import { holdsPrivateKey, pointIn, PUBLIC_KEY_FILE } from "./key_files.ts";
@@ -14,8 +15,9 @@ export const APP_SETTINGS: AppSetting[] = [
   "TESLA_SCOPES",
 ];
 // What to do when the world has seen the private key.
-const AFTER_EXPOSURE = `this key is known to the world: take it down; move both keys away; run generate_key; publish
-${PUBLIC_KEY_FILE}; run register_partner; remove the old key in the car (Locks); pair again`;
+const AFTER_EXPOSURE =
+  "this key is known to the world: take it down; move both keys away; run generate_key; publish the new key; "
+  + "run register_partner; remove the old key in the car (Locks); pair again";
 
 /** Fetches the key on your domain as Tesla fetches it, without any secret, and compares it with `point`, the
  * public key here. Throws Failure 5. */

@@ -1,13 +1,16 @@
-// All network requests go through this file. Each kind of place has its own function, which builds the address
-// itself and takes only the secrets that belong there. What came of a request is decided here, from facts:
+// All network requests go through this file. Each kind of place has its own function, which builds the
+// address itself and takes only the secrets that belong there. What came of a request is decided here, from
+// facts:
 //
 //   answered   2xx, and the body can be read
-//   refused    an answer that says that it was not carried out: 3xx, 4xx, 501, and a 503 that names the vehicle
+//   refused    an answer that says that it was not carried out: 3xx, 4xx, 501, and a 503 that names the
+// vehicle
 //              or says that no server was reached
 //   not sent   the connection never stood: name look-up, connect, TLS
 //   unknown    sent, and no usable answer came
 //
-// Unknown is exit code 8 for what makes something happen, and 1 for what only reads. All functions throw Failure.
+// Unknown is exit code 8 for what makes something happen, and 1 for what only reads. All functions throw
+// Failure.
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { request } from "undici";
 import { failureFor, unknownOutcome } from "./advice.ts";
@@ -18,11 +21,12 @@ import { claimsOf } from "./token_claims.ts";
 
 const SHOWN = ["error", "error_description", "messages", "reason", "txid"]; // of an error answer
 const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_uri"]; // of a form
-// One character, spelled otherwise: %41, \\u0041, \\x41, &#x41; or &#65;
+// One character, spelled otherwise: %41, \u0041, \x41, &#x41;, &#65; or &amp;
 const SPELLED =
-  /%(?:25)*([0-9a-f]{2})|\\{1,4}[ux]0{0,2}([0-9a-f]{2})|&#x0{0,6}([0-9a-f]{2});|&#0{0,6}(\d{2,3});/gi;
+  /(?:%(?:25)*|\\{1,4}[ux]0{0,2}|&#x0{0,6})([0-9a-f]{2});?|&#0{0,6}(\d{2,3});|&(amp|lt|gt|quot);/gi;
+const NAMED: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"' };
 const NOT_REACHED = /vehicle (is )?(not available|unavailable|offline)|no healthy upstream/i; // of a 503
-const TIMED_OUT = /time.?out|timed.?out|deadline exceeded/i; // of a 503: it may have reached the car all the same
+const TIMED_OUT = /time.?out|timed.?out|deadline exceeded/i; // of a 503: it may have reached the car
 const NEVER_CONNECTED =
   /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
 // Requests that only look, or that may be repeated without harm, though they are no GET.
@@ -75,7 +79,7 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });
-  throw failureFor(url, status, text, found, waitOf(headers, text), scopes);
+  throw failureFor(url, incoming, found, waitOf(headers, text), scopes);
 }
 
 // What came of a request, from facts alone.
@@ -117,7 +121,7 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
 }
 
 function hasNotConnected(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.every(hasNotConnected); // one for each address tried
+  if (error instanceof AggregateError) return error.errors.every(hasNotConnected); // one an address
   const { code, syscall, message } = asRecord(error);
   const isTls = String(message).includes("before secure TLS connection");
   return syscall === "connect" || isTls || NEVER_CONNECTED.test(String(code));
@@ -129,14 +133,16 @@ function wordsOf(answer: Record<string, unknown>): string {
   return words.length > 0 ? ` "${words.join("; ")}"` : "";
 }
 
-// The text without the secret. Where it has the secret in another spelling (in another case, with percent signs,
-// escaped for JSON or HTML, in base64 or hex, with invisible characters in between), nothing of it is left.
+// The text without the secret. Where it has the secret in another spelling (in another case, with percent
+// signs, escaped for JSON or HTML, in base64 or hex, with invisible characters in between), nothing of it
+// is left.
 function withoutSecret(text: string, secret: string): string {
   if (secret.length < 4) return text; // no secret is so short
   const rest = text.replaceAll(secret, "[secret removed]");
-  const decoded = rest.replace(SPELLED, (_, ...[percent, escaped, hex, decimal]) =>
-    String.fromCharCode(decimal === undefined ? Number.parseInt(percent ?? escaped ?? hex, 16) : decimal),
-  );
+  const decoded = rest.replace(SPELLED, (_, hex, decimal, name) => {
+    if (name !== undefined) return NAMED[name.toLowerCase()] ?? "";
+    return String.fromCharCode(decimal ?? Number.parseInt(hex, 16));
+  });
   const plain = decoded.replace(/[^!-~]+/g, "").toLowerCase();
   const bytes = Buffer.from(secret);
   const base64 = [0, 1, 2].map((shift) => {

@@ -90,7 +90,7 @@ await step("login", [], () => {
   if (expiry && expiry < new Date()) {
     throw new Failure(4, "the access token has expired", `at ${localTime(expiry)}`, "run refresh_token");
   }
-  return `valid until ${expiry ? localTime(expiry) : "?"}; the refresh token ends 3 months after its last use`;
+  return `valid until ${expiry ? localTime(expiry) : "?"}; the refresh token ends 3 months after its use`;
 });
 await step("scopes", ["settings", "login"], () => {
   const { scopes } = claimsOf(readToken());
@@ -166,7 +166,7 @@ async function virtualKey(): Promise<Found> {
   const car = asRecord(asRecord(vehicle_info)[TESLA_VIN]);
   const firmware = `firmware ${clean(car.firmware_version ?? "unknown")}`;
   const mustSign = car.vehicle_command_protocol_required === true;
-  const isOld = /^.{3}[SX].{5}[A-HJ-L]/.test(TESLA_VIN); // 4th character: the model; 10th: the year, L is 2020
+  const isOld = /^.{3}[SX].{5}[A-HJ-L]/.test(TESLA_VIN); // 4th: the model; 10th: the year, L is 2020
   const pair = `open ${pairingAddress()} on your phone`;
   if (TESLA_COMMANDS === "rest" && isOld && !mustSign) return `not needed; ${firmware}`;
   if (TESLA_COMMANDS === "rest") {
@@ -192,11 +192,6 @@ const [first] = failures.values();
 if (first) {
   const things = failures.size === 1 ? "1 thing" : `${failures.size} things`;
   const problem = `${things} to fix: ${[...failures.keys()].join(", ")}`;
-  throw new Failure(
-    first.exitCode,
-    problem,
-    "see FAILED above",
-    "fix that first, then run check_setup again",
-  );
+  throw new Failure(first.exitCode, problem, "see FAILED above", "fix it, then run check_setup again");
 }
 say("everything is set up");

@@ -51,7 +51,7 @@ try {
 // Step 6: the virtual key. The car's owner approves it in the Tesla app.
 say(`registered: ${TESLA_DOMAIN} in region ${TESLA_REGION}; ${state}
 next     npx tsx scripts/get_token.ts
-then     open the address below on the phone that has the Tesla app (on a computer, scan the code with it), and
+then     open the address below on the phone that has the Tesla app (on a computer, scan the code), and
          approve the virtual key. The car must be online, and the phone must be one of its keys. With several
          cars, select the car in the app first. A Model S or X before 2021 needs none of this.`);
 process.stdout.write(`${pairingAddress()}\n`);

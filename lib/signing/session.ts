@@ -49,7 +49,7 @@ export function readSession(target: Target): Session | undefined {
   const { clientKey, vehicleKey, epoch, counter, clock, clockOffset } = session;
   try {
     if (clientKey !== target.ownKey.getPublicKey("hex")) return undefined;
-    sharedKey(target.ownKey, Buffer.from(String(vehicleKey), "hex")); // throws when it is no point on the curve
+    sharedKey(target.ownKey, Buffer.from(String(vehicleKey), "hex")); // throws when it is no point
     const isCount = (n: unknown): boolean =>
       typeof n === "number" && n % 1 === 0 && n >= 0 && n < MOST_COUNTER;
     const hasNumbers = isCount(counter) && isCount(clock) && typeof clockOffset === "number";

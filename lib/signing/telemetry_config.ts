@@ -8,9 +8,9 @@ import { filledIn, PAIR } from "../advice.ts";
 import { asRecord, Failure, messageOf } from "../command_line.ts";
 
 // Every name that Tesla documents. iss and aud are set when the token is made, whatever they are here.
-const NAMES = "hostname port ca fields exp nbf iat prefer_typed delivery_policy alert_types iss aud".split(
-  " ",
-);
+// biome-ignore format: a table of words
+const NAMES = ["hostname", "port", "ca", "fields", "exp", "nbf", "iat", "prefer_typed", "delivery_policy",
+  "alert_types", "iss", "aud"];
 const SERVER_NAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$/i;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g;
 
