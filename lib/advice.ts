@@ -21,12 +21,16 @@ const ASLEEP = "the car is asleep or offline";
 const SEND_OR_SHOW = "run telemetry_config show, or send again: that does no harm";
 const WAKE = "open the Tesla app (free), run wake_up ($0.02), or wait";
 const SIGN = "set TESLA_COMMANDS=signed in .env; instead of call_api, use send_command";
-const TIMED_OUT = "timeout|timed out|timedout|deadline exceeded";
+/** What a text says that speaks of a time-out: it may have reached the car. */
+export const TIMED_OUT = "timeout|timed out|timed_out|timedout|deadline exceeded";
 const NOT_AVAILABLE =
   "vehicle is not available|vehicle unavailable|vehicle is offline|vehicle is unavailable";
 const UNKNOWN_ANSWER = ["", 0, "", 1, "Tesla's answer is unknown", "try again later"] as const;
 const LACKS_SCOPE = "the token lacks a scope that this needs";
 export const HAS_SCOPE = "Tesla says that a scope is missing, but your token has it";
+const NO_SERVER = "no healthy upstream";
+/** What the text of a 503 says that was not carried out. */
+export const NOT_REACHED = `${NOT_AVAILABLE}|${NO_SERVER}`;
 /** What to do about a key that is not on the car; `filledIn` completes the address. */
 export const PAIR =
   `open ${PAIRING_PAGE.na}YOUR.DOMAIN on the phone that has the Tesla app (on a computer, scan the code), `
@@ -137,10 +141,11 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   ["", 429, "", 7, "too many requests", `wait ${WAIT}; all apps of the account count together`],
   ["", 501, "", 6, "Tesla does not pass this on to the car; nothing was done",
     "use the Tesla app for it, or ask again after the next software update"],
+  ["", 503, TIMED_OUT, 1, "Tesla's server did not answer in time", "try again later"],
   ["/wake_up", 503, NOT_AVAILABLE, 3, "the car did not wake up",
     "try again in a minute, or open the Tesla app (free)"],
   ["", 503, NOT_AVAILABLE, 3, ASLEEP, WAKE],
-  ["", 503, "no healthy upstream", 1, "no server of Tesla's could be reached", "try again in a few minutes"],
+  ["", 503, NO_SERVER, 1, "no server of Tesla's could be reached", "try again in a few minutes"],
   ["", 540, "", 1, "the car sent an unexpected answer (booting, updating, in service)", "try again later"],
   ["", 300, "", 1, "a redirect was refused: a token must not follow one", "try another network"],
   [TELEMETRY, 0, "", 1, "no complete answer came", `check your connection; ${SEND_OR_SHOW}`],
@@ -182,7 +187,8 @@ export const AFTER_UNKNOWN: [string, string][] = [
   ["", "see what has changed before you repeat it; it was not sent again"],
 ];
 
-function fits(part: string, text: string): boolean {
+/** Whether a text holds a part, or one of several with | between them. */
+export function fits(part: string, text: string): boolean {
   return part.split("|").some((words) => text.toLowerCase().includes(words));
 }
 

@@ -13,7 +13,7 @@
 // Failure.
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { request } from "undici";
-import { failureFor, unknownOutcome } from "./advice.ts";
+import { failureFor, fits, NOT_REACHED, TIMED_OUT, unknownOutcome } from "./advice.ts";
 import { asRecord, clean, localTime, messageOf, say } from "./command_line.ts";
 import { FLEET_API, KEY_PATH, TOKEN_HOST, type Region } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
@@ -25,8 +25,6 @@ const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_ur
 const SPELLED =
   /(?:%(?:25)*|\\{1,4}[ux]0{0,2}|&#x0{0,6})([0-9a-f]{2});?|&#0{0,6}(\d{2,3});|&(amp|lt|gt|quot);/gi;
 const NAMED: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"' };
-const NOT_REACHED = /vehicle (is )?(not available|unavailable|offline)|no healthy upstream/i; // of a 503
-const TIMED_OUT = /time.?out|timed.?out|deadline exceeded/i; // of a 503: it may have reached the car
 const NEVER_CONNECTED =
   /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
 // Requests that only look, or that may be repeated without harm, though they are no GET.
@@ -87,7 +85,7 @@ function outcomeOf({ status, text, problem, neverConnected }: Incoming) {
   if (status === 0) return neverConnected ? "not sent" : "unknown";
   if (status >= 200 && status < 300) return problem === "" ? "answered" : "unknown";
   if ((status >= 300 && status < 500) || status === 501) return "refused";
-  const isRefused = status === 503 && NOT_REACHED.test(text) && !TIMED_OUT.test(text);
+  const isRefused = status === 503 && fits(NOT_REACHED, text) && !fits(TIMED_OUT, text);
   return isRefused ? "refused" : "unknown";
 }
 

@@ -20,7 +20,7 @@ const { access_token } = readToken();
 const path = `vehicles/${TESLA_VIN}/vehicle_data?endpoints=charge_state`;
 const car = asRecord(asRecord(await askFleetApi(TESLA_REGION, path, access_token)).response);
 const charge = asRecord(car.charge_state);
-if (Object.keys(charge).length === 0) {
+if (car.charge_state !== charge) {
   throw new Failure(1, "Tesla's answer cannot be used", "it has no charge_state", "try again in a minute");
 }
 if (json) {
