@@ -2,8 +2,18 @@
 import { createHash, createHmac, type ECDH } from "node:crypto";
 
 // What metadata may hold, in the order of the tags 0 to 9.
-const TAGS = ["type", "domain", "vin", "epoch", "expiresAt", "counter", "challenge", "flags", "requestHash",
-  "fault"];
+const TAGS = [
+  "type",
+  "domain",
+  "vin",
+  "epoch",
+  "expiresAt",
+  "counter",
+  "challenge",
+  "flags",
+  "requestHash",
+  "fault",
+];
 
 /** K: 16 bytes of SHA-1 over the 32-byte x coordinate that both sides compute, leading zeros kept. Throws an
  * Error when `vehicleKey` is not an uncompressed point on the curve. */
@@ -16,8 +26,8 @@ export function sharedKey(key: ECDH, vehicleKey: Buffer): Buffer {
  * four bytes, the highest first; `type` and `domain` take one. */
 export function metadata(items: Record<string, number | string | Buffer>): Buffer {
   const parts = TAGS.flatMap((name, tag) => {
-    if (!(name in items)) return [];
     const item = items[name];
+    if (item === undefined) return [];
     const value = typeof item === "number" ? Buffer.alloc(tag < 2 ? 1 : 4) : Buffer.from(item);
     if (typeof item === "number") value.writeUIntBE(item, 0, value.length);
     return [Buffer.from([tag, value.length]), value];

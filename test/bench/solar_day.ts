@@ -123,7 +123,7 @@ export async function liveOneDay({ commands, lost, run }: DayOptions): Promise<F
     }
 
     // The whole day, counted once more from the simulator's own list.
-    const kinds = requests.map((request) => billedKind(request, false));
+    const kinds = requests.map((request) => billedKind(request));
     assert.equal(kinds.filter((kind) => kind === "command").length, commands + 3,
       "1 handshake and 2 resyncs");
     assert.equal(kinds.filter((kind) => kind === "auth").length, 4, "3 refreshes, one of them lost once");

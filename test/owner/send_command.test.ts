@@ -63,7 +63,7 @@ const EVERY: [string, Content, (string | number)?][] = [
   ["parental_controls_clear_pin_admin", {}, 110], ["set_vehicle_name", { vehicle_name: "Zoë" }],
   ["schedule_software_update", { offset_sec: 7200 }, 29], ["cancel_software_update", {}, 25],
   ["set_low_power_mode", { enable: true }],
-  ["keep_accessory_power_mode", { enable: true }, "set_keep_accessory_power_mode"],
+  ["keep_accessory_power_mode", { enable: true }],
 ];
 
 const send = (owner: Owner, name: string, json: Content): Promise<Result> => {

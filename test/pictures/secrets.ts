@@ -42,7 +42,6 @@ function places(): Place[] {
   const addresses: Record<string, string[]> = {
     "token host": hostsOf(TOKEN_HOST).map((host, index) => (index === 0 ? host : `China: ${host}`)),
     "Fleet API": [...fleet, "passes commands on to your car"],
-    "your proxy, if set": ["TESLA_PROXY_URL"],
     "your domain": ["TESLA_DOMAIN"],
   };
   const cells = secretsTable();

@@ -12,11 +12,11 @@ export const PRICES: Bill = { data: 0.002, command: 0.001, wake: 0.02, auth: 0, 
 export const LIMITS_PER_MINUTE: Partial<Bill> = { data: 60, command: 30, wake: 3 };
 
 /** The kind that a request is billed as; undefined for what Tesla does not count at all. */
-export function billedKind(request: SeenRequest, isProxy: boolean): BilledKind | undefined {
+export function billedKind(request: SeenRequest): BilledKind | undefined {
   const path = request.path.split("?")[0] ?? "";
-  if (!isProxy && TOKEN_HOSTS.includes(request.host) && path.endsWith("/token")) return "auth";
+  if (TOKEN_HOSTS.includes(request.host) && path.endsWith("/token")) return "auth";
   if (LOGIN_HOSTS.includes(request.host)) return undefined;
-  if (!isProxy && !Object.values(FLEET_API_HOSTS).includes(request.host)) return undefined;
+  if (!Object.values(FLEET_API_HOSTS).includes(request.host)) return undefined;
   if (path.startsWith("/api/1/partner_accounts")) return "partner";
   if (path.endsWith("/wake_up")) return "wake";
   if (path.endsWith("/signed_command") || path.includes("/command/")) return "command";

@@ -15,6 +15,8 @@ import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REGION, VIN } from "./tesla/tesla.ts"
 
 const scripts = fileURLToPath(new URL("../../scripts/", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "tesla-demo-"));
+// Without one of our own, tsx obeys the tsconfig.json that anybody has put into the temporary folder.
+writeFileSync(join(folder, "tsconfig.json"), "{}\n");
 const simulator = await startSimulator();
 const { car, account, partner } = simulator;
 const children: ChildProcess[] = [];
@@ -49,7 +51,7 @@ function start(command: string) {
     stream.on("data", (part: Buffer) => {
       if (stream === child.stdout) said.out += String(part);
       said.all += String(part);
-      show(String(part));
+      show(String(part).replace(/^simulated Tesla: .*\n/, "")); // the demo has said so itself
     });
   }
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
@@ -148,7 +150,7 @@ async function demo(): Promise<void> {
   must(refreshToken() !== before, "the refresh token is a new one");
   mustBePrivate("tesla_token.json");
   mustBePrivate("tesla_session.json");
-  const files = readdirSync(folder).sort().join(" ");
+  const files = readdirSync(folder).filter((name) => name !== "tsconfig.json").sort().join(" ");
   show(`\n# The folder now holds: ${files}\n`);
   must(files === ".env private-key.pem public-key.pem tesla_session.json tesla_token.json", "no litter");
   must(simulator.unexpected.length === 0, `nothing unexpected arrived: ${simulator.unexpected.join(", ")}`);

@@ -2,21 +2,21 @@
 // started again and no shell has to be pointed at it anew. ca.pem lies there while the simulator is up. Its
 // certificates are new at every start, under the same name, so that no private key of theirs is ever written.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { restoreWorld, worldToText } from "./world/world.ts";
 import type { World } from "./world/world.ts";
 
-/** The ports: Tesla's, the command proxy's over TLS and without, and that of the login page for a browser. */
+/** The ports: Tesla's, and that of the login page for a browser. */
 export interface Ports {
   tesla: number;
-  proxy: number;
-  plainProxy: number;
   login: number;
 }
 
-const FREE_PORTS: Ports = { tesla: 0, proxy: 0, plainProxy: 0, login: 0 };
+const FREE_PORTS: Ports = { tesla: 0, login: 0 };
 
 export class KeptFolder {
   caFile: string;
@@ -31,7 +31,10 @@ export class KeptFolder {
   constructor(name: string | undefined) {
     this.isTemporary = name === undefined;
     this.folder = name === undefined ? mkdtempSync(join(tmpdir(), "tesla-simulator-")) : resolve(name);
-    mkdirSync(this.folder, { recursive: true });
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    this.folder = realpathSync(this.folder);
+    const isOpen = process.platform !== "win32" && (statSync(this.folder).mode & 0o022) !== 0;
+    if (isOpen) throw new Error(`others may write to ${this.folder}: chmod go-w '${this.folder}'`);
     this.caFile = join(this.folder, "ca.pem");
   }
 

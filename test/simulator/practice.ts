@@ -18,7 +18,7 @@ import { startSimulator } from "./simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REGION, VIN } from "./tesla/tesla.ts";
 
 const SETTINGS = [
-  "CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "REGION", "DOMAIN", "VIN", "COMMANDS", "PROXY_URL", "SCOPES",
+  "CLIENT_ID", "CLIENT_SECRET", "REDIRECT_URI", "REGION", "DOMAIN", "VIN", "COMMANDS", "SCOPES",
 ].map((name) => `TESLA_${name}`);
 const KEY_PORT = 8080; // of serve_public_key
 const LOGIN_PORT = 3000; // of TESLA_REDIRECT_URI

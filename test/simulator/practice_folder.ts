@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const CLIENT = fileURLToPath(new URL("practice_command.mjs", import.meta.url));
-const COPIED = ["scripts", "lib", "examples", "package-lock.json"];
+const COPIED = ["scripts", "lib", "examples", "package-lock.json", "tsconfig.json"];
 const COMMANDS = ["car", "fail", "bill"];
 
 export interface PracticeFolder {
@@ -55,6 +55,8 @@ export function makePracticeFolder(settings: Record<string, string>): PracticeFo
   for (const name of COPIED) {
     if (existsSync(join(PROJECT, name))) cpSync(join(PROJECT, name), join(work, name), { recursive: true });
   }
+  // Without one of our own, tsx obeys the tsconfig.json that anybody has put into the temporary folder.
+  writeFileSync(join(top, "tsconfig.json"), "{}\n");
   linkPackages(join(work, "node_modules"));
   // Without npm run practice and the others, which need the whole project.
   const { scripts, ...manifest } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8"));

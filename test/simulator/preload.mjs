@@ -7,7 +7,9 @@
 //
 // Plain JavaScript, since NODE_OPTIONS also reaches a Node that has no TypeScript loader yet.
 
-import { readFileSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { isMainThread } from "node:worker_threads";
 import { Agent, buildConnector, setGlobalDispatcher } from "undici";
 
 const MAPPED_HOSTS = [
@@ -31,14 +33,38 @@ if (!LOOPBACK_HOSTS.includes(simulatorHost) || !/^\d+$/.test(simulatorPort ?? ""
 }
 if (domain !== "") MAPPED_HOSTS.push(domain);
 
-let ca = "";
-try {
-  ca = readFileSync(caFile, "utf8");
-} catch {
-  const isPractice = process.env.TESLA_PRACTICE !== undefined;
+const isPractice = process.env.TESLA_PRACTICE !== undefined;
+function refuse(problem) {
   const advice = isPractice ? "leave this shell with exit" : "start it again, or unset NODE_OPTIONS";
-  console.error(`the simulator has ended: ${advice}`);
+  console.error(`${problem}: ${advice}`);
   process.exit(1);
+}
+
+/**
+ * When a simulator has ended, its folder is gone, and the name is free for whoever can write to the folder
+ * above. A shell that still points there must not trust what another user has put there since.
+ */
+function mustBeOurs(path) {
+  try {
+    const { uid, mode } = lstatSync(path);
+    if (process.platform === "win32") return;
+    const isOurs = [0, process.getuid()].includes(uid) && (mode & 0o022) === 0;
+    if (!isOurs) refuse(`not trusted, since another user could have written it: ${path}`);
+  } catch (error) {
+    // Node's permission model may allow the file and not its folder: whoever started Node so chose the file.
+    if (error.code !== "ERR_ACCESS_DENIED") refuse("the simulator has ended");
+  }
+}
+mustBeOurs(dirname(caFile));
+mustBeOurs(caFile);
+const ca = readFileSync(caFile, "utf8");
+
+// A stale shell would otherwise look as if it reached Tesla. Once in a process, and not for npx and tsx, which
+// start the script in a process of its own.
+const isScript = !/node_modules|[\\/]np[mx]$/.test(process.argv[1] ?? "node_modules");
+if (isMainThread && isScript && !globalThis.isSimulatedTeslaSaid) {
+  globalThis.isSimulatedTeslaSaid = true;
+  process.stderr.write("simulated Tesla: nothing here reaches the real one\n");
 }
 const connect = buildConnector({ ca, timeout: 10_000 });
 

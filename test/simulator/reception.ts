@@ -18,7 +18,6 @@ export class Reception {
   world: World;
   onRequest: (request: SeenRequest) => void;
   requests: SeenRequest[] = [];
-  private entrances: Map<SeenRequest, Entrance> = new Map();
 
   constructor(world: World, onRequest: (request: SeenRequest) => void) {
     this.world = world;
@@ -46,7 +45,7 @@ export class Reception {
   }
 
   private kindOf(request: SeenRequest): BilledKind | undefined {
-    return billedKind(request, this.entrances.get(request) === "proxy");
+    return billedKind(request);
   }
 
   private async respond(
@@ -61,7 +60,6 @@ export class Reception {
     const at = this.world.clock.now();
     const seen: SeenRequest = { at, method, host, path, headers, body: "", status: 0 };
     this.requests.push(seen);
-    this.entrances.set(seen, entrance);
     seen.body = await readAll(request);
     const url = new URL(path, "https://any.invalid");
     const incoming: Incoming = { seen, method, url, host, headers, body: seen.body };
@@ -86,7 +84,7 @@ export class Reception {
     else reply = await handle(world, incoming, entrance);
     const damage = world.failures.next("damage", services, incoming);
     if (damage?.failure.damage !== undefined) reply = damage.failure.damage(reply);
-    return services.includes("fleet") || services.includes("proxy") ? addTxid(reply) : reply;
+    return services.includes("fleet") ? addTxid(reply) : reply;
   }
 
   private isLimited(seen: SeenRequest): boolean {

@@ -1,6 +1,5 @@
 // Finds the part that answers a request, by the entrance it came through, its host name and its path.
 
-import { handleProxy } from "./command_proxy.ts";
 import type { Service } from "./failures/failures.ts";
 import { handleFleet } from "./fleet_api/fleet_api.ts";
 import { handleLogin, handlePairing, handlePairingInBrowser, handleToken } from "./login/login.ts";
@@ -10,17 +9,13 @@ import type { Incoming, Reply } from "./tesla/tesla.ts";
 import { notPlanned } from "./world/world.ts";
 import type { World } from "./world/world.ts";
 
-/**
- * Tesla's own names over TLS, the owner's command proxy, or plain HTTP for the owner's browser: the login and
- * the pairing page.
- */
-export type Entrance = "tesla" | "proxy" | "plain login";
+/** Tesla's own names over TLS, or plain HTTP for the owner's browser: the login and the pairing page. */
+export type Entrance = "tesla" | "plain login";
 
 /** The services that a request belongs to, for failures to find it. */
 export function servicesOf(world: World, incoming: Incoming, entrance: Entrance): Service[] {
   const path = incoming.url.pathname;
   const isCommand = path.endsWith("/signed_command") || path.includes("/command/");
-  if (entrance === "proxy") return isCommand ? ["proxy", "command"] : ["proxy"];
   if (entrance === "plain login") return ["login"];
   if (TOKEN_HOSTS.includes(incoming.host) && path.endsWith("/token")) return ["token"];
   if (LOGIN_HOSTS.includes(incoming.host)) return ["login"];
@@ -38,7 +33,6 @@ function handleBrowser(world: World, incoming: Incoming): Reply {
 
 export async function handle(world: World, incoming: Incoming, entrance: Entrance): Promise<Reply> {
   const { host, url } = incoming;
-  if (entrance === "proxy") return handleProxy(world, incoming);
   if (entrance === "plain login") return handleBrowser(world, incoming);
   if (TOKEN_HOSTS.includes(host) && !LOGIN_HOSTS.includes(host)) return handleToken(world, incoming);
   if (LOGIN_HOSTS.includes(host)) {

@@ -1,10 +1,10 @@
 // Starts the simulator: one HTTPS server on this computer that is Tesla's login, token host, Fleet API,
-// pairing page and the owner's domain, told apart by host name, and a second one that stands for the owner's
-// command proxy. It listens on 127.0.0.1 only. The one connection that it opens itself is to the local
+// pairing page and the owner's domain, told apart by host name, and a second one without TLS for the pages that
+// the owner opens in a browser. It listens on 127.0.0.1 only. The one connection that it opens itself is to the local
 // server that stands behind the owner's domain (a "tunnel"). A request that it does not know is refused and
 // noted in `unexpected`.
 
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { createServer as createPlainServer } from "node:http";
 import type { Server } from "node:http";
 import { createServer } from "node:https";
@@ -36,15 +36,13 @@ export interface SimulatorOptions {
 
 export type Simulator = Awaited<ReturnType<typeof startSimulator>>;
 
-/** The four servers. close() ends every connection too. */
+/** The two servers. close() ends every connection too. */
 async function startServers(reception: Reception, certificates: Certificates, wanted: Ports) {
   const sockets = new Set<Socket>();
   const tls = { key: certificates.key, cert: certificates.cert };
   const tesla = createServer(tls, reception.listener("tesla"));
-  const proxy = createServer(tls, reception.listener("proxy"));
-  const plainProxy = createPlainServer(reception.listener("proxy"));
   const login = createPlainServer(reception.listener("plain login"));
-  const servers: Server[] = [tesla, proxy, plainProxy, login];
+  const servers: Server[] = [tesla, login];
   async function close(): Promise<void> {
     for (const socket of sockets) socket.destroy();
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
@@ -52,8 +50,6 @@ async function startServers(reception: Reception, certificates: Certificates, wa
   try {
     const ports: Ports = {
       tesla: await listen(tesla, wanted.tesla, sockets),
-      proxy: await listen(proxy, wanted.proxy, sockets),
-      plainProxy: await listen(plainProxy, wanted.plainProxy, sockets),
       login: await listen(login, wanted.login, sockets),
     };
     return { ports, close };
@@ -105,7 +101,8 @@ export async function startSimulator(options: SimulatorOptions = {}) {
   const wanted: Ports = { ...folder.ports, ...(options.port ? { tesla: options.port } : {}) };
   const { ports, close: closeServers } = await startServers(reception, certificates, wanted);
   const { caFile } = folder;
-  writeFileSync(caFile, ca);
+  rmSync(caFile, { force: true }); // its mode would stay
+  writeFileSync(caFile, ca, { mode: 0o644 });
   folder.savePorts(ports);
   folder.save(world);
   const env: Record<string, string> = {
@@ -133,9 +130,7 @@ export async function startSimulator(options: SimulatorOptions = {}) {
     unexpected,
     // The state, to be changed at will.
     ...{ world, account, partner, garage, car, clock, failures },
-    // The owner's command proxy over TLS and over plain HTTP, and the login page for a browser.
-    proxyUrl: `https://127.0.0.1:${ports.proxy}`,
-    plainProxyUrl: `http://127.0.0.1:${ports.plainProxy}`,
+    // The login page for a browser.
     loginUrl: `http://127.0.0.1:${ports.login}`,
     bill: () => reception.bill(),
     close,

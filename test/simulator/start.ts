@@ -98,7 +98,6 @@ console.log(`
 3. serve_public_key on port ${keyPort} counts as the tunnel behind https://${DOMAIN}.
    get_token prints a login address: in your browser, replace https://auth.tesla.com by ${simulator.loginUrl}
    The car is paired once you type: pair
-   A command proxy answers at TESLA_PROXY_URL=${simulator.proxyUrl}
 
 Type help for commands. Requests are shown as they are answered.
 `);

@@ -40,7 +40,7 @@ test("login, tokens, registration, car, ports and addresses are the same after a
   const second = await startSimulator({ keep });
   assert.equal(second.isResumed, true);
   assert.deepEqual(second.env, first.env);
-  assert.deepEqual([second.proxyUrl, second.loginUrl], [first.proxyUrl, first.loginUrl]);
+  assert.deepEqual([second.port, second.loginUrl], [first.port, first.loginUrl]);
   // The process was pointed at the first one; only the certificate is read anew, as a new script does.
   await import(`../simulator/preload.mjs?again=${second.port}`);
   const data = await send("GET", `${CAR}/vehicle_data`, { token: tokens.access_token });

@@ -46,8 +46,38 @@ export function closePort(car: CarState): string | undefined {
   return undefined;
 }
 
-export function addSchedule(car: CarState, params: Parameters): string | undefined {
-  const id = String(params.id ?? Math.floor(car.now() / 1000));
-  car.chargeSchedules.set(id, { ...params, id });
+/** Without an id of its own, or with zero, it gets one from the time. */
+export function addSchedule(
+  car: CarState, to: Map<string, Parameters>, params: Parameters,
+): string | undefined {
+  const isGiven = params.id !== undefined && String(params.id) !== "0";
+  let id = isGiven ? String(params.id) : String(Math.floor(car.now() / 1000));
+  while (!isGiven && to.has(id)) id = String(Number(id) + 1);
+  to.set(id, { ...params, id });
   return undefined;
+}
+
+export function removeSchedule(from: Map<string, Parameters>, { id }: Parameters): string | undefined {
+  // The car's own words for an unknown schedule are not known; these are the simulator's.
+  return from.delete(String(id)) ? undefined : "schedule_not_found";
+}
+
+const EVERY_DAY = { days_of_week: 127, one_time: false };
+
+/** Since firmware 2024.26 each call adds a schedule; what is switched off is added as one that is off. */
+export function scheduleCharging(car: CarState, enable: boolean, time: number): string | undefined {
+  car.scheduledCharging = { enable, time };
+  const schedule = { ...EVERY_DAY, enabled: enable, start_enabled: true, start_time: time, end_enabled: false };
+  return addSchedule(car, car.chargeSchedules, schedule);
+}
+
+export function scheduleDeparture(car: CarState, params: Parameters): string | undefined {
+  car.scheduledDeparture = params;
+  const isOn = (params.enable ?? params.enabled) === true;
+  const time = params.departure_time ?? 0;
+  const warm = params.preconditioning_enabled === true || params.preconditioning_times !== undefined;
+  const schedule = { ...EVERY_DAY, enabled: isOn };
+  if (warm) addSchedule(car, car.preconditionSchedules, { ...schedule, precondition_time: time });
+  const charge = { ...schedule, start_enabled: false, end_enabled: true, end_time: time };
+  return addSchedule(car, car.chargeSchedules, charge);
 }

@@ -1,25 +1,30 @@
 // What each command of Tesla's REST documentation does to the simulated car, by its name there.
 
-import { addSchedule, closePort, setAmps, setLimit, startCharging, stopCharging } from "./charging.ts";
+import {
+  addSchedule, closePort, removeSchedule, scheduleCharging, scheduleDeparture, setAmps, setLimit, startCharging,
+  stopCharging,
+} from "./charging.ts";
 import type { CarState, Parameters } from "./state.ts";
 
 // Names of Tesla's documentation that change nothing this simulator models: they are logged and succeed.
 const OTHER_COMMANDS = new Set(`
-  actuate_trunk add_precondition_schedule adjust_volume cancel_software_update clear_pin_to_drive_admin
+  actuate_trunk adjust_volume cancel_software_update clear_pin_to_drive_admin
   erase_user_data guest_mode media_next_fav media_next_track media_prev_fav media_prev_track
   media_toggle_playback media_volume_down media_volume_up navigation_gps_request navigation_request
   navigation_sc_request navigation_waypoints_request remote_auto_seat_climate_request
   remote_auto_steering_wheel_heat_climate_request remote_boombox remote_seat_cooler_request
   remote_seat_heater_request remote_start_drive remote_steering_wheel_heat_level_request
-  remote_steering_wheel_heater_request remove_precondition_schedule reset_pin_to_drive_pin reset_valet_pin
+  remote_steering_wheel_heater_request reset_pin_to_drive_pin reset_valet_pin
   schedule_software_update set_bioweapon_mode set_cabin_overheat_protection set_climate_keeper_mode
   set_cop_temp set_pin_to_drive set_preconditioning_max set_valet_mode
   speed_limit_activate
   speed_limit_clear_pin speed_limit_clear_pin_admin speed_limit_deactivate speed_limit_set_limit
   sun_roof_control trigger_homelink upcoming_calendar_entries window_control set_low_power_mode
-  set_keep_accessory_power_mode auto_secure_vehicle set_managed_charge_current_request
-  set_managed_charger_location set_managed_scheduled_charging_time batch_remove_precondition_schedules
+  keep_accessory_power_mode parental_controls_activate parental_controls_clear_pin_admin
+  parental_controls_deactivate parental_controls_enable_setting parental_controls_set_speed_limit auto_secure_vehicle set_managed_charge_current_request
+  set_managed_charger_location set_managed_scheduled_charging_time
   open_tonneau close_tonneau stop_tonneau closure_move ping get_vehicle_data get_status
+  get_whitelist_info get_whitelist_entry_info
 `.trim().split(/\s+/));
 
 function whole(value: unknown): number | undefined {
@@ -54,15 +59,14 @@ export function perform(car: CarState, name: string, params: Parameters): string
     case "set_temps": return setTemps(car, params);
     case "set_vehicle_name": return void (car.name = String(params.vehicle_name ?? ""));
     case "wake_vehicle": return void (car.awake = true);
-    case "set_scheduled_charging":
-      car.scheduledCharging = { enable: params.enable === true, time: whole(params.time) ?? 0 };
-      return undefined;
-    case "set_scheduled_departure": return void (car.scheduledDeparture = params);
-    case "add_charge_schedule": return addSchedule(car, params);
-    case "remove_charge_schedule":
-      // The car's own words for an unknown schedule are not known; these are the simulator's.
-      return car.chargeSchedules.delete(String(params.id)) ? undefined : "schedule_not_found";
+    case "set_scheduled_charging": return scheduleCharging(car, params.enable === true, whole(params.time) ?? 0);
+    case "set_scheduled_departure": return scheduleDeparture(car, params);
+    case "add_charge_schedule": return addSchedule(car, car.chargeSchedules, params);
+    case "add_precondition_schedule": return addSchedule(car, car.preconditionSchedules, params);
+    case "remove_charge_schedule": return removeSchedule(car.chargeSchedules, params);
+    case "remove_precondition_schedule": return removeSchedule(car.preconditionSchedules, params);
     case "batch_remove_charge_schedules": return void car.chargeSchedules.clear();
+    case "batch_remove_precondition_schedules": return void car.preconditionSchedules.clear();
   }
   return OTHER_COMMANDS.has(name) || name.startsWith("vehicle_action_") ? undefined : "not_supported";
 }

@@ -12,7 +12,9 @@ export interface KeptCar {
 }
 
 export function keepCar(car: SecuredCar): KeptCar {
-  const { now, refusalByName, refusals, executed, mischief, scripted, vcsec, infotainment, ...state } = car;
+  const {
+    now, refusalByName, securityStatusByName, refusals, executed, mischief, scripted, vcsec, infotainment, ...state
+  } = car;
   return { state, vcsec: keepSubsystem(vcsec), infotainment: keepSubsystem(infotainment) };
 }
 

@@ -12,6 +12,10 @@ const OTHER_ACTIONS = new Set([
   7, 8, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 23, 25, 28, 29, 30, 31, 32, 33, 34, 35, 36, 44, 48, 49, 50,
   65, 66, 72, 77, 78, 79, 89, 99, 100, 107, 109, 110, 111, 112, 113,
 ]);
+// What VCSEC tells anybody.
+const QUESTIONS: { [type: number]: string } = {
+  0: "get_status", 5: "get_whitelist_info", 6: "get_whitelist_entry_info",
+};
 // What a key may do whose role is only to manage charging.
 const CHARGING = /^(set_charging_amps|charge_|set_charge_limit|set_scheduled_charging|.*_charge_schedules?$)/;
 
@@ -83,14 +87,14 @@ function vehicleCommand(member: string, fields: Parameters): Command | number {
     case "ping": return { name: "ping", params: fields };
     case "getVehicleData": return { name: "get_vehicle_data", params: fields };
     case "setLowPowerModeAction": return { name: "set_low_power_mode", params: fields };
-    case "setKeepAccessoryPowerModeAction": return { name: "set_keep_accessory_power_mode", params: fields };
+    case "setKeepAccessoryPowerModeAction": return { name: "keep_accessory_power_mode", params: fields };
   }
   return faultNumber("invalid_command");
 }
 
 function readSecurityMessage(payload: Buffer): Command | number {
   const message = decode("UnsignedMessage", payload) as {
-    InformationRequest?: { informationRequestType?: number };
+    InformationRequest?: { informationRequestType?: number; [key: string]: unknown };
     RKEAction?: number;
     closureMoveRequest?: { [closure: string]: number };
     WhitelistOperation?: object;
@@ -108,8 +112,9 @@ function readSecurityMessage(payload: Buffer): Command | number {
   }
   if (message.closureMoveRequest) return closureCommand(message.closureMoveRequest);
   if (message.InformationRequest) {
-    const status = (message.InformationRequest.informationRequestType ?? 0) === 0;
-    return status ? { name: "get_status", params: {} } : faultNumber("insufficient_privileges");
+    const { informationRequestType = 0, ...key } = message.InformationRequest;
+    const name = QUESTIONS[informationRequestType];
+    return name ? { name, params: key } : faultNumber("insufficient_privileges");
   }
   if (message.WhitelistOperation) return faultNumber("insufficient_privileges");
   return faultNumber("invalid_command");

@@ -6,8 +6,8 @@ import {
 } from "../protocol/protocol.ts";
 import { refuseKey } from "./handshake.ts";
 import type { InjectedFault } from "./mischief.ts";
-import { perform } from "./outcome.ts";
-import { mayDo, readCommand } from "./read_command.ts";
+import { perform, securityStatus } from "./outcome.ts";
+import { mayDo, readCommand, type Command } from "./read_command.ts";
 import type { SecuredCar } from "./secured_car.ts";
 
 const FAULTS_WITH_SESSION_INFO = new Set([5, 6, 15, 17, 20]);
@@ -28,9 +28,9 @@ export function answerCommand(
     const answer = { fault: injected.fault, withSessionInfo: withSessionInfo && known };
     return buildAnswer(subsystem, request, answer, clientKey);
   }
-  if (isStatusQuestion(subsystem, request)) {
-    const payload = perform(car, VCSEC, { name: "get_status", params: {} }).payload;
-    return buildAnswer(subsystem, request, { payload, withRequestUuid });
+  const question = openQuestion(subsystem, request);
+  if (question !== undefined) {
+    return buildAnswer(subsystem, request, { ...perform(car, VCSEC, question), withRequestUuid });
   }
   // Tesla's Verifier holds one session. To a signer whose key is not that session's it answers 5 (wrong
   // signature). A real car finds the session by the signer's key and is said to answer 3 to one that it does
@@ -46,12 +46,12 @@ export function answerCommand(
   return buildAnswer(subsystem, request, answer, clientKey, verified.requestHash);
 }
 
-// VCSEC tells its status to anybody: clients ask for it unsigned.
-function isStatusQuestion(subsystem: Subsystem, request: RoutableMessage): boolean {
-  if (subsystem.domain !== VCSEC || request.signature_data) return false;
-  if (request.to_destination?.domain !== VCSEC) return false;
+// VCSEC tells its status and its list of keys to anybody: clients ask for them unsigned.
+function openQuestion(subsystem: Subsystem, request: RoutableMessage): Command | undefined {
+  if (subsystem.domain !== VCSEC || request.signature_data) return undefined;
+  if (request.to_destination?.domain !== VCSEC) return undefined;
   const command = readCommand(VCSEC, request.protobuf_message_as_bytes ?? Buffer.alloc(0));
-  return typeof command !== "number" && command.name === "get_status";
+  return typeof command !== "number" && command.name.startsWith("get_") ? command : undefined;
 }
 
 // The signature was right: may this key do that, now, and what comes of it.
@@ -76,6 +76,10 @@ function obey(
   if (typeof command === "number") return { fault: command };
   if (!mayDo(role, command)) return { fault: faultNumber("insufficient_privileges") };
   if (car.mischief.takeWait()) return { operationStatus: 1, payload: Buffer.alloc(0) };
+  if (subsystem.domain === VCSEC) {
+    const status = car.securityStatusByName();
+    if (status !== undefined) return { payload: securityStatus(status, subsystem.session(clientKey).counter) };
+  }
   const outcome = perform(car, subsystem.domain, command);
   return injected ? { fault: injected.fault } : outcome;
 }

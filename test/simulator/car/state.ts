@@ -38,6 +38,7 @@ export class CarState {
   outsideTemp = 7;
   driverTemp = 21;
   passengerTemp = 21;
+  place = { latitude: 48.85, longitude: 2.35, heading: 90 };
   odometer = 12345.6; // miles
   tyrePressures = { fl: 2.9, fr: 2.9, rl: 2.875, rr: 2.85 }; // bar, front left to rear right
   lightFlashes = 0;
@@ -45,12 +46,15 @@ export class CarState {
   scheduledCharging: { enable: boolean; time: number } = { enable: false, time: 0 };
   scheduledDeparture: Parameters = {};
   chargeSchedules: Map<string, Parameters> = new Map();
+  preconditionSchedules: Map<string, Parameters> = new Map();
 
   // What was really done, in order. A refused command is not in it.
   executed: Executed[] = [];
   refusals: string[] = [];
   // Asked before each command: a reason to refuse it in the car's name, or undefined.
   refusalByName: () => string | undefined = () => undefined;
+  // The same for the security computer, as it words a refusal: a number, or "wait".
+  securityStatusByName: () => string | undefined = () => undefined;
   // The value of the last set_charging_amps, for the rule of the second call below 5 A.
   lastAmpsAsked: number | undefined;
 

@@ -4,7 +4,7 @@
 import type { Facts, Incoming, Reply } from "../tesla/tesla.ts";
 
 /** The part of Tesla that a request is for. A request can belong to two, such as fleet and command. */
-export type Service = "login" | "token" | "fleet" | "partner" | "command" | "proxy" | "site";
+export type Service = "login" | "token" | "fleet" | "partner" | "command" | "site";
 
 /**
  * Kind "answer" comes instead of the service's answer, "damage" changes the answer of a request that has been
@@ -20,9 +20,9 @@ export interface Failure {
   only?: (incoming: Incoming) => boolean;
 }
 
-export const FLEET: Service[] = ["fleet", "proxy"];
-export const API: Service[] = ["token", "fleet", "proxy"];
-export const EVERYWHERE: Service[] = ["token", "fleet", "proxy", "site"];
+export const FLEET: Service[] = ["fleet"];
+export const API: Service[] = ["token", "fleet"];
+export const EVERYWHERE: Service[] = ["token", "fleet", "site"];
 
 type Answer = (incoming: Incoming, facts: Facts) => Reply;
 

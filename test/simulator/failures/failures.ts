@@ -12,12 +12,13 @@ export { answers, damages } from "./failure_kinds.ts";
 export type { Failure, Service } from "./failure_kinds.ts";
 
 /**
- * `times` requests are hit (default: until cleared), only those whose path contains `path`. With `after` the
+ * `times` requests are hit (default: until cleared), only those of `method` whose path contains `path`. With `after` the
  * request is carried out first, so that its answer is lost and its effect is not.
  */
 export interface FailOptions {
   times?: number;
   path?: string;
+  method?: string;
   after?: boolean;
 }
 
@@ -25,12 +26,14 @@ interface ActiveFailure {
   name: string;
   timesLeft: number;
   path: string;
+  method: string;
   after: boolean;
 }
 
 // Names that carry a value after the colon: reason:TEXT is the car's verdict, callback:ERROR and
-// callback:ERROR:TEXT are what the login page comes back with, fault:N and tamper:NAME go to the car.
-const OPEN_NAMES = ["reason:", "callback:"];
+// callback:ERROR:TEXT are what the login page comes back with, vcsec:N is the reason that the car's security
+// computer gives, fault:N and tamper:NAME go to the car.
+const OPEN_NAMES = ["reason:", "callback:", "vcsec:"];
 
 export class Failures {
   catalogue: Failure[] = [
@@ -48,11 +51,16 @@ export class Failures {
       throw new Error(`no failure is called ${name}; test/simulator/failures/*_failures.ts have the names`);
     }
     const timesLeft = options.times ?? Infinity;
-    this.active.push({ name, timesLeft, path: options.path ?? "", after: options.after ?? false });
+    const { path = "", method = "", after = false } = options;
+    this.active.push({ name, timesLeft, path, method, after });
   }
 
   clear(name?: string): void {
     this.active = name === undefined ? [] : this.active.filter((failure) => failure.name !== name);
+  }
+
+  isOn(name: string): boolean {
+    return this.active.some((active) => active.name === name);
   }
 
   /** Uses up one of a failure that the code of a service asks for by name (kind "inside"). */
@@ -78,6 +86,7 @@ export class Failures {
       if (failure === undefined || failure.kind !== kind) continue;
       if (!services.some((service) => failure.where.includes(service))) continue;
       if (!incoming.seen.path.includes(active.path)) continue;
+      if (active.method !== "" && active.method !== incoming.method) continue;
       if (failure.only !== undefined && !failure.only(incoming)) continue;
       this.use(active);
       return { failure, after: active.after };

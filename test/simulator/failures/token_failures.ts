@@ -79,6 +79,7 @@ export const TOKEN_FAILURES: Failure[] = [
   damages("token_without_refresh_token", ["token"], "200 without the refresh token", (reply) =>
     changed(reply, "refresh_token"),
   ),
+  inside("refresh_keeps_token", ["token"], "200 without a refresh token: the one that was sent stays good"),
   damages("token_without_access_token", ["token"], "200 without the access token", (reply) =>
     changed(reply, "access_token"),
   ),
@@ -93,4 +94,5 @@ export const LOGIN_FAILURES: Failure[] = [
   inside("callback_wrong_state", ["login"], "comes back with another state"),
   inside("callback_without_code", ["login"], "comes back without a code"),
   inside("callback_error", ["login"], "comes back with error=server_error"),
+  inside("callback_without_state", ["login"], "comes back without a state"),
 ];

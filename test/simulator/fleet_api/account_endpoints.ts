@@ -111,10 +111,19 @@ export function chargingHistory(world: World, url: URL): Reply {
   return json(200, { data, totalResults: data.length, hasMoreData: false, pageNumber: 1 });
 }
 
-export function users(world: World, incoming: Incoming, token: GrantedToken): Reply | undefined {
+export function users(
+  world: World, incoming: Incoming, token: GrantedToken, body: Record<string, unknown>,
+): Reply | undefined {
   const account = world.account;
-  switch (incoming.url.pathname) {
-    case "/api/1/users/me":
+  switch (`${incoming.method} ${incoming.url.pathname}`) {
+    // Names a key in the car's list of keys. Tesla's answer is not documented; this one is made up.
+    case "POST /api/1/users/keys":
+      if (typeof body.public_key !== "string" || typeof body.kind !== "string") {
+        return fleetError(400, "invalid_field");
+      }
+      account.keyNames.set(body.public_key, String(body.name ?? ""));
+      return json(200, { response: true });
+    case "GET /api/1/users/me":
       return (
         missingScope(token, ["user_data"]) ??
         json(200, {
@@ -125,13 +134,13 @@ export function users(world: World, incoming: Incoming, token: GrantedToken): Re
           },
         })
       );
-    case "/api/1/users/region":
+    case "GET /api/1/users/region":
       return json(200, { response: { region: account.region, fleet_api_base_url: baseUrl(account.region) } });
-    case "/api/1/users/feature_config":
+    case "GET /api/1/users/feature_config":
       return json(200, {
         response: { signaling: { enabled: true, subscribe_connectivity: false, use_auth_token: false } },
       });
-    case "/api/1/users/orders":
+    case "GET /api/1/users/orders":
       return (
         missingScope(token, ["user_data"]) ??
         json(200, {

@@ -20,9 +20,13 @@ const CHARGING_COMMANDS = [
   "add_charge_schedule",
   "remove_charge_schedule",
   "batch_remove_charge_schedules",
+  "add_precondition_schedule",
+  "remove_precondition_schedule",
+  "vehicle_action_99", // the same two, signed
+  "vehicle_action_100",
 ];
 // They ask and change nothing. Which scope Tesla wants for them is not known; here any of the two will do.
-const QUESTIONS = ["get_status", "get_vehicle_data", "ping"];
+const QUESTIONS = ["get_status", "get_whitelist_info", "get_whitelist_entry_info", "get_vehicle_data", "ping"];
 
 export const EITHER = ["vehicle_charging_cmds", "vehicle_cmds"];
 

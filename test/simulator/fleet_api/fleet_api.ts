@@ -27,9 +27,9 @@ function findToken(world: World, incoming: Incoming): GrantedToken | undefined {
   return token.audiences.includes(`https://${incoming.host}`) ? token : undefined;
 }
 
-/** The JSON object of a POST. A body of `null` counts as empty, as Tesla's own client sends for wake_up. */
+/** The JSON object of a POST; without a body, or with `null` as Tesla's own client sends for wake_up, an empty one. */
 function readBody(incoming: Incoming): Record<string, unknown> | undefined {
-  if (incoming.method !== "POST") return {};
+  if (incoming.method !== "POST" || incoming.body === "") return {};
   try {
     const value: unknown = JSON.parse(incoming.body);
     if (value === null) return {};
@@ -79,8 +79,7 @@ async function route(world: World, incoming: Incoming): Promise<Reply> {
   if (incoming.method === "GET" && path === "/api/1/dx/charging/history") {
     return missingScope(token, ["vehicle_charging_cmds"]) ?? chargingHistory(world, incoming.url);
   }
-  const answer = incoming.method === "GET" ? users(world, incoming, token) : undefined;
-  const found = answer ?? energy(world, incoming, token, body);
+  const found = users(world, incoming, token, body) ?? energy(world, incoming, token, body);
   if (found !== undefined) return found;
   notPlanned(world, incoming, "no such endpoint");
   return fleetError(404, "not_found", false);

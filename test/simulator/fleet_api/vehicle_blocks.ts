@@ -50,10 +50,10 @@ export function driveState({ clock }: World) {
   return { power: 0, shift_state: null, speed: null, timestamp: clock.now() };
 }
 
-export function position({ clock }: World) {
+export function position({ car, clock }: World) {
   const timestamp = clock.now();
   const gps_as_of = Math.floor(timestamp / 1000);
-  return { latitude: 48.85, longitude: 2.35, heading: 90, gps_as_of, timestamp };
+  return { ...car.place, gps_as_of, timestamp };
 }
 
 export function guiSettings({ clock }: World) {

@@ -8,6 +8,9 @@ import {
   climateState, closuresState, driveState, guiSettings, position, vehicleConfig, vehicleState,
 } from "./vehicle_blocks.ts";
 
+// What steers a terminal that prints it: CSI in one character, text from right to left, a new line, an escape.
+const HOSTILE_NAME = "Test\u009b31mla\u202e eno\u2066\r\n\u001b[2Jerror: forged";
+
 export function vehicleObject(world: World): Record<string, unknown> {
   const { car, garage } = world;
   const state = !car.online ? "offline" : car.awake ? "online" : "asleep";
@@ -17,7 +20,7 @@ export function vehicleObject(world: World): Record<string, unknown> {
     vin: car.vin,
     color: null,
     access_type: garage.accessType,
-    display_name: garage.displayName,
+    display_name: world.failures.isOn("hostile_name") ? HOSTILE_NAME : garage.displayName,
     option_codes: null,
     granular_access: { hide_private: false },
     tokens: ["0123456789abcdef", "fedcba9876543210"],
@@ -43,7 +46,8 @@ const DEFAULT_BLOCKS = [
   "vehicle_state",
 ];
 
-export function vehicleData(world: World, url: URL, token: GrantedToken): Reply {
+/** With an age: what Tesla kept of a car that sleeps. */
+export function vehicleData(world: World, url: URL, token: GrantedToken, cacheAgeMs?: number): Reply {
   const asked = url.searchParams.get("endpoints");
   // Blocks are separated by a semicolon. With a comma nothing matches, and only the car's own fields come.
   const endpoints = asked === null ? DEFAULT_BLOCKS : asked.split(";");
@@ -53,13 +57,15 @@ export function vehicleData(world: World, url: URL, token: GrantedToken): Reply 
   }
   const timestamp = world.clock.now();
   const blocks: Record<string, object> = {
-    charge_state: world.car.chargeState(),
+    charge_state: { ...world.car.chargeState(), ...world.garage.reportedCharge },
     climate_state: climateState(world),
     closures_state: closuresState(world),
     drive_state: driveState(world),
     gui_settings: guiSettings(world),
     charge_schedule_data: { charge_schedules: [...world.car.chargeSchedules.values()], timestamp },
-    preconditioning_schedule_data: { precondition_schedules: [], timestamp },
+    preconditioning_schedule_data: {
+      precondition_schedules: [...world.car.preconditionSchedules.values()], timestamp,
+    },
     vehicle_config: vehicleConfig(world),
     vehicle_state: vehicleState(world),
   };
@@ -70,6 +76,12 @@ export function vehicleData(world: World, url: URL, token: GrantedToken): Reply 
   // The position comes in drive_state, as Tesla describes it.
   if (endpoints.includes("location_data")) {
     response.drive_state = { ...(response.drive_state ?? {}), ...position(world) };
+  }
+  if (cacheAgeMs !== undefined) {
+    response.state = "asleep";
+    for (const name of Object.keys(blocks)) {
+      if (name in response) response[name] = { ...(response[name] ?? {}), timestamp: timestamp - cacheAgeMs };
+    }
   }
   return json(200, { response });
 }

@@ -64,10 +64,13 @@ function fleetStatus(world: World, body: Record<string, unknown>): Reply {
   const { car, garage } = world;
   const foreign = vins.find((vin) => vin !== car.vin);
   if (foreign !== undefined) return fleetError(404, `${foreign} not_found`, false);
-  const isPaired = car.speaksProtocol && car.pairedKeys.size > 0;
+  // Both were reported by owners; neither keeps a car from obeying, or from refusing.
+  const seemsUnpaired = world.failures.take("fleet_status_unpaired", "/fleet_status");
+  const seemsFree = world.failures.take("fleet_status_not_required", "/fleet_status");
+  const isPaired = car.speaksProtocol && car.pairedKeys.size > 0 && !seemsUnpaired;
   const info = {
     firmware_version: garage.firmware,
-    vehicle_command_protocol_required: car.speaksProtocol && car.protocolRequired,
+    vehicle_command_protocol_required: car.speaksProtocol && car.protocolRequired && !seemsFree,
     discounted_device_data: false,
     fleet_telemetry_version: car.speaksProtocol ? "1.1.0" : null,
     total_number_of_keys: car.speaksProtocol ? 3 + car.pairedKeys.size : null,
@@ -159,6 +162,9 @@ export function handleVehicles(
   if (method === "GET" && rest === "") return oneCar(world);
   if (method === "POST" && rest === "/wake_up") return wake(world);
   if (method === "GET" && rest === "/mobile_enabled") return mobileEnabled(world);
+  if (method === "GET" && rest === "/vehicle_data" && world.failures.take("cached_data", url.pathname)) {
+    return vehicleData(world, url, token, world.garage.cacheAgeMs);
+  }
   if (method === "GET" && ONLY_GETS.includes(rest.slice(1))) {
     const asleep = unavailable(world);
     if (asleep !== undefined) return asleep;

@@ -37,7 +37,9 @@ function redirect(world: World, asked: URLSearchParams, parameters: Record<strin
   const target = new URL(asked.get("redirect_uri") ?? "");
   const wrongState = world.failures.take("callback_wrong_state", "/oauth2/v3/authorize");
   const state = wrongState ? randomUUID() : (asked.get("state") ?? "");
-  for (const [name, value] of Object.entries({ ...parameters, state })) target.searchParams.set(name, value);
+  const isLost = world.failures.take("callback_without_state", "/oauth2/v3/authorize");
+  const all = isLost ? parameters : { ...parameters, state };
+  for (const [name, value] of Object.entries(all)) target.searchParams.set(name, value);
   // Tesla writes a blank as %20, URLSearchParams as a plus sign.
   target.search = target.searchParams.toString().replaceAll("+", "%20");
   return { status: 302, headers: { location: target.href }, body: "" };

@@ -141,6 +141,9 @@ export function refresh(world: World, form: URLSearchParams): Reply {
     const isCurrent = chain.current === given && now < chain.expiresAt;
     const isGrace = chain.lastUsed === given && now < chain.lastUsedAt + DAY;
     if (!isCurrent && !isGrace) continue;
+    if (isCurrent && world.failures.take("refresh_keeps_token", "/token")) {
+      return answer(world, { ...chain, current: "" }, "");
+    }
     if (isCurrent) {
       chain.lastUsed = given;
       chain.lastUsedAt = now;

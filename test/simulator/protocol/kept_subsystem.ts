@@ -8,20 +8,21 @@ import type { Subsystem } from "./subsystem.ts";
 export interface KeptSubsystem {
   privateScalar: string; // hexadecimal
   epoch: string;
-  epochStart: number; // milliseconds since 1970
+  epochStart: number; // milliseconds since 1970, as the next
+  epochMade: number;
   sessions: Map<string, ClientSession>;
   responseCounter: number;
 }
 
 export function keepSubsystem(subsystem: Subsystem): KeptSubsystem {
-  const { keyPair, epoch, epochStart, sessions, responseCounter } = subsystem;
+  const { keyPair, epoch, epochStart, epochMade, sessions, responseCounter } = subsystem;
   const privateScalar = keyPair.getPrivateKey("hex").padStart(64, "0");
-  return { privateScalar, epoch: epoch.toString("hex"), epochStart, sessions, responseCounter };
+  return { privateScalar, epoch: epoch.toString("hex"), epochStart, epochMade, sessions, responseCounter };
 }
 
 export function restoreSubsystem(subsystem: Subsystem, kept: KeptSubsystem): void {
-  const { epochStart, sessions, responseCounter } = kept;
+  const { epochStart, epochMade = epochStart, sessions, responseCounter } = kept;
   const keyPair = newKeyPair(Buffer.from(kept.privateScalar, "hex"));
   const epoch = Buffer.from(kept.epoch, "hex");
-  Object.assign(subsystem, { keyPair, epoch, epochStart, sessions, responseCounter });
+  Object.assign(subsystem, { keyPair, epoch, epochStart, epochMade, sessions, responseCounter });
 }

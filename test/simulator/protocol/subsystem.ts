@@ -8,6 +8,7 @@ import { newKeyPair } from "./crypto.ts";
 import { VCSEC, type SessionInfo } from "./messages.ts";
 
 const LAST_COUNTER = 0xffffffff;
+const ONE_YEAR = 365 * 24 * 3600 * 1000;
 export const LONGEST_EPOCH_SECONDS = 2 ** 30;
 
 export interface SessionState {
@@ -20,7 +21,8 @@ export class Subsystem {
   now: () => number;
   keyPair: ECDH = newKeyPair();
   epoch: Buffer = randomBytes(16);
-  epochStart: number;
+  epochStart: number; // when the clock was at zero
+  epochMade: number; // when the epoch was made
   sessions: Map<string, ClientSession> = new Map();
   // VCSEC takes no counter below the newest, infotainment remembers the last 32.
   strictCounters: boolean;
@@ -32,6 +34,7 @@ export class Subsystem {
     this.vin = vin;
     this.now = now;
     this.epochStart = now();
+    this.epochMade = now();
     this.strictCounters = domain === VCSEC;
     this.sendsRequestUuid = domain !== VCSEC;
   }
@@ -59,6 +62,7 @@ export class Subsystem {
   newEpoch(): void {
     this.epoch = randomBytes(16);
     this.epochStart = this.now();
+    this.epochMade = this.epochStart;
     this.sessions.clear();
     this.responseCounter = 0;
   }
@@ -78,10 +82,10 @@ export class Subsystem {
     if (state.window !== undefined) session.window = state.window;
   }
 
-  // An epoch ends by itself when its last counter is used or its clock has run for 34 years.
+  // An epoch ends by itself when its last counter is used, its clock has run for 34 years, or a year has passed.
   endEpochIfOver(): void {
     const spent = [...this.sessions.values()].some((session) => session.counter >= LAST_COUNTER);
-    if (spent || this.clock > LONGEST_EPOCH_SECONDS || this.clock < 0) this.newEpoch();
+    if (spent || this.now() - this.epochMade > ONE_YEAR || this.clock > LONGEST_EPOCH_SECONDS || this.clock < 0) this.newEpoch();
   }
 
   sessionInfo(clientKey: Buffer): SessionInfo {

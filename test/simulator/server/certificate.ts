@@ -75,6 +75,9 @@ function newCertificates(hostNames: string[]): Certificates {
     { name: "keyUsage", digitalSignature: true, keyEncipherment: true },
     { name: "extKeyUsage", serverAuth: true },
     { name: "subjectAltName", altNames: names },
+    // Strict verifiers, Python 3.13's among them, demand both.
+    { name: "subjectKeyIdentifier" },
+    { name: "authorityKeyIdentifier", keyIdentifier: authority.generateSubjectKeyIdentifier().getBytes() },
   ]);
   server.sign(authorityKeys.privateKey, forge.md.sha256.create());
 

@@ -10,7 +10,6 @@ export const PROTOCOL_REQUIRED =
   "https://developer.tesla.com/docs/fleet-api" +
   "#2023-10-09-rest-api-vehicle-commands-endpoint-deprecation-warning";
 export const ASLEEP = "vehicle unavailable: vehicle is offline or asleep";
-export const NOT_PAIRED = "vehicle rejected request: your public key has not been paired with the vehicle";
 
 /** Fleet API's usual error body. Some of Tesla's own examples have a txid in it and some do not. */
 export function fleetError(status: number, error: string, withTxid = true): Reply {

@@ -4,7 +4,7 @@
 export { html, json, newTxid } from "./exchange.ts";
 export type { Facts, Incoming, Reply, SeenRequest } from "./exchange.ts";
 export {
-  ASLEEP, NOT_PAIRED, PROTOCOL_REQUIRED, fleetError, missingScope, notRegistered, outOfRegion, rateLimited,
+  ASLEEP, PROTOCOL_REQUIRED, fleetError, missingScope, notRegistered, outOfRegion, rateLimited,
 } from "./fleet_errors.ts";
 export {
   CLIENT_ID, CLIENT_SECRET, DOMAIN, ENERGY_SITE_ID, FLEET_API_HOSTS, KEY_PATH, LOGIN_HOSTS, PAIRING_HOSTS,

@@ -49,6 +49,7 @@ export interface Account {
   codes: Map<string, LoginCode>;
   chains: RefreshChain[];
   accessTokens: Map<string, GrantedToken>;
+  keyNames: Map<string, string>; // of POST /api/1/users/keys
 }
 
 export type Hosting =
@@ -88,6 +89,8 @@ export interface Garage {
   firmware: string;
   mobileEnabledForm: "object" | "boolean" | "string";
   backupReserve: number;
+  cacheAgeMs: number; // how old the data is that "cached_data" answers
+  reportedCharge: Record<string, unknown>; // instead of what charge_state of vehicle_data would say
 }
 
 export interface Clock {

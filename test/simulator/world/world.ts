@@ -32,6 +32,7 @@ export function newWorld(domain: string, region: Region): World {
     codes: new Map(),
     chains: [],
     accessTokens: new Map(),
+    keyNames: new Map(),
   };
   const partner: Partner = {
     domain,
@@ -54,10 +55,13 @@ export function newWorld(domain: string, region: Region): World {
     firmware: "2025.44.25",
     mobileEnabledForm: "object",
     backupReserve: 20,
+    cacheAgeMs: 3 * 24 * 3600 * 1000,
+    reportedCharge: {},
   };
   const failures = new Failures();
   // A verdict switched on by name comes instead of the car's own, whichever way the command came.
   car.refusalByName = () => failures.takeText("reason:");
+  car.securityStatusByName = () => failures.takeText("vcsec:");
   return { clock, account, partner, garage, car, failures, unexpected: [] };
 }
 
