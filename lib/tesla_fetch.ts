@@ -82,7 +82,8 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   }
   const told = words === "" ? "" : ` "${words.slice(0, 400)}"`;
   const why = problem === "" || outcome === "refused" ? "" : ` (${problem})`;
-  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${txid && `; txid ${txid.slice(0, 60)}`}`;
+  const number = txid && `; txid ${txid.slice(0, 60)}`;
+  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${number}`;
   const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });
