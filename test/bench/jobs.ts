@@ -1,6 +1,6 @@
 // What each job costs at Tesla: every script once against the simulated Tesla, its requests counted there.
 import assert from "node:assert/strict";
-import { PRICES, type Bill, type BilledKind } from "../simulator/bill.ts";
+import { PRICES, type Bill, type BilledKind } from "../simulator/reception.ts";
 import { assertEnd, IN_A_HURRY, newOwner } from "../support/harness.ts";
 
 export interface Cost { job: string; requests: number; dollars: number }

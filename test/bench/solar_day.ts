@@ -4,7 +4,7 @@
 // is the caller's choice.
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { billedKind, PRICES } from "../simulator/bill.ts";
+import { billedKind, PRICES } from "../simulator/reception.ts";
 import { VIN } from "../simulator/tesla/tesla.ts";
 import { newOwner, type Owner } from "../support/harness.ts";
 

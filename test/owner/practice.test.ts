@@ -10,16 +10,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startOf, type Wanted } from "../simulator/practice_shell.ts";
-import { freePort } from "../simulator/server/server.ts";
-import { LOADER } from "../simulator/same_node.ts";
+import { startOf, type Wanted } from "../simulator/practice/shell.ts";
+import { freePort } from "../simulator/server.ts";
+import { LOADER } from "../simulator/server.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
 import { ONLY_AT_LENGTH } from "../support/length.ts";
 import { until } from "../support/until.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
-const COMMAND = [process.execPath, ...LOADER, join(PROJECT, "test/simulator/practice.ts")];
+const COMMAND = [process.execPath, ...LOADER, join(PROJECT, "test/simulator/practice/practice.ts")];
 const folder = mkdtempSync(join(tmpdir(), "test-practice-"));
 const home = join(folder, "home");
 const temporary = join(folder, "tmp");
@@ -136,7 +136,8 @@ describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false 
     await shell.answer("car awake; car unpair; car pair");
     assert.match(await shell.answer("fail rate_limited 1"), /rate_limited is on for the next request it fits[^]*-0/);
     assert.match(await shell.answer("node --import tsx scripts/read_charge.ts"), /429[^]*-7/);
-    assert.match(await shell.answer("fail"), /no_policy_rules[^]*reason:TEXT[^]*fail off ends them all[^]*-0/);
+    assert.match(await shell.answer("fail"), /login +\d[^]*reason:TEXT[^]*fail off ends them all[^]*-0/);
+    assert.match(await shell.answer("fail login"), /no_policy_rules +the page ends in[^]*-0/);
     assert.match(await shell.answer("fail reason:busy 2; fail server_error; fail fault:5; fail off"),
       /busy is on for the next 2 requests it fits\nserver_error is on until fail off\n.*nothing fails now\n/s);
     assert.match(await shell.answer("bill"), /data +\d[^]*together \$0\.0\d\d[^]*-0/);
@@ -238,8 +239,8 @@ test("PowerShell: what it is told (PowerShell itself is not tried)", () => {
   const wanted: Wanted = { set: { NODE_OPTIONS: "--import=file:///C:/it's/x.mjs" }, unset: ["TESLA_VIN"], isTerminal: true };
   const places = { top: "C:\\p", work: "C:\\p\\tesla", commands: "C:\\p\\commands", shell: "C:\\p\\shell" };
   const { args } = startOf("powershell.exe", wanted, places);
-  assert.deepEqual(args.slice(0, 3), ["-NoLogo", "-NoExit", "-EncodedCommand"]);
-  const text = Buffer.from(args[3] ?? "", "base64").toString("utf16le");
+  assert.deepEqual(args.slice(0, -1), ["-NoLogo", "-ExecutionPolicy", "RemoteSigned", "-NoExit", "-EncodedCommand"]);
+  const text = Buffer.from(args.at(-1) ?? "", "base64").toString("utf16le");
   assert.match(text, /^Remove-Item Env:TESLA_VIN -ErrorAction Ignore\n\$env:NODE_OPTIONS = '--import=file:\/\/\/C:\/it''s\/x\.mjs'\n/);
   assert.match(text, /Set-Location -LiteralPath 'C:\\p\\tesla'\n/);
   assert.equal(startOf("pwsh", { ...wanted, isTerminal: false }, places).args.at(-1), "-");

@@ -5,8 +5,8 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { LOADER } from "../simulator/same_node.ts";
-import { escapeHtml } from "../simulator/tesla/tesla.ts";
+import { LOADER } from "../simulator/server.ts";
+import { escapeHtml } from "../simulator/tesla/pages.ts";
 
 const COLUMNS = 117; // that have room in the picture's width
 const LINE = 17; // pixels

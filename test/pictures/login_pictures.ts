@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { startSimulator } from "../simulator/simulator.ts";
-import { CLIENT_ID, REDIRECT_URI, USUAL_SCOPES, escapeHtml } from "../simulator/tesla/tesla.ts";
+import { escapeHtml } from "../simulator/tesla/pages.ts";
+import { CLIENT_ID, REDIRECT_URI, USUAL_SCOPES } from "../simulator/tesla/tesla.ts";
 
 const CODE = "EU_0123abcd…&issuer=…&locale=en-GB&state=3c0…";
 const ADDRESS_PAGE = `<!doctype html><meta charset="utf-8"><style>

@@ -13,7 +13,7 @@ import { headerOf, type Texts } from "./project_rules.ts";
 import {
   auditedFiles, DELETABLE, DELETABLE_EXAMPLE, documents, generatedParts, RINGS, withParts,
 } from "./readme_tables.ts";
-import { PRICES } from "../simulator/bill.ts";
+import { PRICES } from "../simulator/reception.ts";
 
 const ANNOUNCED: string[] = []; // commands that the README describes already
 const [MOST_LINES, MOST_COLUMNS, MOST_IN_A_CELL] = [250, 110, 160];

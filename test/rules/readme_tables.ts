@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { EXPLANATIONS } from "../../lib/explanations.ts";
 import { FAULTS } from "../../lib/signing/faults.ts";
-import { PRICES } from "../simulator/bill.ts";
+import { PRICES } from "../simulator/reception.ts";
 import { closureOf, headerOf, type Texts } from "./project_rules.ts";
 import { denoLines, nodeLines } from "./sandbox_lines.ts";
 

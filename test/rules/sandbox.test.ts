@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { freePort } from "../simulator/server/server.ts";
+import { freePort } from "../simulator/server.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
 import { CLIENT_ID, CLIENT_SECRET, DOMAIN, VIN } from "../simulator/tesla/tesla.ts";
 import { byLength } from "../support/length.ts";

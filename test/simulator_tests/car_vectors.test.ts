@@ -6,11 +6,9 @@ import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import { SimulatedCar } from "../simulator/car/car.ts";
-import {
-  commandMetadata, decode, decodeRoutable, derivedKey, encode, encodeRoutable, enumValues, metadata,
-  newKeyPair, requestHash, responseMetadata, sessionInfoTag, sharedKey, type Answer, type SessionInfo,
-  type Subsystem,
-} from "../simulator/protocol/protocol.ts";
+import { commandMetadata, derivedKey, metadata, newKeyPair, requestHash, responseMetadata, sessionInfoTag, sharedKey } from "../simulator/protocol/crypto.ts";
+import { decode, decodeRoutable, encode, encodeRoutable, enumValues, type SessionInfo } from "../simulator/protocol/messages.ts";
+import { type Answer, type Computer } from "../simulator/protocol/computer.ts";
 
 interface KeyVector { private_scalar_hex: string; public_hex: string }
 interface InfoVector {
@@ -57,7 +55,7 @@ function load(name: string) {
 const hex = (text: string) => Buffer.from(text, "hex");
 
 // A car in the state of the vector, its client paired.
-function carOf(vector: Vector): { car: SimulatedCar; subsystem: Subsystem } {
+function carOf(vector: Vector): { car: SimulatedCar; subsystem: Computer } {
   const car = new SimulatedCar({ vin: vector.vin, now: () => 1_767_225_600_000 });
   car.pair(vector.client_key.public_hex);
   const state = {
@@ -72,7 +70,7 @@ function carOf(vector: Vector): { car: SimulatedCar; subsystem: Subsystem } {
 }
 
 // Keys of every vector, and the handshake down to the last byte.
-function checkKeysAndHandshake(vector: Vector, car: SimulatedCar, subsystem: Subsystem): void {
+function checkKeysAndHandshake(vector: Vector, car: SimulatedCar, subsystem: Computer): void {
   const key = sharedKey(subsystem.keyPair, hex(vector.client_key.public_hex));
   assert.equal(key.toString("hex"), vector.shared_key_hex);
   // The same from the client's side.
@@ -282,7 +280,7 @@ function checkRejected(vector: Vector): void {
   }
 }
 
-function checkAttached(vector: Vector, subsystem: Subsystem): void {
+function checkAttached(vector: Vector, subsystem: Computer): void {
   const info = vector.session_info;
   assert.ok(info);
   checkInfo(hex(info.session_info_hex), info.decoded);

@@ -40,7 +40,7 @@ describe("a tsconfig.json in the temporary folder", { concurrency: true, ...onPo
   test("does not count in practice", async () => {
     const { folder, trace } = plantedFolder("practice");
     const env = { ...process.env, TMPDIR: folder, SHELL: "/bin/sh" };
-    const child = spawn(process.execPath, ["--import", TSX, here("practice.ts")], { env });
+    const child = spawn(process.execPath, ["--import", TSX, here("practice/practice.ts")], { env });
     let said = "";
     child.stdout.on("data", (part: Buffer) => (said += String(part)));
     child.stdin.end("npx tsx scripts/check_setup.ts\ncd ..\nnode --import tsx/esm tesla/scripts/check_setup.ts\n"

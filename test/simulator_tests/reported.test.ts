@@ -4,7 +4,8 @@ import { X509Certificate } from "node:crypto";
 import { afterEach, beforeEach, test } from "node:test";
 import { connect } from "node:tls";
 import { SimulatedCar } from "../simulator/car/car.ts";
-import { INFOTAINMENT, VCSEC, decode, decodeRoutable, encode, encodeRoutable } from "../simulator/protocol/protocol.ts";
+import { carryOut } from "../simulator/car/payloads.ts";
+import { INFOTAINMENT, VCSEC, decode, decodeRoutable, encode, encodeRoutable } from "../simulator/protocol/messages.ts";
 import type { Simulator } from "../simulator/simulator.ts";
 import { CLIENT_ID, TOKEN_HOSTS, VIN } from "../simulator/tesla/tesla.ts";
 import { CAR, FLEET, TOKEN_URL, login, loginAddress, publicKey, send, start } from "./simulator_client.ts";
@@ -146,10 +147,9 @@ test("the security computer lists its keys to anybody", () => {
 });
 
 test("get_vehicle_data answers climate, drive, closures and location too", async () => {
-  const { infotainmentAnswer } = await import("../simulator/car/outcome.ts");
   const params = { getClimateState: {}, getDriveState: {}, getClosuresState: {}, getLocationState: {} };
-  const { payload } = infotainmentAnswer(simulator.car, { name: "get_vehicle_data", params }, { result: true, reason: "" });
-  const { vehicleData } = decode("Response", payload ?? Buffer.alloc(0)) as { vehicleData: any };
+  const payload = carryOut(simulator.car, INFOTAINMENT, { name: "get_vehicle_data", params });
+  const { vehicleData } = decode("Response", payload) as { vehicleData: any };
   assert.deepEqual(Object.keys(vehicleData), ["climate_state", "drive_state", "location_state", "closures_state"]);
   assert.equal(vehicleData.climate_state.driver_temp_setting, 21);
   assert.equal(vehicleData.closures_state.locked, true);

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { LOADER } from "../simulator/same_node.ts";
+import { LOADER } from "../simulator/server.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { CLIENT_ID } from "../simulator/tesla/tesla.ts";
 import { CAR, TOKEN_URL, codeForm, login, newCode, publicKey, send, start } from "./simulator_client.ts";

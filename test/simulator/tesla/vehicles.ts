@@ -1,0 +1,202 @@
+// Fleet API's vehicle endpoints: the list, one car, vehicle_data, wake_up, fleet_status, signed and plain
+// commands. The car itself decides what a command does; here is only what Tesla's servers decide before it.
+import { EITHER_SCOPE, scopesFor } from "../car/commands.ts";
+import { readCommand } from "../car/read_command.ts";
+import { decodeRoutable, type RoutableMessage } from "../protocol/messages.ts";
+import { notPlanned, type GrantedToken, type World } from "../world.ts";
+import { ASLEEP, PROTOCOL_REQUIRED, VEHICLE_ID, fleetError, json, missingScope } from "./tesla.ts";
+import type { Incoming, Reply } from "./tesla.ts";
+import { nearbySites, vehicleData } from "./vehicle_data.ts";
+
+const DATA = ["vehicle_device_data"];
+const ONLY_GETS = ["vehicle_data", "mobile_enabled", "nearby_charging_sites"];
+// What steers a terminal that prints it: CSI in one character, text from right to left, a new line, an escape.
+const HOSTILE_NAME = "Test\u009b31mla\u202e eno\u2066\r\n\u001b[2Jerror: forged";
+
+export function vehicleObject(world: World): Record<string, unknown> {
+  const { car, garage } = world;
+  const state = !car.online ? "offline" : car.awake ? "online" : "asleep";
+  return {
+    id: VEHICLE_ID,
+    vehicle_id: 1690000042,
+    vin: car.vin,
+    color: null,
+    access_type: "OWNER",
+    display_name: world.failures.isOn("hostile_name") ? HOSTILE_NAME : garage.displayName,
+    option_codes: null,
+    granular_access: { hide_private: false },
+    tokens: ["0123456789abcdef", "fedcba9876543210"],
+    state,
+    in_service: garage.inService,
+    id_s: String(VEHICLE_ID),
+    calendar_enabled: true,
+    api_version: state === "online" ? 90 : null,
+    backseat_token: null,
+    backseat_token_updated_at: null,
+  };
+}
+
+/** The order of Tesla's own answer: the user's number comes second. */
+function withUser(world: World): Record<string, unknown> {
+  const { id, ...rest } = vehicleObject(world);
+  return { id, user_id: 880000042, ...rest };
+}
+
+function list(world: World, url: URL): Reply {
+  const page = Number(url.searchParams.get("page") ?? "1");
+  const perPage = Number(url.searchParams.get("per_page") ?? "100");
+  if (!Number.isInteger(page) || !Number.isInteger(perPage) || page < 1 || perPage < 1) {
+    return fleetError(400, "invalid_field");
+  }
+  const cars = [vehicleObject(world)];
+  const pages = Math.ceil(cars.length / perPage);
+  const shown = cars.slice((page - 1) * perPage, page * perPage);
+  const previous = page > 1 ? page - 1 : null;
+  const next = page < pages ? page + 1 : null;
+  const pagination = { previous, next, current: page, per_page: perPage, count: cars.length, pages };
+  return json(200, { response: shown, pagination, count: shown.length });
+}
+
+/** A look at the state is also what lets a woken car come up: after `wakePolls` of them it is online. */
+function oneCar(world: World): Reply {
+  const { car, garage } = world;
+  if (!car.awake && garage.pollsLeft > 0) {
+    garage.pollsLeft -= 1;
+    if (garage.pollsLeft === 0) car.awake = true;
+  }
+  return json(200, { response: vehicleObject(world) });
+}
+
+function wake(world: World): Reply {
+  const { car, garage } = world;
+  if (car.online && !car.awake) {
+    garage.pollsLeft = garage.wakePolls;
+    if (garage.wakePolls === 0) car.awake = true;
+  }
+  return json(200, { response: withUser(world) });
+}
+
+function unavailable({ car, garage }: World): Reply | undefined {
+  if (garage.inService) return fleetError(405, "vehicle is currently in service");
+  if (!car.awake || !car.online) return fleetError(408, ASLEEP);
+  return undefined;
+}
+
+function fleetStatus(world: World, body: Record<string, unknown>): Reply {
+  const vins = Array.isArray(body.vins) ? body.vins.map(String) : [];
+  if (vins.length === 0) return fleetError(400, "invalid_field");
+  const { car, garage, failures } = world;
+  const foreign = vins.find((vin) => vin !== car.vin);
+  if (foreign !== undefined) return fleetError(404, `${foreign} not_found`, false);
+  // Both were reported by owners; neither keeps a car from obeying, or from refusing.
+  const seemsUnpaired = failures.take("fleet_status_unpaired", "/fleet_status");
+  const seemsFree = failures.take("fleet_status_not_required", "/fleet_status");
+  const isPaired = car.speaksProtocol && car.pairedKeys.size > 0 && !seemsUnpaired;
+  const info = {
+    firmware_version: garage.firmware,
+    vehicle_command_protocol_required: car.speaksProtocol && car.protocolRequired && !seemsFree,
+    discounted_device_data: false,
+    fleet_telemetry_version: car.speaksProtocol ? "1.1.0" : null,
+    total_number_of_keys: car.speaksProtocol ? 3 + car.pairedKeys.size : null,
+    safety_screen_streaming_toggle_enabled: null,
+  };
+  const [key_paired_vins, unpaired_vins] = isPaired ? [vins, []] : [[], vins];
+  return json(200, { response: { key_paired_vins, unpaired_vins, vehicle_info: { [car.vin]: info } } });
+}
+
+/** The bytes of a signed command: standard base64 with its padding, in the only field of the body. */
+function signedBytes(body: Record<string, unknown>): Buffer | undefined {
+  const text = body.routable_message;
+  if (Object.keys(body).length !== 1 || typeof text !== "string") return undefined;
+  const bytes = Buffer.from(text, "base64");
+  return bytes.length > 0 && bytes.toString("base64") === text ? bytes : undefined;
+}
+
+function readMessage(bytes: Buffer | undefined): RoutableMessage {
+  try {
+    return decodeRoutable(bytes ?? Buffer.alloc(0));
+  } catch {
+    return {};
+  }
+}
+
+/** Fleet API can read the payload of a signed command, and holds it to the same scopes as a plain one. */
+function scopesForSigned(message: RoutableMessage): string[] {
+  const payload = message.protobuf_message_as_bytes;
+  // A handshake, and a message without a payload, need any.
+  if (message.session_info_request || payload === undefined || payload.length === 0) return EITHER_SCOPE;
+  const command = readCommand(message.to_destination?.domain ?? 0, payload);
+  return typeof command === "number" ? ["vehicle_cmds"] : scopesFor(command.name);
+}
+
+function signedCommand(world: World, tag: string, token: GrantedToken, body: Record<string, unknown>): Reply {
+  const bytes = signedBytes(body);
+  const message = readMessage(bytes);
+  const refused = missingScope(token, scopesForSigned(message)) ?? unavailable(world);
+  if (refused !== undefined) return refused;
+  // This endpoint takes a VIN only.
+  if (tag !== world.car.vin) return fleetError(404, `${tag} not_found`, false);
+  // Fleet API does not forward what is encrypted, as over Bluetooth. How Tesla words that is not known.
+  const isEncrypted = message.signature_data?.AES_GCM_Personalized_data !== undefined;
+  if (bytes === undefined || isEncrypted) return fleetError(400, "invalid_request");
+  if (!world.car.speaksProtocol) return fleetError(422, "vehicle does not support signed commands");
+  return json(200, { response: world.car.handleSignedCommand(bytes).toString("base64") });
+}
+
+function plainCommand({ car }: World, name: string, body: Record<string, unknown>): Reply {
+  if (!car.mobileAccess) return fleetError(401, "mobile_access_disabled");
+  if (car.speaksProtocol && car.protocolRequired) return fleetError(403, PROTOCOL_REQUIRED, false);
+  return json(200, { response: car.execute(name, body) });
+}
+
+const NO_TELEMETRY =
+  "This endpoint must be called through the Vehicle Command HTTP Proxy. Refer to " +
+  "https://github.com/teslamotors/vehicle-command for details";
+
+/** Answers the requests below /api/1/vehicles. */
+export function handleVehicles(
+  world: World,
+  incoming: Incoming,
+  token: GrantedToken,
+  body: Record<string, unknown>,
+): Reply {
+  const { method, url } = incoming;
+  const { car, failures, garage } = world;
+  const route = `${method} ${url.pathname.replace("/api/1/vehicles", "")}`;
+  if (route === "POST /fleet_status") return missingScope(token, DATA) ?? fleetStatus(world, body);
+  if (route === "POST /fleet_telemetry_config") return fleetError(400, NO_TELEMETRY, false);
+  if (route === "GET ") {
+    if (token.kind === "partner") return fleetError(403, "Unauthorized missing scopes", false);
+    return missingScope(token, DATA) ?? list(world, url);
+  }
+
+  const [, tag = "", rest = ""] = /^\S+ \/([^/]+)(\/.*)?$/.exec(route) ?? [];
+  const isThisCar = tag === car.vin || tag === String(VEHICLE_ID);
+  // A partner token stands for no owner: it sees no car.
+  if (!isThisCar || token.kind === "partner") return fleetError(404, `${tag} not_found`, false);
+
+  const command = /^\/command\/([a-z0-9_]+)$/.exec(rest)?.[1];
+  if (method === "POST" && rest === "/signed_command") return signedCommand(world, tag, token, body);
+  if (method === "POST" && command !== undefined) {
+    const refused = missingScope(token, scopesFor(command)) ?? unavailable(world);
+    return refused ?? plainCommand(world, command, body);
+  }
+
+  const refused = missingScope(token, DATA);
+  if (refused !== undefined) return refused;
+  if (method === "GET" && rest === "") return oneCar(world);
+  if (method === "POST" && rest === "/wake_up") return wake(world);
+  if (method === "GET" && rest === "/mobile_enabled") {
+    return json(200, { response: { result: car.mobileAccess, reason: "" } });
+  }
+  if (method === "GET" && ONLY_GETS.includes(rest.slice(1))) {
+    const isCached = rest === "/vehicle_data" && failures.take("cached_data", url.pathname);
+    if (isCached) return vehicleData(world, withUser(world), url, token, garage.cacheAgeMs);
+    const asleep = unavailable(world);
+    if (asleep !== undefined) return asleep;
+    if (!car.mobileAccess) return fleetError(401, "mobile_access_disabled");
+    return rest === "/vehicle_data" ? vehicleData(world, withUser(world), url, token) : nearbySites(world);
+  }
+  notPlanned(world, incoming, "no such vehicle endpoint");
+  return fleetError(404, "not_found", false);
+}
