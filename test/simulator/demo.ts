@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { PRICES } from "./reception.ts";
 import { LOADER, freePort } from "./server.ts";
 import { startSimulator } from "./simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REGION, VIN } from "./tesla/tesla.ts";
+import { CLIENT_SECRET, DOMAIN, REGION, VIN, settings } from "./tesla/tesla.ts";
 
 const scripts = fileURLToPath(new URL("../../scripts/", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "tesla-demo-"));
@@ -90,13 +90,7 @@ async function demo(): Promise<void> {
   const keyPort = await freePort();
   const redirect = `http://localhost:${await freePort()}/callback`;
   account.redirectUris.push(redirect);
-  const settings = `TESLA_CLIENT_ID=${CLIENT_ID}
-TESLA_CLIENT_SECRET=${CLIENT_SECRET}
-TESLA_REDIRECT_URI=${redirect}
-TESLA_REGION=${REGION}
-TESLA_DOMAIN=${DOMAIN}
-TESLA_VIN=${VIN}`;
-  writeFileSync(join(folder, ".env"), settings, { mode: 0o600 });
+  writeFileSync(join(folder, ".env"), settings(redirect), { mode: 0o600 });
   // Without one of our own, tsx obeys the tsconfig.json that anybody has put into the temporary folder.
   writeFileSync(join(folder, "tsconfig.json"), "{}\n");
   show("\n# 1. An empty folder with your settings in .env. First the key pair.\n");

@@ -9,8 +9,7 @@
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { startSimulator } from "./simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REDIRECT_URI, REGION, VIN } from "./tesla/tesla.ts";
-import type { SeenRequest } from "./tesla/tesla.ts";
+import { DOMAIN, settings, type SeenRequest } from "./tesla/tesla.ts";
 import { play, requestLine } from "./world_commands.ts";
 
 const HELP = `commands:
@@ -75,13 +74,7 @@ if (simulator.isResumed) {
 console.log(`
 1. In a second clone of this project (with npm ci), put this into .env:
 
-TESLA_CLIENT_ID=${CLIENT_ID}
-TESLA_CLIENT_SECRET=${CLIENT_SECRET}
-TESLA_REDIRECT_URI=${REDIRECT_URI}
-TESLA_DOMAIN=${DOMAIN}
-TESLA_REGION=${REGION}
-TESLA_VIN=${VIN}
-
+${settings()}
 2. Point a shell at the simulator. The scripts then run unchanged and reach nothing else.
 
 bash, zsh:

@@ -3,11 +3,10 @@
 //
 // handleSignedCommand takes the bytes of a RoutableMessage and returns those of the answer: the HTTP layer
 // does the base64, and decides by `awake`, `online` and `speaksProtocol` whether a message reaches the car.
-import { Computer, type Answer, type SessionState } from "../protocol/computer.ts";
+import { Computer, asksForEncryption, type Answer, type SessionState } from "../protocol/computer.ts";
 import { publicKeyBytes } from "../protocol/crypto.ts";
 import { INFOTAINMENT, VCSEC, decodeRoutable, encode, encodeRoutable } from "../protocol/messages.ts";
 import { faultNumber, type RoutableMessage } from "../protocol/messages.ts";
-import { asksForEncryption, verify } from "../protocol/verification.ts";
 import { isForCharging } from "./commands.ts";
 import { carryOut, securityStatus } from "./payloads.ts";
 import { readCommand, type Command } from "./read_command.ts";
@@ -221,7 +220,7 @@ export class SimulatedCar extends CarState {
     // signature). A real car finds the session by the signer's key and is said to answer 3 to one that it does
     // not know. So does this one. A signer that it knows, but who did not sign, gets 5 here too.
     if (request.signature_data && !known) return this.refuseKey(computer, request);
-    const verified = verify(computer, request, clientKey ?? Buffer.alloc(0));
+    const verified = computer.verify(request, clientKey ?? Buffer.alloc(0));
     if (!("payload" in verified)) return computer.answer(request, verified, clientKey);
     const encrypted = asksForEncryption(request) && this.encryptsResponses;
     const own = this.obey(computer, request, clientKey ?? Buffer.alloc(0), verified.payload, injected);

@@ -1,7 +1,6 @@
 // The block charge_state of vehicle_data, in the shape of Tesla's answers, worked out from the simulated car.
 // What is not simulated (battery heater, managed charging, ...) has the value of a car that does not use it
-// (fixed_answers.jsonl).
-import { FIXED } from "../fixed_answers.ts";
+import { FIXED } from "../tesla/tesla.ts";
 import type { CarState } from "./state.ts";
 
 const KWH_PER_PERCENT = 0.82;

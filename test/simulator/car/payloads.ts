@@ -85,8 +85,7 @@ function locationFields(car: CarState): object {
 function closureFields(car: CarState): object {
   const sides = ["driver_front", "driver_rear", "passenger_front", "passenger_rear"];
   const doors = [...sides, "trunk_front", "trunk_rear"].map((door) => [`door_open_${door}`, false]);
-  const windows = sides.map((side) => [`window_open_${side}`, false]);
-  return { ...Object.fromEntries([...doors, ...windows]), locked: car.locked, timestamp: timestamp(car) };
+  return { ...Object.fromEntries(doors), locked: car.locked, timestamp: timestamp(car) };
 }
 
 // ---- VCSEC ----
@@ -122,15 +121,9 @@ const KEY_ROLES = { owner: 2, driver: 3, charging_manager: 6, inactive: 0 };
 const CLOUD_KEY = 9; // the form of all keys here
 const NO_SUCH_KEY = { operationStatus: 2, whitelistOperationStatus: { whitelistOperationInformation: 8 } };
 
-/** Asked for by its slot, its name or itself. */
-function keyEntry(car: SimulatedCar, asked: Parameters): Buffer {
-  const keys = [...car.pairedKeys];
-  const wanted = asked.keyId as { publicKeySHA1?: Buffer } | undefined;
-  const isIt = ([hex]: [string, unknown]) =>
-    wanted?.publicKeySHA1?.equals(keyId(hex).publicKeySHA1) ||
-    (Buffer.isBuffer(asked.publicKey) && asked.publicKey.toString("hex") === hex);
-  const slot = typeof asked.slot === "number" ? asked.slot : keys.findIndex(isIt);
-  const found = keys[slot];
+/** Asked for by its slot, as tesla-control does. */
+function keyEntry(car: SimulatedCar, { slot }: Parameters): Buffer {
+  const found = [...car.pairedKeys][Number(slot ?? 0)];
   if (found === undefined) return encode("FromVCSECMessage", { commandStatus: NO_SUCH_KEY });
   const [hex, { role }] = found;
   const whitelistEntryInfo = {

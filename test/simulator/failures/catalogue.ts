@@ -13,91 +13,80 @@ const LOGIN: Service[] = ["login"];
 const API: Service[] = ["token", "fleet"];
 const EVERYWHERE: Service[] = ["token", "fleet", "site"];
 
-type Says = string;
+type Where = Service[];
 type Answer = (facts: Facts, incoming: Incoming) => Reply;
+type Change = (text: string) => string;
+
+// Short ways to write a failure down. `says` stands behind the status.
 
 /** Comes instead of the answer. */
-function instead(name: string, where: Service[], says: Says, answer: Answer): Failure {
+function instead(name: string, where: Where, says: string, answer: Answer): Failure {
   return { name, where, says, kind: "answer", answer: (incoming, facts) => answer(facts, incoming) };
 }
 
 /** The code of the service asks for it by name. */
-function inside(name: string, where: Service[], says: Says): Failure {
-  return { name, where, says, kind: "inside" };
+const inside = (name: string, where: Where, says: string): Failure => ({ name, where, says, kind: "inside" });
+
+/** An error of Fleet API, with Tesla's text. */
+function fleet(name: string, status: number, error: string, says = "", where = FLEET, withTxid = true) {
+  return instead(name, where, `${status}${says}`, () => fleetError(status, error, withTxid));
 }
 
-function only(method: string, path: RegExp, failure: Failure): Failure {
-  return { ...failure, only: (incoming) => incoming.method === method && path.test(incoming.url.pathname) };
-}
-
-const A_TXID = true;
-
-/** An error of Fleet API: status, Tesla's text, what there is to say besides. */
-function fleet(name: string, status: number, error: string, says: Says = "", where = FLEET, txid = A_TXID) {
-  return instead(name, where, `${status}${says}`, () => fleetError(status, error, txid));
-}
-
-function plain(name: string, status: number, body: string, says: Says, where = API): Failure {
+function plain(name: string, status: number, body: string, says: string, where = API) {
   return instead(name, where, `${status} in plain text${says}`, () => plainText(status, body));
 }
 
 /** 429 with this header and no other hint. */
-function limited(name: string, says: Says, header: string, value: (facts: Facts) => string): Failure {
+function limited(name: string, says: string, header: string, value: (facts: Facts) => string) {
   return instead(name, API, `429 with ${says} alone`, (facts) => {
     const reply = fleetError(429, "Account rate limit exceeded");
     return { ...reply, headers: { ...reply.headers, [header]: value(facts) } };
   });
 }
 
-/** An error of the token host: status, Tesla's name and text for it. */
-function token(name: string, status: number, error: string, text: string, says: Says = ""): Failure {
+/** An error of the token host, with Tesla's name and text for it. */
+function token(name: string, status: number, error: string, text: string, says = "") {
   return instead(name, TOKEN, `${status}${says}`, (facts) => tokenError(facts, status, error, text));
 }
 
 /** A good answer of the token host with one field taken out or replaced. */
-function changed(name: string, says: Says, field: string, value?: string): Failure {
-  return damages(name, TOKEN, `200 ${says}`, (reply) => {
-    if (reply.status !== 200) return reply;
-    return { ...reply, body: JSON.stringify({ ...JSON.parse(reply.body), [field]: value }) };
-  });
+function changed(name: string, says: string, field: string, value?: string) {
+  const change = (text: string) => JSON.stringify({ ...JSON.parse(text), [field]: value });
+  return damages(name, TOKEN, `200 ${says}`, (reply) =>
+    reply.status === 200 ? { ...reply, body: change(reply.body) } : reply,
+  );
 }
 
-function registration(name: string, says: Says, answer: (facts: Facts) => Reply): Failure {
-  return only("POST", /^\/api\/1\/partner_accounts$/, instead(name, PARTNER, says, answer));
-}
-
-function taken(name: string, what: string, says: Says): Failure {
-  return registration(name, says, () => fleetError(422, `Validation failed: ${what}`, false));
-}
-
-/** Only the look-up of the key that is on file. */
-function lookUp(failure: Failure): Failure {
-  return only("GET", /\/partner_accounts\/public_key$/, failure);
-}
-
-/** An unsigned command. */
-function unsigned(failure: Failure): Failure {
-  return only("POST", /\/command\/\w+$/, failure);
-}
-
-function body(name: string, says: Says, change: (text: string) => string): Failure {
+function body(name: string, says: string, change: Change) {
   return damages(name, API, says, (reply) => ({ ...reply, body: change(reply.body) }));
 }
+
+/** For some requests only. */
+function only(method: string, path: RegExp, failure: Failure): Failure {
+  return { ...failure, only: (incoming) => incoming.method === method && path.test(incoming.url.pathname) };
+}
+const lookUp = (failure: Failure) => only("GET", /\/partner_accounts\/public_key$/, failure);
+const unsigned = (failure: Failure) => only("POST", /\/command\/\w+$/, failure);
+const registration = (name: string, says: string, answer: Answer) =>
+  only("POST", /^\/api\/1\/partner_accounts$/, instead(name, PARTNER, says, answer));
+const taken = (name: string, what: string, says: string) =>
+  registration(name, says, () => fleetError(422, `Validation failed: ${what}`, false));
 
 function refusal(facts: Facts, { url }: Incoming, text: string): Reply {
   if (url.pathname.endsWith("/token")) return tokenError(facts, 400, "invalid_request", text);
   return fleetError(400, `invalid request: ${text}`);
 }
 
-function redirect(status: number): Failure {
-  const headers = { location: "https://redirect.invalid/elsewhere" };
-  return instead(`redirect_${status}`, EVERYWHERE, `${status} to another host`, () => {
-    return { status, headers, body: "" };
-  });
-}
-
+const bare = (status: number, more: Partial<Reply> = {}): Reply => ({
+  status,
+  headers: {},
+  body: "",
+  ...more,
+});
+const ELSEWHERE = { headers: { location: "https://redirect.invalid/elsewhere" } };
+const redirect = (status: number) =>
+  instead(`redirect_${status}`, EVERYWHERE, `${status} to another host`, () => bare(status, ELSEWHERE));
 const outOf = (facts: Facts) => outOfRegion(baseUrl(facts.region === "na" ? "eu" : "na"));
-const nothing = (wire: "hang_up" | "silence") => (): Reply => ({ status: 200, headers: {}, body: "", wire });
 
 const AUDIENCE = "The 'audience' parameter is invalid. Include valid audience in the request.";
 const UNKNOWN_CLIENT = "We don't recognize this client_id and client_secret combination";
@@ -173,7 +162,7 @@ export const GROUPS: Group[] = [
   ] },
   { name: "refused", says: "Fleet API does not want this request", failures: [
     fleet("invalid_field", 400, "invalid_field"),
-    instead("token_expired", FLEET, "401 without a body", () => ({ status: 401, headers: {}, body: "" })),
+    instead("token_expired", FLEET, "401 without a body", () => bare(401)),
     instead("token_expired_json", FLEET, "401, token expired", () => json(401, { error: "token expired (401)" })),
     instead("invalid_bearer", FLEET, "401, invalid bearer token", () => json(401, { error: "invalid bearer token" })),
     fleet("unknown_user", 401, "unknown user", ", the owner never logged in to the phone app", FLEET, false),
@@ -264,8 +253,9 @@ export const GROUPS: Group[] = [
     damages("slow_drip", EVERYWHERE, "carried out, then an answer that never ends, a drop at a time",
       (reply) => ({ ...reply, wire: "drip" })),
     // The request is not looked at.
-    instead("hang_up_before", EVERYWHERE, "the connection closes before anything is done", nothing("hang_up")),
-    instead("never_answers", EVERYWHERE, "nothing comes", nothing("silence")),
+    instead("hang_up_before", EVERYWHERE, "the connection closes before anything is done", () =>
+      bare(200, { wire: "hang_up" })),
+    instead("never_answers", EVERYWHERE, "nothing comes", () => bare(200, { wire: "silence" })),
     redirect(301), redirect(302), redirect(307), redirect(308),
   ] },
 ];

@@ -45,7 +45,7 @@ export function quote(word: string): string {
 }
 
 /** Makes it, with the settings in .env. The caller removes it; when it cannot be made, nothing is left. */
-export function makePracticeFolder(settings: Record<string, string>): PracticeFolder {
+export function makePracticeFolder(settings: string): PracticeFolder {
   const top = realpathSync(mkdtempSync(join(tmpdir(), "tesla-practice-")));
   try {
     return fill(top, settings);
@@ -55,7 +55,7 @@ export function makePracticeFolder(settings: Record<string, string>): PracticeFo
   }
 }
 
-function fill(top: string, settings: Record<string, string>): PracticeFolder {
+function fill(top: string, settings: string): PracticeFolder {
   const folder = {
     top,
     work: join(top, "tesla"),
@@ -75,8 +75,7 @@ function fill(top: string, settings: Record<string, string>): PracticeFolder {
   const scripts = Object.entries<string>(manifest.scripts).filter(([, line]) => !/\btest\/|^tsc/.test(line));
   manifest.scripts = Object.fromEntries(scripts);
   writeFileSync(join(work, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
-  const text = `# Practice: the app and the car that the simulated Tesla knows\n${lines.join("")}`;
+  const text = `# Practice: the app and the car that the simulated Tesla knows\n${settings}`;
   // The README says cp .env.example .env: that changes nothing here.
   for (const name of [".env", ".env.example"]) writeFileSync(join(work, name), text, { mode: 0o600 });
   cpSync(CLIENT, join(commands, "command.mjs"));

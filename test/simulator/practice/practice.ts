@@ -10,7 +10,7 @@ import { rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { freePort, isFree } from "../server.ts";
 import { startSimulator } from "../simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REGION, VIN } from "../tesla/tesla.ts";
+import { settings } from "../tesla/tesla.ts";
 import { startControl } from "./control.ts";
 import { makePracticeFolder } from "./folder.ts";
 import { ownShell, startOf, writeJoin } from "./shell.ts";
@@ -74,14 +74,7 @@ async function start(options: ReturnType<typeof readOptions>): Promise<ChildProc
   const redirect = `http://localhost:${loginPort}/callback`;
   simulator.account.redirectUris.push(redirect);
   simulator.partner.hosting = { kind: "tunnel", port: keyPort };
-  const folder = makePracticeFolder({
-    TESLA_CLIENT_ID: CLIENT_ID,
-    TESLA_CLIENT_SECRET: CLIENT_SECRET,
-    TESLA_REDIRECT_URI: redirect,
-    TESLA_REGION: REGION,
-    TESLA_DOMAIN: DOMAIN,
-    TESLA_VIN: VIN,
-  });
+  const folder = makePracticeFolder(settings(redirect));
   const remove = () => rmSync(folder.top, { recursive: true, force: true, maxRetries: 5 });
   undo.unshift(remove); // last of all
   process.on("exit", remove);

@@ -1,12 +1,15 @@
 // One of the two computers of the simulated car that take signed commands (VCSEC or infotainment): its key
-// pair, epoch and clock, and the counters that each client key has used. What it makes of a command is in
-// verification.ts.
+// pair, epoch and clock, the counters that each client key has used, its verdict on the signature of a command,
+// and the form of its answers. It does not know what a command means.
 import { randomBytes, type ECDH } from "node:crypto";
-import { encryptResponse, newKeyPair, sessionInfoTag, sharedKey } from "./crypto.ts";
-import { VCSEC, encode, type RoutableMessage, type SessionInfo } from "./messages.ts";
+import { SIGNATURE_AES_GCM, SIGNATURE_HMAC, commandTag, decryptCommand, encryptResponse } from "./crypto.ts";
+import { newKeyPair, requestHash, sameBytes, sessionInfoTag, sharedKey, type SignedFields } from "./crypto.ts";
+import { FLAG_ENCRYPT_RESPONSE, VCSEC, encode, faultNumber } from "./messages.ts";
+import type { RoutableMessage, SessionInfo } from "./messages.ts";
 
 const LAST_COUNTER = 0xffffffff;
-export const LONGEST_EPOCH_SECONDS = 2 ** 30;
+const LONGEST_EPOCH_SECONDS = 2 ** 30;
+const LONGEST_LIFE_WITHOUT_COUNTER = 30;
 const ONE_YEAR = 365 * 24 * 3600 * 1000;
 const WINDOW = 32;
 const WINDOW_BITS = (1n << 64n) - 1n;
@@ -33,6 +36,19 @@ export interface Answer {
   counter?: number;
   flags?: number;
   withRequestUuid?: boolean;
+}
+
+export type Verification =
+  | { fault: number; withSessionInfo: boolean }
+  | { fault: 0; payload: Buffer; requestHash: Buffer };
+
+export function asksForEncryption(request: RoutableMessage): boolean {
+  return ((request.flags ?? 0) & FLAG_ENCRYPT_RESPONSE) !== 0;
+}
+
+/** Session info goes with the faults that a client can recover from by taking it. */
+function refused(fault: string, withSessionInfo = true): Verification {
+  return { fault: faultNumber(fault), withSessionInfo };
 }
 
 export class Computer {
@@ -127,6 +143,33 @@ export class Computer {
     return true;
   }
 
+  /** Judges a signed command, with the checks of Tesla's Verifier in its order. */
+  verify(request: RoutableMessage, clientKey: Buffer): Verification {
+    const hmac = request.signature_data?.HMAC_Personalized_data;
+    const signature = hmac ?? request.signature_data?.AES_GCM_Personalized_data;
+    if (!signature) return refused("bad_parameter", false);
+    if ((request.to_destination?.domain ?? 0) !== this.domain) return refused("invalid_domains", false);
+    const { epoch, expires_at: expiresAt = 0, counter = 0, tag = Buffer.alloc(0), nonce } = signature;
+    if (epoch?.length && !epoch.equals(this.epoch)) return refused("incorrect_epoch");
+    if (expiresAt !== 0 && expiresAt < this.clock) return refused("time_expired");
+    if (expiresAt > LONGEST_EPOCH_SECONDS) return refused("bad_parameter");
+    if (counter === 0 || counter < this.session(clientKey).counter) {
+      const tooLong = expiresAt === 0 || expiresAt > this.clock + LONGEST_LIFE_WITHOUT_COUNTER;
+      if (tooLong) return refused("time_to_live_too_long");
+    }
+    const type = hmac ? SIGNATURE_HMAC : SIGNATURE_AES_GCM;
+    const { domain, vin } = this;
+    const flags = request.flags ?? 0;
+    const fields: SignedFields = { type, domain, vin, epoch: this.epoch, expiresAt, counter, flags };
+    const key = sharedKey(this.keyPair, clientKey);
+    const sent = request.protobuf_message_as_bytes ?? Buffer.alloc(0);
+    const isRight = hmac && sameBytes(tag, commandTag(key, fields, sent));
+    const payload = isRight ? sent : nonce && decryptCommand(key, fields, nonce, sent, tag);
+    if (!payload) return refused("invalid_signature");
+    if (!this.useCounter(clientKey, counter)) return refused("invalid_token_or_counter");
+    return { fault: 0, payload, requestHash: requestHash(type, tag, domain === VCSEC) };
+  }
+
   sessionInfo(clientKey: Buffer): SessionInfo {
     const { counter } = this.session(clientKey);
     return { counter, publicKey: this.publicKey, epoch: this.epoch, clock_time: this.clock };
@@ -169,10 +212,10 @@ export class Computer {
     return message;
   }
 
-  private encrypt(message: RoutableMessage, answer: Answer, clientKey: Buffer, requestHash: Buffer): void {
+  private encrypt(message: RoutableMessage, answer: Answer, clientKey: Buffer, hash: Buffer): void {
     const { domain, vin } = this;
     const { counter = ++this.responseCounter, nonce = randomBytes(12), flags = 0, fault = 0 } = answer;
-    const fields = { domain, vin, counter, flags, requestHash, fault };
+    const fields = { domain, vin, counter, flags, requestHash: hash, fault };
     const key = sharedKey(this.keyPair, clientKey);
     const { ciphertext, tag } = encryptResponse(key, fields, nonce, answer.payload ?? Buffer.alloc(0));
     message.protobuf_message_as_bytes = ciphertext;

@@ -1,10 +1,9 @@
 // Fleet API: the rules that every request must pass (token, content type, registration, region, scope), and
 // which file answers it then. The endpoints about the owner and the owner's other things are here; cars are in
 // vehicles.ts, registration is in partner_accounts.ts.
-import { FIXED } from "../fixed_answers.ts";
 import { notPlanned, type GrantedToken, type World } from "../world.ts";
 import { handlePartner } from "./partner_accounts.ts";
-import { baseUrl, fleetError, json, missingScope, notRegistered, outOfRegion } from "./tesla.ts";
+import { FIXED, baseUrl, fleetError, json, missingScope, notRegistered, outOfRegion } from "./tesla.ts";
 import { plainText, regionOfHost, type Incoming, type Reply } from "./tesla.ts";
 import { handleVehicles, vehicleObject } from "./vehicles.ts";
 

@@ -55,24 +55,20 @@ function fetchPage({ port, ca }: TeslaServer, address: URL, form?: URLSearchPara
   return new Promise((resolve, reject) => {
     const headers: Record<string, string> = { host: address.host };
     if (form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
-    const target = {
-      host: "127.0.0.1",
-      port,
-      ca,
-      servername: address.hostname,
-      agent: false,
-      timeout: 10_000,
-    };
+    const server = { host: "127.0.0.1", port, ca, servername: address.hostname };
     const method = form === undefined ? "GET" : "POST";
     const path = address.pathname + address.search;
-    const outgoing = request({ ...target, headers, method, path }, (answer) => {
-      let body = "";
-      answer.setEncoding("utf8").on("data", (text: string) => {
-        body += text;
-      });
-      const location = answer.headers.location ?? "";
-      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, location, body }));
-    });
+    const outgoing = request(
+      { ...server, agent: false, timeout: 10_000, headers, method, path },
+      (answer) => {
+        let body = "";
+        answer.setEncoding("utf8").on("data", (text: string) => {
+          body += text;
+        });
+        const location = answer.headers.location ?? "";
+        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, location, body }));
+      },
+    );
     outgoing.on("timeout", () => outgoing.destroy(new Error("the login page does not answer")));
     outgoing.on("error", reject);
     outgoing.end(form?.toString());

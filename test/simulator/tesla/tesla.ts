@@ -1,6 +1,7 @@
 // What all of Tesla's simulated web services share: names and hosts, the request and the answer that go between
 // the parts of the simulator, Tesla's error answers with Tesla's own texts. No state.
 import { randomBytes, randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 
 // ---- Names and numbers that never change ----
 
@@ -98,6 +99,22 @@ export function html(status: number, body: string): Reply {
 
 export function plainText(status: number, body: string): Reply {
   return { status, headers: { "content-type": "text/plain" }, body };
+}
+
+/** Answers, and parts of answers, of what is not simulated: always the same but for what a caller puts over them. */
+export const FIXED: Record<string, Record<string, unknown>> = {};
+const fixedAnswers = readFileSync(new URL("fixed_answers.jsonl", import.meta.url), "utf8");
+for (const line of fixedAnswers.trim().split("\n")) Object.assign(FIXED, JSON.parse(line));
+
+/** The settings of an owner who is known here, for .env. */
+export function settings(redirectUri = REDIRECT_URI): string {
+  return `TESLA_CLIENT_ID=${CLIENT_ID}
+TESLA_CLIENT_SECRET=${CLIENT_SECRET}
+TESLA_REDIRECT_URI=${redirectUri}
+TESLA_DOMAIN=${DOMAIN}
+TESLA_REGION=${REGION}
+TESLA_VIN=${VIN}
+`;
 }
 
 // ---- Errors of Fleet API ----

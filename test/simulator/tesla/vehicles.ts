@@ -4,9 +4,8 @@ import { EITHER_SCOPE, scopesFor } from "../car/commands.ts";
 import { readCommand } from "../car/read_command.ts";
 import { decodeRoutable, type RoutableMessage } from "../protocol/messages.ts";
 import { notPlanned, type GrantedToken, type World } from "../world.ts";
-import { ASLEEP, PROTOCOL_REQUIRED, VEHICLE_ID, fleetError, json, missingScope } from "./tesla.ts";
+import { ASLEEP, FIXED, PROTOCOL_REQUIRED, VEHICLE_ID, fleetError, json, missingScope } from "./tesla.ts";
 import type { Incoming, Reply } from "./tesla.ts";
-import { nearbySites, vehicleData } from "./vehicle_data.ts";
 
 const DATA = ["vehicle_device_data"];
 const ONLY_GETS = ["vehicle_data", "mobile_enabled", "nearby_charging_sites"];
@@ -104,6 +103,87 @@ function fleetStatus(world: World, body: Record<string, unknown>): Reply {
   return json(200, { response: { key_paired_vins, unpaired_vins, vehicle_info: { [car.vin]: info } } });
 }
 
+// ---- vehicle_data. What is not simulated has the value of a parked car that does not use it. ----
+
+const TYRES = ["fl", "fr", "rl", "rr"] as const;
+const WARNING_BELOW = 2.5; // bar
+
+// Without `endpoints` all of these come, which leaves out the location.
+const DEFAULT_BLOCKS = `charge_state climate_state closures_state drive_state gui_settings vehicle_config
+  vehicle_state`.split(/\s+/);
+
+function blocks({ car, garage, clock }: World): Record<string, object> {
+  const timestamp = clock.now();
+  const climate = {
+    driver_temp_setting: car.driverTemp,
+    fan_status: car.climateOn ? 3 : 0,
+    inside_temp: car.insideTemp,
+    is_auto_conditioning_on: car.climateOn,
+    is_climate_on: car.climateOn,
+    outside_temp: car.outsideTemp,
+    passenger_temp_setting: car.passengerTemp,
+    timestamp,
+  };
+  const tyres = TYRES.map((tyre) => ({
+    [`tpms_hard_warning_${tyre}`]: false,
+    [`tpms_last_seen_pressure_time_${tyre}`]: Math.floor(timestamp / 1000),
+    [`tpms_pressure_${tyre}`]: car.tyrePressures[tyre],
+    [`tpms_soft_warning_${tyre}`]: car.tyrePressures[tyre] < WARNING_BELOW,
+  }));
+  const state = {
+    car_version: `${garage.firmware} 4a2f1b7c9d03`,
+    locked: car.locked,
+    odometer: car.odometer,
+    sentry_mode: car.sentryMode,
+    service_mode: garage.inService,
+    timestamp,
+    vehicle_name: car.name,
+  };
+  return {
+    charge_state: { ...car.chargeState(), ...garage.reportedCharge },
+    climate_state: { ...FIXED.climate_state, ...climate },
+    closures_state: { ...FIXED.closures_state, locked: car.locked, timestamp },
+    drive_state: { ...FIXED.drive_state, timestamp },
+    gui_settings: { ...FIXED.gui_settings, timestamp },
+    charge_schedule_data: { charge_schedules: [...car.chargeSchedules.values()], timestamp },
+    preconditioning_schedule_data: {
+      precondition_schedules: [...car.preconditionSchedules.values()],
+      timestamp,
+    },
+    vehicle_config: { ...FIXED.vehicle_config, timestamp },
+    vehicle_state: Object.assign({}, FIXED.vehicle_state, state, ...tyres),
+  };
+}
+
+/** With an age: what Tesla kept of a car that sleeps. */
+function vehicleData(world: World, url: URL, token: GrantedToken, cacheAgeMs?: number): Reply {
+  const asked = url.searchParams.get("endpoints");
+  // Blocks are separated by a semicolon. With a comma nothing matches, and only the car's own fields come.
+  const endpoints = asked === null ? DEFAULT_BLOCKS : asked.split(";");
+  const wantsPlace = endpoints.includes("location_data");
+  const refused = wantsPlace ? missingScope(token, ["vehicle_location"]) : undefined;
+  if (refused !== undefined) return refused;
+  const timestamp = world.clock.now();
+  const found: Record<string, object> = {};
+  for (const [name, block] of Object.entries(blocks(world)))
+    if (endpoints.includes(name)) found[name] = block;
+  // The position comes in drive_state, as Tesla describes it.
+  if (wantsPlace) {
+    const place = { ...world.car.place, gps_as_of: Math.floor(timestamp / 1000), timestamp };
+    found.drive_state = { ...found.drive_state, ...place };
+  }
+  if (cacheAgeMs === undefined) return json(200, { response: { ...withUser(world), ...found } });
+  for (const name of Object.keys(found)) found[name] = { ...found[name], timestamp: timestamp - cacheAgeMs };
+  return json(200, { response: { ...withUser(world), state: "asleep", ...found } });
+}
+
+function nearbySites({ clock }: World): Reply {
+  const times = { congestion_sync_time_utc_secs: Math.floor(clock.now() / 1000), timestamp: clock.now() };
+  return json(200, { response: { ...FIXED.nearby_charging_sites, ...times } });
+}
+
+// ---- Commands ----
+
 /** The bytes of a signed command: standard base64 with its padding, in the only field of the body. */
 function signedBytes(body: Record<string, unknown>): Buffer | undefined {
   const text = body.routable_message;
@@ -191,11 +271,11 @@ export function handleVehicles(
   }
   if (method === "GET" && ONLY_GETS.includes(rest.slice(1))) {
     const isCached = rest === "/vehicle_data" && failures.take("cached_data", url.pathname);
-    if (isCached) return vehicleData(world, withUser(world), url, token, garage.cacheAgeMs);
+    if (isCached) return vehicleData(world, url, token, garage.cacheAgeMs);
     const asleep = unavailable(world);
     if (asleep !== undefined) return asleep;
     if (!car.mobileAccess) return fleetError(401, "mobile_access_disabled");
-    return rest === "/vehicle_data" ? vehicleData(world, withUser(world), url, token) : nearbySites(world);
+    return rest === "/vehicle_data" ? vehicleData(world, url, token) : nearbySites(world);
   }
   notPlanned(world, incoming, "no such vehicle endpoint");
   return fleetError(404, "not_found", false);
