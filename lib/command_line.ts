@@ -1,73 +1,152 @@
-// How every script starts and ends: its arguments, and on failure one line and an exit code.
+// How every script starts and ends: its arguments, what it prints, and on failure three rows and an exit
+// code.
 //
-//   0 done                3 the car is asleep or offline   6 refused
-//   1 unexpected          4 login needed                   7 a limit
-//   2 usage, cancelled    5 not set up                     8 unknown outcome: nobody knows if the car did it
-import { readFileSync } from "node:fs";
-import { parseArgs, type ParseArgsConfig } from "node:util";
+//   0 done                   3 the car is asleep or offline   6 refused
+//   1 unexpected             4 login needed                   7 a limit
+//   2 usage, or cancelled    5 not set up                     8 unknown outcome: it may or may not have run
+import { existsSync, readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 
-/** Thrown wherever a script cannot go on: exit code, the line for the owner, Tesla's HTTP status if any. */
-export class Stop extends Error {
+/** Thrown wherever a script cannot go on: what is wrong, what was found, and what to do about it. `status` is
+ * the HTTP status that came from Tesla, 0 if none did. */
+export class Failure extends Error {
   exitCode: number;
+  found: string;
+  fix: string;
   status: number;
-  constructor(exitCode: number, message: string, status = 0) {
-    super(message);
+  constructor(exitCode: number, problem: string, found: string, fix: string, status = 0) {
+    super(problem);
     this.exitCode = exitCode;
+    this.found = found;
+    this.fix = fix;
     this.status = status;
   }
 }
 
-/** For a command of which nobody knows whether it was carried out. */
-export function unknownOutcome(found: string): Stop {
-  return new Stop(8, `unknown outcome, it may have been done or not: ${found}; it was not sent again; `
-    + "check with read_charge, or at the car, before you repeat it");
+/** The value as an object whose fields can be asked for: an empty one if it is no object. Tesla's answers and
+ * files are `unknown` until they went through here. */
+export function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-/** Text from outside, safe for a terminal: no control characters, nothing that looks like a secret. */
+/** Text from outside, safe for a terminal: on one line, without characters that control the terminal or the
+ * direction of writing, and without anything that looks like a secret. */
 export function clean(value: unknown): string {
   const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
+  return text
+    .replace(/[\p{Cc}\p{Cf}\p{Zs}\p{Zl}\p{Zp}]+/gu, " ")
     .replace(/eyJ[\w-]{10,}[\w.-]*|\b(NA|EU|CN)_[\w-]{10,}|ta-secret\.\S+/g, "[secret removed]");
 }
 
-const FILE_ERRORS = new Map([["ENOENT", "it is not there"], ["EACCES", "permission denied"],
-  ["ENOSPC", "the disk is full"], ["EROFS", "the disk is read-only"],
-  ["EEXIST", "it is there already"], ["EADDRINUSE", "another program uses it"]]);
-
-/** What an error says; the usual ones of files in plain words. Object(x) is x, or an empty object where x is
- * null or undefined: asking that for a field never fails. */
-export function messageOf(error: unknown): string {
-  return FILE_ERRORS.get(Object(error).code) ?? (error instanceof Error ? error.message : String(error));
+/** Prints a value on stdout as JSON. Characters that `clean` would remove are written as \u009b and the
+ * like. */
+export function showJson(value: unknown): void {
+  const json = JSON.stringify(value, null, 2) ?? "null";
+  const escaped = json.replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
+  );
+  process.stdout.write(`${escaped}\n`);
 }
 
 export function say(line: string): void {
   process.stderr.write(`${line}\n`); // stdout is for the answer alone
 }
 
-/** Starts a script: from here on an error ends it with one line and an exit code. Returns the options and
- * words that were given; `words` are the names of those it takes; one in brackets may be left out. --help
- * prints the header of `file`, the script. */
-export function startScript(file: string, options: ParseArgsConfig["options"] = {}, words: string[] = []):
-  { options: Record<string, unknown>; words: string[] } {
+/** A local time, the same in every locale: 2026-11-28 07:20, or 07:20 if it is today. */
+export function localTime(time: Date): string {
+  const two = (number: number): string => String(number).padStart(2, "0");
+  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} `;
+  const isToday = time.toDateString() === new Date().toDateString();
+  return `${isToday ? "" : day}${two(time.getHours())}:${two(time.getMinutes())}`;
+}
+
+// biome-ignore format: a table of words
+const FILE_ERRORS: Record<string, string> = { ENOENT: "not found", EACCES: "permission denied",
+  EPERM: "not permitted, or in use by another program", EBUSY: "in use by another program",
+  EEXIST: "already exists", EISDIR: "it is a folder", ENOSPC: "the disk is full", EROFS: "read-only disk",
+  EFBIG: "the disk is full, or a file would be too large", EADDRINUSE: "already in use by another program" };
+
+/** What an error says; the usual errors of files in plain words. */
+export function messageOf(error: unknown): string {
+  const { code } = asRecord(error);
+  return FILE_ERRORS[String(code)] ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** What to do about a file that cannot be read or written; `otherwise` if it is missing, or its content
+ * wrong. */
+export function fixForFile(
+  file: string,
+  error: unknown,
+  otherwise = `check ${file}, then try again`,
+): string {
+  const { code } = asRecord(error);
+  if (code === "EBUSY" || code === "EPERM") return `close the program that uses ${file}, then try again`;
+  if (code === "ENOSPC" || code === "EFBIG") return "free some space, then run it again";
+  if (code !== "EACCES" && code !== "EROFS") return otherwise;
+  const target = existsSync(file) ? file : process.cwd(); // a missing file: its folder is closed to us
+  if (process.platform === "win32") return `give your account full control of ${target} (Properties)`;
+  return `make it yours: sudo chown "$USER" ${target} && chmod u+rw ${target}`;
+}
+
+// An error as three rows. One that nobody expected also says where in this project, or in a copy, it
+// happened.
+function showFailure(error: unknown): number {
+  const stack = String(asRecord(error).stack).replace(/.*node_modules.*/g, "");
+  const [where = "an unknown place"] = /[\w-]+[\\/][\w.-]+\.ts:\d+/.exec(stack) ?? [];
+  const report = "if you have changed nothing there, please report it";
+  const unexpected = new Failure(1, `unexpected: ${messageOf(error)}`, `at ${where}`, report);
+  const { exitCode, message, found, fix } = error instanceof Failure ? error : unexpected;
+  say(`error: ${clean(message)}`);
+  say(`found: ${clean(found)}`);
+  say(`fix:   ${clean(fix)}`);
+  return exitCode;
+}
+
+// The comment at the top of a script, which --help prints.
+function headerOf(file: string): string {
+  const text = readFileSync(file, "utf8").replaceAll("\r", "");
+  const [header = ""] = text.split(/\n(?!\/\/)/);
+  return header.replace(/^\/\/ ?/gm, "");
+}
+
+function wrongUsage(file: string, found: string): Failure {
+  const usage = /^ +run +(.*)/m.exec(headerOf(file))?.[1] ?? "see --help";
+  return new Failure(2, "wrong usage", found, `run: ${usage}`);
+}
+
+interface Takes<Word, Text, Flag> {
+  words?: Word[]; // must be there, in this order
+  optional?: Text[]; // may follow them
+  flags?: Flag[]; // --NAME
+  values?: Text[]; // --NAME TEXT
+}
+
+/** Starts a script: from here on an error ends it with three rows and an exit code. Returns what was given on
+ * the command line, by name. --help prints the header of `file`, the script. */
+export function startScript<W extends string = never, T extends string = never, F extends string = never>(
+  file: string,
+  takes: Takes<W, T, F> = {},
+): Record<W, string> & Partial<Record<T, string>> & Partial<Record<F, boolean>> {
+  const { words = [], optional = [], flags = [], values = [] } = takes;
   process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
-  process.on("uncaughtException", (error) => {
-    say(`error: ${clean(messageOf(error))}`);
-    process.exit(error instanceof Stop ? error.exitCode : 1);
-  });
-  const takes = [...words, ...Object.keys(options).map((name) => `--${name}`)].join(", ") || "no arguments";
-  let given;
+  process.on("uncaughtException", (error) => process.exit(showFailure(error)));
+  const switches = [...flags, "help"].map((name) => [name, { type: "boolean" as const }]);
+  const texts = values.map((name) => [name, { type: "string" as const }]);
+  let given: { values: object; positionals: string[] };
   try {
-    given = parseArgs({ options: { ...options, help: { type: "boolean" } }, allowPositionals: true });
+    given = parseArgs({ options: Object.fromEntries([...switches, ...texts]), allowPositionals: true });
   } catch (error) {
-    throw new Stop(2, `wrong usage: ${messageOf(error).split(".")[0]}; it takes ${takes}; see --help`);
+    throw wrongUsage(file, messageOf(error).split(". ")[0] ?? "");
   }
-  if (given.values.help === true) {
-    const [header] = readFileSync(file, "utf8").replaceAll("\r", "").split(/\n(?!\/\/)/);
-    process.stdout.write(`${header.replace(/^\/\/ ?/gm, "")}\n`);
+  if ("help" in given.values) {
+    process.stdout.write(`${headerOf(file)}\n`);
     process.exit(0);
   }
-  const found = given.positionals;
-  const needed = words.filter((word) => !word.startsWith("[")).length;
-  if (found.length >= needed && found.length <= words.length) return { options: given.values, words: found };
-  throw new Stop(2, `wrong usage: it takes ${takes}; ${found.length} given; see --help`);
+  const names = [...words, ...optional];
+  const found = given.positionals; // may hold a PIN: only their number is shown
+  if (found.length < words.length || found.length > names.length) {
+    throw wrongUsage(file, `expected ${names.join(", ") || "no arguments"}; got ${found.length}`);
+  }
+  const named = Object.fromEntries(found.map((word, index) => [names[index], word]));
+  return { ...named, ...given.values } as ReturnType<typeof startScript<W, T, F>>;
 }

@@ -1,8 +1,7 @@
 // Tesla's answer to a login. It comes back through the owner's browser or is pasted, whichever is first.
-import { EventEmitter, on } from "node:events";
 import { createInterface } from "node:readline";
-import { say, Stop } from "./command_line.ts";
-import { stopFor } from "./explanations.ts";
+import { loginFailure } from "./advice.ts";
+import { clean, Failure, say } from "./command_line.ts";
 import { answerPage, listenOnLoopback } from "./loopback_server.ts";
 
 const MINUTES = 5;
@@ -11,72 +10,109 @@ const LOOPBACK = new Map([
   ["127.0.0.1", ["127.0.0.1"]],
   ["[::1]", ["::1"]],
 ]);
+const NOT_OURS =
+  "that address is from a different login (an old tab?); paste the full address; still waiting";
+const UNASKED = "a page sent an answer that is not for this login; ignored; still waiting (Ctrl-C cancels)";
 
-// Where the browser's answer can reach this machine; nowhere when the redirect URI is another machine's.
-function addressesOf({ protocol, hostname }: URL): string[] {
-  return protocol === "http:" ? LOOPBACK.get(hostname) ?? [] : [];
+// An authorization code, and what shows the outcome in the browser that brought it.
+type LoginAnswer = { code: string; show: (status: number, text: string) => Promise<void> };
+// Who calls one of these first decides how the wait ends.
+type Decide = { resolve: (answer: LoginAnswer) => void; reject: (reason: Failure) => void };
+
+// The answer that carries this login's `state`: a code, or an error of Tesla's. Without it nothing is
+// relied on or shown: any web page can send such an answer.
+function read(query: URLSearchParams, state: string): { code: string } | Failure | undefined {
+  if (query.get("state") !== state) return undefined;
+  const error = `${query.get("error") ?? ""} ${query.get("error_description") ?? ""}`.trim();
+  if (error !== "") return loginFailure(clean(error).slice(0, 300));
+  const code = query.get("code");
+  return code ? { code } : undefined;
 }
 
-// Passes on what the browser brings to the redirect URI. Returns the function that ends it.
-async function listenForBrowser(redirect: URL, arrivals: EventEmitter): Promise<() => void> {
-  const advice = "stop what uses it, or set TESLA_REDIRECT_URI to another port, also on your app's page";
-  return listenOnLoopback(addressesOf(redirect), Number(redirect.port || 80), advice, (visit, page) => {
+// Takes what the browser brings to the redirect URI. Returns the function that ends it.
+async function listenForBrowser(redirect: URL, state: string, first: Decide): Promise<() => void> {
+  const { protocol, hostname, port, pathname } = redirect;
+  const addresses = protocol === "http:" ? (LOOPBACK.get(hostname) ?? []) : [];
+  const fix = "stop what uses it, or set TESLA_REDIRECT_URI to another port, also on your app's page";
+  let isReported = false;
+  return listenOnLoopback(addresses, Number(port || 80), fix, (visit, page) => {
     const [path, query] = (visit.url ?? "").split("?");
-    const isExpected = visit.method === "GET" && path === redirect.pathname;
-    if (isExpected) arrivals.emit("answer", new URLSearchParams(query), page);
-    else void answerPage(page, 404, "There is nothing here.");
+    if (visit.method !== "GET" || path !== pathname) return void answerPage(page, 404, "Not found.");
+    const answer = read(new URLSearchParams(query), state);
+    if (answer === undefined) {
+      if (!isReported) say(UNASKED);
+      isReported = true;
+      return void answerPage(page, 400, "This page does not belong to the login in progress.");
+    }
+    const show = (status: number, text: string): Promise<void> => answerPage(page, status, text);
+    if (!(answer instanceof Failure)) return first.resolve({ ...answer, show });
+    void show(400, "The login did not work. The terminal says why.").then(() => first.reject(answer));
   });
 }
 
-// The authorization code, or nothing if the answer belongs to another login. Throws Stop when Tesla says no.
-function codeIn(answer: URLSearchParams, state: string): string {
-  const isOurs = answer.get("state") === state;
-  const refusal = `${answer.get("error") ?? ""} ${answer.get("error_description") ?? ""}`.slice(0, 300);
-  if (refusal !== " " && (isOurs || !answer.has("state"))) { // Tesla's errors may come without state
-    throw stopFor("login page", 0, refusal, `Tesla's page says "${refusal}"`);
-  }
-  return isOurs ? answer.get("code") ?? "" : "";
-}
-
-/** Says `request`, waits for the answer that carries `state`, and gives its authorization code to `use`,
- * whose result the browser shows. An answer to another login is refused, and the wait goes on. Throws Stop
- * when Tesla says no, on Ctrl-C, and after five minutes. */
-export async function useLoginCode(redirectUri: string, state: string, request: string,
-  use: (code: string) => Promise<string>): Promise<void> {
-  const arrivals = new EventEmitter();
-  const redirect = new URL(redirectUri);
-  const close = await listenForBrowser(redirect, arrivals);
-  const pasted = createInterface({ input: process.stdin });
-  pasted.on("line", (line) => { // quotes, blanks and marks of the terminal may stand around it
+// Takes what the owner pastes. Returns the function that ends it. The end of standard input ends the login
+// only where no browser can reach this machine.
+function listenForPaste(isOnlyWay: boolean, state: string, first: Decide): () => void {
+  const lines = createInterface({ input: process.stdin });
+  lines.on("line", (line) => {
+    // quotes, blanks and marks of the terminal may be around it
     const [query] = /\b(code|state|error)=[^\s"'`<>#\u001b\u0080-\uffff]*/.exec(line) ?? [""];
-    arrivals.emit("answer", new URLSearchParams(query));
+    const answer = read(new URLSearchParams(query), state);
+    if (answer === undefined) say(NOT_OURS);
+    else if (answer instanceof Failure) first.reject(answer);
+    else first.resolve({ ...answer, show: async () => {} });
   });
-  const ending = new AbortController();
-  const end = (why: string): void => ending.abort(new Stop(2, `${why}; nothing was saved`));
-  const timer = setTimeout(end, MINUTES * 60_000, `no answer within ${MINUTES} minutes; run get_token again`);
-  process.once("SIGINT", () => end("login cancelled"));
-  if (addressesOf(redirect).length === 0) pasted.once("close", () => end("nothing was pasted"));
+  if (isOnlyWay) lines.once("close", () => first.reject(cancelled("standard input has ended")));
+  return () => {
+    lines.close();
+    process.stdin.destroy();
+  };
+}
+
+// Ends the login on Ctrl-C and after five minutes. Returns the function that ends that.
+function listenForEnd(first: Decide): () => void {
+  const end = (found: string): void => first.reject(cancelled(found));
+  const timer = setTimeout(end, MINUTES * 60_000, `no answer within ${MINUTES} minutes`);
+  const interrupt = (): void => end("Ctrl-C");
+  process.once("SIGINT", interrupt);
+  return () => {
+    clearTimeout(timer);
+    process.off("SIGINT", interrupt);
+  };
+}
+
+function cancelled(found: string): Failure {
+  return new Failure(2, "login cancelled", found, "run get_token again; nothing was saved");
+}
+
+/** Says `request`, and waits for the answer that carries `state`: from the browser, pasted, or none in time.
+ * Gives its code to `use`, and shows in the browser what that returns as `page`. Throws Failure. */
+export async function useLoginCode<Result extends { page: string }>(
+  redirectUri: string,
+  state: string,
+  request: string,
+  use: (code: string) => Promise<Result>,
+): Promise<Result> {
+  const redirect = new URL(redirectUri);
+  const isOnlyWay = redirect.protocol !== "http:" || !LOOPBACK.has(redirect.hostname);
+  let first: Decide = { resolve: () => {}, reject: () => {} };
+  const answered = new Promise<LoginAnswer>((resolve, reject) => {
+    first = { resolve, reject };
+  });
+  const closing = [await listenForBrowser(redirect, state, first)];
+  closing.push(listenForPaste(isOnlyWay, state, first), listenForEnd(first));
   say(request);
   try {
-    for await (const [answer, page] of on(arrivals, "answer", { signal: ending.signal })) {
-      try {
-        const code = codeIn(answer, state);
-        if (code !== "") return await answerPage(page, 200, await use(code));
-      } catch (error) {
-        await answerPage(page, 400, "The login did not work. The terminal says why.");
-        throw error;
-      }
-      say("that is not the answer to this login: paste the whole address, beginning with http://, of the "
-        + "page at which your browser ended; still waiting");
-      await answerPage(page, 400, "This is not the answer to the login that the terminal waits for.");
+    const { code, show } = await answered;
+    try {
+      const result = await use(code);
+      await show(200, result.page);
+      return result;
+    } catch (error) {
+      await show(400, "The login did not work. The terminal says why.");
+      throw error;
     }
-  } catch (error) {
-    if (error instanceof Stop) throw error;
-    throw ending.signal.reason ?? error; // why the wait ended
   } finally {
-    clearTimeout(timer);
-    close();
-    pasted.close();
-    process.stdin.destroy();
+    for (const close of closing) close();
   }
 }

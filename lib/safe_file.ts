@@ -1,80 +1,160 @@
 // Files that must never be lost: changed by one run at a time, and never left half written.
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, statSync,
-  writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { closeSync, constants, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { uptime } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { messageOf, Stop } from "./command_line.ts";
+import { asRecord, Failure, fixForFile, messageOf } from "./command_line.ts";
 
-const WAIT_MS = 35_000; // longer than one request may take
-const ABANDONED_MS = 300_000; // longer than any run holds a lock
+const WAIT_MS = 35_000; // for another run; one that takes longer makes this one fail, and nothing is lost
+const DAY_SECONDS = 86_400; // far longer than any run holds a lock
+const RENAME_MS = 5000; // on Windows another program may have the old file open for a moment
 const MOST_BYTES = 16_384; // more than any of our files has
+const IN_USE = ["EPERM", "EACCES", "EBUSY"];
 
-// A lock holds the number of its process, and is abandoned when that is gone or it is too old. Two runs that
-// find it so in one instant may both go on: the car refuses a used counter, Tesla takes a token for 24 hours.
-function isAbandoned(lock: string): boolean {
+// A lock is a file of claims, one a line, each appended whole: process number, the machine's uptime, a random
+// number. The first claim whose run is still there holds the lock; the holder removes the file. A claim
+// counts for a day at most, by a clock that nobody can set, since another process may get the same number.
+// A run that gives up appends its claim again, with a minus.
+function readClaims(lock: string): string[] {
   try {
-    const pid = Number(readFileSync(lock, "utf8"));
-    const age = Math.abs(Date.now() - statSync(lock).mtimeMs);
-    if (age > (pid > 0 ? ABANDONED_MS : 5_000)) return true; // empty: its run was killed while making it
-    process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
-    return false;
+    const lines = readFileSync(lock, "utf8").split("\n");
+    return lines.filter((line) => /^\d/.test(line) && !lines.includes(`-${line}`));
   } catch (error) {
-    return Object(error).code === "ESRCH"; // no such process
+    if (asRecord(error).code === "ENOENT") return [];
+    throw error;
   }
 }
 
-// Makes the lock, unless another run holds it.
-function tryToLock(lock: string): boolean {
+function append(lock: string, line: string): void {
+  const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW = 0 } = constants; // Windows lacks the last one
+  const handle = openSync(lock, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
   try {
-    if (isAbandoned(lock)) rmSync(lock, { force: true });
-    writeFileSync(lock, String(process.pid), { flag: "wx", mode: 0o600 }); // fails when it is there already
+    writeSync(handle, `\n${line}\n`);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function isAlive(claim: string): boolean {
+  const [pid = 0, claimedAt] = claim.split(" ").map(Number);
+  if (pid === process.pid || !(pid > 0)) return false; // in a container a killed run may have had our number
+  const age = claimedAt === undefined ? 0 : uptime() - claimedAt; // below 0: the machine has started again
+  if (!(age > -1 && age < DAY_SECONDS)) return false;
+  try {
+    process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
     return true;
   } catch (error) {
-    if (Object(error).code === "EEXIST") return false;
-    throw new Stop(1, `cannot write ${lock}: ${messageOf(error)}; nothing was sent; fix that first`);
+    return !/^(ESRCH|ERR_)/.test(String(asRecord(error).code)); // no such process, or no such number
   }
 }
 
-/** Does `work` while this run alone holds the lock beside `file`. Throws Stop 1 when another run keeps it, or
- * when the folder cannot be written. */
-export async function withLock(file: string, work: () => Promise<void>): Promise<void> {
+// Whether this run holds the lock now. Without a claim in the file it makes one.
+function holds(lock: string, claim: string): boolean {
+  try {
+    const claims = readClaims(lock);
+    if (!claims.includes(claim)) {
+      append(lock, claim);
+      return holds(lock, claim);
+    }
+    const first = claims.find((one) => one === claim || isAlive(one));
+    return first === claim && readClaims(lock).includes(claim); // a holder may have removed it
+  } catch (error) {
+    const isBusy = process.platform === "win32" && IN_USE.includes(String(asRecord(error).code));
+    if (isBusy) return false; // while another run removes it
+    const fix = `${fixForFile(lock, error)}; nothing was sent`;
+    throw new Failure(1, `cannot write ${lock}`, messageOf(error), fix);
+  }
+}
+
+/** Does `work` while this run alone holds the lock beside `file`, and returns what it returns. Throws
+ * Failure 1 when another run keeps the lock, or when the folder cannot be written. */
+export async function withLock<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
   const lock = `${file}.lock`;
-  const end = Date.now() + WAIT_MS;
-  while (!tryToLock(lock)) {
-    if (Date.now() > end) throw new Stop(1, `another run holds ${lock}; nothing was sent; try again later`);
+  const claim = `${process.pid} ${Math.floor(uptime())} ${randomBytes(8).toString("hex")}`;
+  const end = performance.now() + WAIT_MS;
+  while (!holds(lock, claim)) {
+    if (performance.now() > end) {
+      append(lock, `-${claim}`);
+      throw new Failure(1, `another run is using ${file}`, lock, "try again later; nothing was sent");
+    }
     await sleep(100);
   }
   try {
-    await work();
+    return await work();
   } finally {
-    try { rmSync(lock, { force: true }); } catch {} // left behind, it is abandoned as soon as this run ends
+    try {
+      rmSync(lock, { force: true });
+    } catch {} // left behind, it is free as soon as this run ends
   }
 }
 
-/** Replaces `file`, whose lock the caller holds, with the text that `produce` gives. The new file is opened
- * beside it, with room on the disk, before `produce` runs: a full disk is found before a token is spent. The
- * old file stays as it is until the new one is complete and on the disk. Throws Stop 1. */
-export async function replaceFile(file: string, produce: () => Promise<string>): Promise<void> {
-  const beside = `${file}.new`;
-  let state = "nothing more was sent, and the old one is kept";
+// Gives the new file the name of the old one. On Windows that fails while any program has the old one open.
+async function rename(from: string, to: string): Promise<void> {
+  const end = performance.now() + RENAME_MS;
+  for (;;) {
+    try {
+      return renameSync(from, to);
+    } catch (error) {
+      if (!IN_USE.includes(String(asRecord(error).code)) || performance.now() > end) throw error;
+      await sleep(100);
+    }
+  }
+}
+
+// Writes over the blanks before they are given back, so that the room is never somebody else's.
+function fill(handle: number, text: Buffer): void {
+  for (let at = 0; at < text.length; ) at += writeSync(handle, text, at, text.length - at, at);
+  ftruncateSync(handle, text.length);
+  if (process.platform === "win32") fsyncSync(handle); // elsewhere O_SYNC has done it
+}
+
+function isSameFile(handle: number, path: string): boolean {
+  return existsSync(path) && fstatSync(handle).ino === statSync(path).ino;
+}
+
+// Makes a new file that is this run's and nobody else's, with room for the content, before it asks for that.
+async function makeFile<Content>(path: string, produce: () => Promise<Content>): Promise<Content> {
+  rmSync(path, { force: true }); // what a killed run left
+  const { O_CREAT, O_EXCL, O_WRONLY, O_SYNC = 0 } = constants; // Windows lacks the last one
+  const handle = openSync(path, O_CREAT | O_EXCL | O_WRONLY | O_SYNC, 0o600);
   try {
-    rmSync(beside, { force: true }); // what a killed run left
-    const handle = openSync(beside, "as", 0o600); // s: a write returns once the disk has it
     writeFileSync(handle, " ".repeat(MOST_BYTES)); // a full disk is found here
-    const text = await produce();
-    state = "the old one is kept";
-    ftruncateSync(handle);
-    writeFileSync(handle, text);
-    if (process.platform === "win32") fsyncSync(handle); // on Windows s has no effect
-    closeSync(handle);
-    renameSync(beside, file);
+    const content = await produce();
+    fill(handle, Buffer.from(`${JSON.stringify(content, null, 2)}\n`));
+    if (!isSameFile(handle, path)) throw new Error(`another run has replaced ${path}`);
+    return content;
   } catch (error) {
-    try { rmSync(beside, { force: true }); } catch {} // the next run removes it
-    if (error instanceof Stop) throw error;
-    throw new Stop(1, `cannot write ${file}: ${messageOf(error)}; ${state}; fix that, then run it again`);
+    if (isSameFile(handle, path)) rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Replaces `file`, whose lock the caller holds, with the JSON of what `produce` returns, and returns that.
+ * The new file is made beside it before `produce` runs, so that a full disk is found before a token is
+ * spent. The old file stays as it is until the new one is complete and on the disk. Throws Failure 1. */
+export async function replaceFile<Content>(file: string, produce: () => Promise<Content>): Promise<Content> {
+  const beside = `${file}.new`;
+  const old = existsSync(file) ? `${file} is unchanged` : "nothing was saved";
+  let state = `nothing more was sent; ${old}`;
+  let content: Content;
+  try {
+    content = await makeFile(beside, () => {
+      state = old;
+      return produce();
+    });
+    state = `${beside} is complete: rename it to ${file}`;
+    await rename(beside, file);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure(1, `cannot write ${file}`, messageOf(error), `${fixForFile(file, error)}; ${state}`);
   }
   try {
     const folder = openSync(".", "r");
     fsyncSync(folder); // the new name, too, is on the disk from here on
     closeSync(folder);
   } catch {} // Windows does this by itself, and node --permission refuses it
+  return content;
 }

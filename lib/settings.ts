@@ -1,57 +1,101 @@
 // The settings: from .env in the current directory, or from the environment, which wins.
 import { existsSync, readFileSync } from "node:fs";
 import { parse } from "dotenv";
-import { messageOf, Stop } from "./command_line.ts";
+import { Failure, fixForFile, messageOf } from "./command_line.ts";
+import { PAIRING_PAGE, type Region } from "./hosts.ts";
 
-const DEFAULTS: Record<string, string> = {
-  TESLA_REDIRECT_URI: "http://localhost:3000/callback",
-  TESLA_COMMANDS: "signed",
-  TESLA_SCOPES: "openid offline_access vehicle_device_data vehicle_charging_cmds", // the least that works
-};
+export interface Settings {
+  TESLA_CLIENT_ID: string;
+  TESLA_CLIENT_SECRET: string;
+  TESLA_REDIRECT_URI: string;
+  TESLA_REGION: Region;
+  TESLA_DOMAIN: string;
+  TESLA_VIN: string;
+  TESLA_COMMANDS: "signed" | "rest";
+  TESLA_SCOPES: string;
+}
+type Name = keyof Settings;
 
-const ADDRESSES = ["TESLA_REDIRECT_URI", "TESLA_PROXY_URL"];
-
-// What each setting must look like: as a pattern, and in words.
-const RULES: Record<string, [RegExp, string]> = {
+// What each setting must look like, as a pattern and in words, and what it is where nobody has set it.
+// biome-ignore format: a table of words
+const RULES: Record<Name, [RegExp, string, string?]> = {
   TESLA_CLIENT_ID: [/^[\w-]{8,}$/, "the Client ID of your app on developer.tesla.com"],
-  TESLA_CLIENT_SECRET: [/^[!-~]{8,}$/, "the Client Secret of your app on developer.tesla.com"],
-  TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "an Allowed Redirect URI of your app, with path"],
+  TESLA_CLIENT_SECRET: [/^(?!["'`])[!-~]{8,}(?<!["'`])$/,
+    "the Client Secret of your app on developer.tesla.com, without quotes"],
+  TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "an Allowed Redirect URI of your app, with path",
+    "http://localhost:3000/callback"],
   TESLA_REGION: [/^(na|eu|cn)$/, "na (North America, Asia, Pacific), eu (Europe, Middle East, Africa) or cn"],
   TESLA_DOMAIN: [/^(?!.*\.(local|lan|internal|arpa)$)([a-z0-9]+(-+[a-z0-9]+)*\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
     "your public domain in lower case, without https:// and slash, such as car.example.com"],
   TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 characters in capitals, no I, O or Q; list_vehicles prints it"],
-  TESLA_COMMANDS: [/^(signed|proxy|rest)$/, "signed (nearly every car), proxy, or rest (cars before 2021)"],
-  TESLA_PROXY_URL: [
-    /^(https:\/\/(?!(.*\.)?tesla\.c)[^\s/?#@]+|http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?)\/?$/i,
-    "https://HOST:PORT of your own, no host of Tesla's; http:// on this machine only"],
+  TESLA_COMMANDS: [/^(signed|rest)$/, "signed (nearly every car), or rest (a Model S or X before 2021)",
+    "signed"],
   TESLA_SCOPES: [/^(?=.*\bopenid\b)(?=.*\boffline_access\b)[a-z_]+( [a-z_]+)*$/,
-    "scopes with one space between them, openid and offline_access among them (for a refresh token)"],
+    "scopes with one space between them, openid and offline_access among them",
+    "openid offline_access vehicle_device_data vehicle_charging_cmds"], // the least that works
 };
 
-/** The named settings, checked. Throws one Stop 5 that names every one that is missing or malformed. */
-export function readSettings(names: string[]): Record<string, string> {
-  let file: Record<string, string> = {};
-  let todo = "fix that in .env in this folder";
+function readEnvFile(): Record<string, string> {
+  if (!existsSync(".env")) return {};
+  let bytes: Buffer;
   try {
-    if (existsSync(".env")) file = parse(readFileSync(".env", "utf8"));
-    else todo = `there is no .env in ${process.cwd()}: go to the right folder, or copy .env.example`;
+    bytes = readFileSync(".env");
   } catch (error) {
-    throw new Stop(5, `.env cannot be read: ${messageOf(error)}; it must be a file of yours: ls -l .env`);
+    throw new Failure(5, ".env cannot be read", messageOf(error), fixForFile(".env", error));
   }
+  const isUtf16 = bytes.includes(0); // as PowerShell 5 writes it
+  if (isUtf16) throw new Failure(5, ".env cannot be read", "it is UTF-16", "save it as UTF-8");
+  return parse(bytes);
+}
+
+function isRight(name: Name, value: string): boolean {
+  return RULES[name][0].test(value) && (name !== "TESLA_REDIRECT_URI" || URL.canParse(value));
+}
+
+// What is wrong with a value, as far as it may be shown: what follows a blank or = may be another,
+// misplaced one.
+function problemWith(name: Name, value: string): string {
+  if (value === "") return "not set";
+  if (name === "TESLA_CLIENT_SECRET" || value.includes("@")) return "malformed (not shown)";
+  const [start = ""] = value.slice(0, 60).split(/[\s=]/);
+  return `"${start}${start === value ? "" : "…"}"`;
+}
+
+/** The named settings, checked. Throws one Failure 5 that names all of them that are missing or malformed. */
+export function readSettings<Asked extends Name>(names: Asked[]): Pick<Settings, Asked> {
+  const file = readEnvFile();
   const settings: Record<string, string> = {};
-  const wrong: string[] = [];
+  const [wrong, found, fixes]: [string[], string[], string[]] = [[], [], []];
   for (const name of names) {
-    const value = (process.env[name] ?? file[name]) || DEFAULTS[name] || "";
-    const [pattern, words] = RULES[name];
-    const isRight = pattern.test(value) && (!ADDRESSES.includes(name) || URL.canParse(value));
-    const isSecret = name === "TESLA_CLIENT_SECRET" || value.includes("@"); // a password may stand before @
-    const [start] = value.split(/[\s=]/); // the rest may be another setting, misplaced
-    const found = `${isSecret ? "malformed" : `"${start}"`}${process.env[name] ? " in the environment" : ""}`;
-    const isEmpty = process.env[name] === "" ? "empty in the environment" : "not set";
-    if (value === "") wrong.push(`${name} is ${isEmpty} (${words})`);
-    else if (!isRight) wrong.push(`${name} is ${found} (must be ${words})`);
+    if (!Object.hasOwn(RULES, name)) throw new Error(`${name} is no setting; lib/settings.ts lists them`);
+    const [, expected, usual = ""] = RULES[name];
+    const environment = process.env[name];
+    const value = (environment ?? file[name]) || usual;
     settings[name] = value;
+    if (isRight(name, value)) continue;
+    const isEnvironment = environment !== undefined;
+    wrong.push(name);
+    found.push(`${name} is ${problemWith(name, value)}${isEnvironment ? " in the environment" : ""}`);
+    const place = isEnvironment ? `unset ${name}, or correct it in the environment` : `${name} in .env`;
+    fixes.push(`${place}: ${expected}`);
   }
-  if (wrong.length > 0) throw new Stop(5, `${wrong.join(", ")}; ${todo}`);
-  return settings;
+  if (wrong.length === 0) return settings as Pick<Settings, Asked>;
+  const isNoFile = !existsSync(".env") && fixes.some((fix) => !fix.startsWith("unset"));
+  const noFile = `there is no .env in ${process.cwd()}: go to the right folder, or copy .env.example there`;
+  const problem = `${wrong.join(", ")}: missing or malformed`;
+  throw new Failure(5, problem, found.join("; "), isNoFile ? noFile : fixes.join("; "));
+}
+
+/** The names of the settings that come from the environment and not from .env. */
+export function settingsFromEnvironment(): string[] {
+  return Object.keys(RULES).filter((name) => process.env[name] !== undefined);
+}
+
+/** Where the owner pairs the virtual key: complete if TESLA_DOMAIN is set, otherwise with a gap to fill in.
+ *  */
+export function pairingAddress(): string {
+  const file = readEnvFile();
+  const { TESLA_DOMAIN = file.TESLA_DOMAIN ?? "", TESLA_REGION = file.TESLA_REGION } = process.env;
+  const page = PAIRING_PAGE[TESLA_REGION === "cn" ? "cn" : "na"];
+  return `${page}${isRight("TESLA_DOMAIN", TESLA_DOMAIN) ? TESLA_DOMAIN : "YOUR.DOMAIN"}`;
 }

@@ -1,80 +1,167 @@
-// The one door to the network: every request of every script leaves through this file. Each place has its own
-// function, which builds the address itself and takes only the secrets that belong there. All throw Stop.
+// All network requests go through this file. Each kind of place has its own function, which builds the
+// address itself and takes only the secrets that belong there. What came of a request is decided here, from
+// facts:
+//
+//   answered   2xx, and the body can be read
+//   refused    an answer that says that it was not carried out: 3xx, 4xx, 501, and a 503 that names the
+// vehicle
+//              or says that no server was reached
+//   not sent   the connection never stood: name look-up, connect, TLS
+//   unknown    sent, and no usable answer came
+//
+// Unknown is exit code 8 for what makes something happen, and 1 for what only reads. All functions throw
+// Failure.
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { request } from "undici";
-import { clean, messageOf, say, Stop, unknownOutcome } from "./command_line.ts";
-import { stopFor } from "./explanations.ts";
-import { FLEET_API, KEY_PATH, TOKEN_HOST } from "./hosts.ts";
+import { failureFor, fits, NOT_REACHED, TIMED_OUT, unknownOutcome } from "./advice.ts";
+import { asRecord, clean, localTime, messageOf, say } from "./command_line.ts";
+import { FLEET_API, KEY_PATH, TOKEN_HOST, type Region } from "./hosts.ts";
+import { readSettings } from "./settings.ts";
+import { claimsOf } from "./token_claims.ts";
 
-type Json = Record<string, unknown>;
-interface Extras { json?: object; method?: string; moves?: boolean } // moves: it makes the car do something
-interface Content extends Extras { bearer?: string; form?: Record<string, string> }
 const SHOWN = ["error", "error_description", "messages", "reason", "txid"]; // of an error answer
-const NOT_CONNECTED = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|UNREACH|CONNECT_TIMEOUT|CERT|SIGNATURE/;
+const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_uri"]; // of a form
+// One character, spelled otherwise: %41, \u0041, \x41, &#x41;, &#65; or &amp;
+const SPELLED =
+  /(?:%(?:25)*|\\{1,4}[ux]0{0,2}|&#x0{0,6})([0-9a-f]{2});?|&#0{0,6}(\d{2,3});|&(amp|lt|gt|quot);/gi;
+const NAMED: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"' };
+const NEVER_CONNECTED =
+  /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
+// Requests that only look, or that may be repeated without harm, though they are no GET.
+const ONLY_READS = /\/oauth2\/v3\/token$|\/vehicles\/fleet_status$|\/fleet_telemetry_config/;
+
+// `handshake` marks a POST that only asks the car for its session info.
+type Extras = { json?: object; method?: string; handshake?: true };
+type Outgoing = Extras & { method: string; form?: Record<string, string>; bearer?: string };
+type Fields = Record<string, unknown>;
+// `status` is 0 if no answer came; `problem` says why, or why it cannot be read.
+type Incoming = { status: number; text: string; headers: Fields; problem: string; neverConnected: boolean };
 
 /** The token host: a form with the client secret, the authorization code or the refresh token. */
-export async function askTokenHost(region: string, form: Record<string, string>) {
-  return parse(await send(`${TOKEN_HOST[region]}/oauth2/v3/token`, { form }));
+export async function askTokenHost(region: Region, form: Record<string, string>): Promise<unknown> {
+  return send(`${TOKEN_HOST[region]}/oauth2/v3/token`, { method: "POST", form });
 }
 
 /** Fleet API, below /api/1/: the access token or the partner token. With `json` it is a POST by default. */
-export async function askFleetApi(region: string, path: string, bearer: string, extras: Extras = {}) {
-  return parse(await send(`${FLEET_API[region]}/api/1/${path}`, { ...extras, bearer }), extras.moves);
+export async function askFleetApi(region: Region, path: string, bearer: string, extras: Extras = {}) {
+  const method = extras.method ?? (extras.json ? "POST" : "GET");
+  return send(`${FLEET_API[region]}/api/1/${path}`, { ...extras, method, bearer });
 }
 
-/** Your own command proxy: the access token, with a command only. */
-export async function askProxy(url: string, path: string, bearer: string, json: object) {
-  return parse(await send(`${new URL(url).origin}/api/1/${path}`, { bearer, json, moves: true }), true);
+/** Your own domain, TESLA_DOMAIN: no secret. Returns what it serves where your public key should be. */
+export async function askDomain(): Promise<string> {
+  const { TESLA_DOMAIN } = readSettings(["TESLA_DOMAIN"]);
+  return String(await send(`https://${TESLA_DOMAIN}${KEY_PATH}`, { method: "GET" }));
 }
 
-/** Your own domain: no secret. Returns what it shows where your public key should be. */
-export async function askDomain(domain: string) {
-  return send(`https://${domain}${KEY_PATH}`, {});
-}
-
-function parse(text: string, moves = false): Json {
+// One request, and what came of it: the answer, as JSON but for the owner's domain, or an error.
+async function send(url: string, outgoing: Outgoing): Promise<unknown> {
+  const { method, form = {}, bearer = "", handshake } = outgoing;
+  const { host, pathname } = new URL(url);
+  const incoming = await exchange(url, outgoing);
+  incoming.text = withoutSecret(incoming.text, bearer);
+  let value: unknown = incoming.text;
   try {
-    return Object(JSON.parse(text));
-  } catch { // the parser's own words would quote the answer, which may hold a token
-    const what = "the answer is not JSON; it may be a firewall's web page";
-    throw moves ? unknownOutcome(what) : new Stop(1, `${what}; try again later`);
+    if (pathname !== KEY_PATH) value = JSON.parse(incoming.text);
+  } catch {
+    incoming.problem ||= "the answer is not JSON"; // the parser's own words would quote it
   }
+  const outcome = outcomeOf(incoming);
+  if (outcome === "answered") return value;
+
+  const { status, text, headers, problem } = incoming;
+  const secrets = Object.entries(form).filter(([name]) => !NOT_SECRET.includes(name));
+  let words = problem !== "" && outcome !== "refused" ? `: ${problem}` : wordsOf(asRecord(value));
+  for (const [, secret] of secrets) words = withoutSecret(words, secret);
+  const found = `${status > 0 ? status : "no answer"} from ${host}${words.slice(0, 400)}`;
+  const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
+  if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
+  const { scopes } = claimsOf({ access_token: bearer });
+  throw failureFor(url, incoming, found, waitOf(headers, text), scopes);
 }
 
-// One request, never repeated. undici's request() follows no redirect: it is an error like all but a 2xx.
-async function send(url: string, content: Content): Promise<string> {
-  const { form, json, bearer, moves, method = (form || json) ? "POST" : "GET" } = content;
-  const body = form ? String(new URLSearchParams(form)) : json && JSON.stringify(json);
-  const headers: Record<string, string> = { "user-agent": "tesla-fleet-scripts" };
-  headers["content-type"] = form ? "application/x-www-form-urlencoded" : "application/json"; // on GET too
+// What came of a request, from facts alone.
+function outcomeOf({ status, text, problem, neverConnected }: Incoming) {
+  if (status === 0) return neverConnected ? "not sent" : "unknown";
+  if (status >= 200 && status < 300) return problem === "" ? "answered" : "unknown";
+  if ((status >= 300 && status < 500) || status === 501) return "refused";
+  const isRefused = status === 503 && fits(NOT_REACHED, text) && !fits(TIMED_OUT, text);
+  return isRefused ? "refused" : "unknown";
+}
+
+// Sends one request, never again, and reads the answer. undici's request() follows no redirect.
+async function exchange(url: string, { method, form, json, bearer }: Outgoing): Promise<Incoming> {
+  const type = form ? "application/x-www-form-urlencoded" : "application/json"; // on GET too
+  const headers: Record<string, string> = { "user-agent": "tesla-fleet-scripts", "content-type": type };
   if (bearer) headers.authorization = `Bearer ${bearer}`;
-  say(`${method} ${clean(url)}`);
-  let [status, text, found] = [0, "", ""];
+  const body = form ? String(new URLSearchParams(form)) : json && JSON.stringify(json);
+  const incoming: Incoming = { status: 0, text: "", headers: {}, problem: "", neverConnected: false };
+  const sent: unknown[] = [];
+  const onSent = (message: unknown): unknown => sent.push(message);
+  subscribe("undici:client:sendHeaders", onSent); // undici says so before the first byte of a request leaves
+  process.stderr.write(`${method} ${clean(url)}  `);
   try {
     const answer = await request(url, { method, headers, body, signal: AbortSignal.timeout(30_000) });
-    say(`    answered ${answer.statusCode}`);
+    incoming.status = answer.statusCode;
+    incoming.headers = answer.headers;
     const decoder = new TextDecoder();
     for await (const part of answer.body) {
-      text += decoder.decode(part, { stream: true });
-      if (text.length > 1_048_576) throw new Error("the answer is larger than 1 MiB");
+      incoming.text += decoder.decode(part, { stream: true });
+      if (incoming.text.length > 1_048_576) throw new Error("the answer is larger than 1 MiB");
     }
-    status = answer.statusCode;
-    found = `${new URL(url).host} answered ${status}${shownOf(text, answer.headers["retry-after"])}`;
   } catch (error) {
-    found = messageOf(error) || Object(error).code;
-    if (moves && !NOT_CONNECTED.test(Object(error).code)) throw unknownOutcome(found);
+    incoming.problem = clean(messageOf(error) || asRecord(error).code);
+    incoming.neverConnected = sent.length === 0 && hasNotConnected(error);
   }
-  if (status >= 200 && status < 300) return bearer ? text.replaceAll(bearer, "[secret removed]") : text;
-  for (const secret of [bearer, form?.client_secret, form?.refresh_token, form?.code, form?.code_verifier]) {
-    if (secret) found = found.replaceAll(secret, "[secret removed]");
-  }
-  const stop = stopFor(url, status, text, found.slice(0, 500));
-  throw moves && status >= 500 && stop.exitCode === 1 ? unknownOutcome(found.slice(0, 500)) : stop;
+  unsubscribe("undici:client:sendHeaders", onSent);
+  say(incoming.status > 0 ? String(incoming.status) : "no answer");
+  return incoming;
 }
 
-// What may be printed of an error answer: Tesla's named fields, and how long to wait.
-function shownOf(text: string, wait: unknown): string {
-  let fields: Json = {};
-  try { fields = Object(JSON.parse(text)); } catch {} // no JSON: nothing of it
-  const words = SHOWN.filter((name) => fields[name]).map((name) => clean(fields[name])).join("; ");
-  return `${words && ` "${words}"`}${wait ? `, retry after ${clean(wait)} seconds` : ""}`;
+function hasNotConnected(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(hasNotConnected); // one an address
+  const { code, syscall, message } = asRecord(error);
+  const isTls = String(message).includes("before secure TLS connection");
+  return syscall === "connect" || isTls || NEVER_CONNECTED.test(String(code));
+}
+
+// What may be printed of an error answer: Tesla's named fields.
+function wordsOf(answer: Record<string, unknown>): string {
+  const words = SHOWN.filter((name) => answer[name]).map((name) => clean(answer[name]));
+  return words.length > 0 ? ` "${words.join("; ")}"` : "";
+}
+
+// The text without the secret. Where it has the secret in another spelling (in another case, with percent
+// signs, escaped for JSON or HTML, in base64 or hex, with invisible characters in between), nothing of it
+// is left.
+function withoutSecret(text: string, secret: string): string {
+  if (secret.length < 4) return text; // no secret is so short
+  const rest = text.replaceAll(secret, "[secret removed]");
+  const decoded = rest.replace(SPELLED, (_, hex, decimal, name) => {
+    if (name !== undefined) return NAMED[name.toLowerCase()] ?? "";
+    return String.fromCharCode(decimal ?? Number.parseInt(hex, 16));
+  });
+  const plain = decoded.replace(/[^!-~]+/g, "").toLowerCase();
+  const bytes = Buffer.from(secret);
+  const base64 = [0, 1, 2].map((shift) => {
+    const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
+    return whole.slice(4, -4); // the ends depend on what is beside it
+  });
+  const inUrls = base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
+  const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls];
+  const isThere = spellings.some((form) => form.length > 3 && plain.includes(form.toLowerCase()));
+  return isThere ? "[removed: it holds a secret]" : rest;
+}
+
+// How long Tesla asks to wait: a header gives seconds or a date, a plain text gives seconds.
+function waitOf(headers: Fields, text: string): string {
+  const reset = Object.keys(headers).find((name) => /^ratelimit-(.+-)?reset$/.test(name)) ?? "";
+  const [, inText] = /retry in (\d+) second/i.exec(text) ?? [];
+  const value = clean(headers["retry-after"] ?? inText ?? headers[reset] ?? "");
+  const isNumber = /^\d{1,10}(\.\d{1,10})?$/.test(value);
+  const isDelay = isNumber && Number(value) < 1e9; // a larger number is a time in seconds since 1970
+  const isDate = /^(\w{3}, \d\d \w{3} \d{4} |\d{4}-\d\d-\d\dT)/.test(value);
+  const time = isNumber ? Number(value) * 1000 + (isDelay ? Date.now() : 0) : isDate ? Date.parse(value) : 0;
+  if (!(time >= Date.now() - 1000)) return ""; // none, or past
+  return `${isDelay ? `${value} seconds, ` : ""}until ${localTime(new Date(time))}`;
 }

@@ -1,15 +1,18 @@
-// What an access token says of itself: the scopes that you granted, your region, and when it expires.
-import { clean } from "./command_line.ts";
+// What an access token says of itself: the scopes that you granted, a region, and when it expires.
+import { asRecord, clean } from "./command_line.ts";
 import type { Token } from "./token_file.ts";
 
-/** To be shown, not trusted. `scopes` is undefined where the token does not say; `expires` is in seconds
- * since 1970, and NaN where it does not say. */
-export function claimsOf(token: { access_token?: unknown }):
-  { scopes?: string[]; region: string; expires: number } {
-  let claims: { scp?: unknown; ou_code?: unknown; exp?: unknown } = {};
+/** To be shown, not relied on: `region` is not always the account's. `scopes` is undefined where the token
+ * does not say; `expires` is in seconds since 1970, and NaN where it does not say. */
+export function claimsOf(token: { access_token?: unknown }): {
+  scopes?: string[];
+  region: string;
+  expires: number;
+} {
+  let claims: Record<string, unknown> = {};
   try {
     const [, part = ""] = String(token.access_token).split(".");
-    claims = Object(JSON.parse(Buffer.from(part, "base64url").toString()));
+    claims = asRecord(JSON.parse(Buffer.from(part, "base64url").toString()));
   } catch {} // not a JWT
   const scopes = Array.isArray(claims.scp) ? claims.scp.map((scope) => clean(scope)) : undefined;
   return { scopes, region: clean(claims.ou_code ?? "").toLowerCase(), expires: Number(clean(claims.exp)) };

@@ -1,6 +1,6 @@
 // The owner's tokens: tesla_token.json in the current directory, Tesla's answer as it came and `obtained_at`.
 import { readFileSync } from "node:fs";
-import { messageOf, Stop } from "./command_line.ts";
+import { asRecord, Failure, fixForFile, messageOf } from "./command_line.ts";
 
 export const TOKEN_FILE = "tesla_token.json";
 
@@ -12,32 +12,34 @@ export interface Token {
 }
 
 // Says what is wrong without quoting anything: all of it is secret.
-function checkToken(token: Partial<Token>): Token {
-  for (const name of ["access_token", "refresh_token"] as const) {
+function checkToken(token: Record<string, unknown>): Token {
+  for (const name of ["access_token", "refresh_token"]) {
     const value = token[name];
     if (typeof value !== "string" || !/^[!-~]+$/.test(value)) throw new Error(`it has no usable ${name}`);
   }
-  return token as Token;
+  return token as unknown as Token;
 }
 
-/** The token file. Throws Stop 4 when it is missing or cannot be used. */
+/** The token file. Throws Failure 4 when it is missing or cannot be used. */
 export function readToken(): Token {
   try {
     const text = readFileSync(TOKEN_FILE, "utf8").trim(); // with the byte order mark of a Windows editor
-    return checkToken(Object(JSON.parse(text)));
+    return checkToken(asRecord(JSON.parse(text)));
   } catch (error) {
     const reason = error instanceof SyntaxError ? "it is not JSON" : messageOf(error);
-    const isOthers = Object(error).code === "EACCES"; // after a run with sudo, say
-    const todo = isOthers ? `run: sudo chown "$USER" ${TOKEN_FILE}` : "run get_token here";
-    throw new Stop(4, `no login in this folder: ${TOKEN_FILE}: ${reason}; ${todo}`);
+    const fix = fixForFile(TOKEN_FILE, error, "run get_token here");
+    throw new Failure(4, "not logged in (in this folder)", `${TOKEN_FILE}: ${reason}`, fix);
   }
 }
 
-/** The text of the token file for Tesla's answer. Throws Stop 1 when a token is missing from it. */
-export function tokenFileText(answer: Record<string, unknown>): string {
+/** The content of the token file for Tesla's answer; an answer without a refresh token keeps `old` (RFC 6749,
+ * section 6). Throws Failure 1 when a token is missing from it. */
+export function newToken(answer: unknown, old: { refresh_token?: string } = {}): Token {
   try {
-    return `${JSON.stringify({ ...checkToken(answer), obtained_at: new Date().toISOString() }, null, 2)}\n`;
+    const fields = asRecord(answer);
+    const refresh_token = fields.refresh_token || old.refresh_token;
+    return checkToken({ ...fields, refresh_token, obtained_at: new Date().toISOString() });
   } catch (error) {
-    throw new Stop(1, `Tesla's answer cannot be used: ${messageOf(error)}; the file is kept; run it again`);
+    throw new Failure(1, "Tesla's answer cannot be used", messageOf(error), "run it again");
   }
 }

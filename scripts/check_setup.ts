@@ -1,121 +1,197 @@
-// Walks through the set-up without changing anything, and says what is wrong first and how to fix it.
+// Walks through the setup without changing anything, and reports each problem with its fix.
 //
-//   reads     .env, private-key.pem, public-key.pem, tesla_token.json
+//   reads     .env, private-key.pem, public-key.pem, tesla_token.json, tesla_session.json
 //   writes    nothing
 //   contacts  TESLA_DOMAIN, token host, Fleet API
 //   costs     2 data requests ($0.004); nothing with --free
 //   run       npx tsx scripts/check_setup.ts [--free] [--skip-check]
 import { existsSync, statSync } from "node:fs";
-import { clean, messageOf, say, startScript, Stop } from "../lib/command_line.ts";
-import { PAIRING_PAGE } from "../lib/hosts.ts";
+import { asRecord, clean, Failure, localTime, messageOf, say, startScript } from "../lib/command_line.ts";
 import { PRIVATE_KEY_FILE, readPrivateKey, readPublicKey } from "../lib/key_files.ts";
-import { partnerToken, publishedPoint, registeredPoint } from "../lib/partner.ts";
-import { readSettings } from "../lib/settings.ts";
+import { APP_SETTINGS, checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
+import { pairingAddress, readSettings, settingsFromEnvironment } from "../lib/settings.ts";
+import { hasAnsweredEncrypted } from "../lib/signing/session.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf } from "../lib/token_claims.ts";
-import { readToken, TOKEN_FILE, type Token } from "../lib/token_file.ts";
+import { readToken, TOKEN_FILE } from "../lib/token_file.ts";
 
-const { options } = startScript(
-  import.meta.filename, { free: { type: "boolean" }, "skip-check": { type: "boolean" } });
+const given = startScript(import.meta.filename, { flags: ["free", "skip-check"] });
 
-// Each step that is right gets a line on stdout; the first that is wrong ends the script.
-async function step(name: string, check: () => string | Promise<string>, skip = ""): Promise<void> {
+// Each step prints a line on stdout: ok, note (a remark), FAILED with the fix below it, or what it waits for.
+// Steps that do not depend on a failed one go on.
+type Found = string | { note: string };
+const passed = new Set<string>();
+const failures = new Map<string, Failure>();
+function print(mark: string, name: string, text: string): void {
+  process.stdout.write(`  ${mark.padEnd(8)} ${name.padEnd(14)} ${clean(text)}\n`);
+}
+async function step(name: string, needs: string[], check: () => Found | Promise<Found>): Promise<void> {
+  const missing = needs.filter((need) => !passed.has(need));
+  if (missing.length > 0) return print("-", name, `waits for: ${missing.join(", ")}`);
   try {
-    const found = options[skip] === true ? "" : clean(await check());
-    process.stdout.write(found === "" ? `skipped  ${name} (--${skip})\n` : `ok       ${name}: ${found}\n`);
+    const found = await check();
+    passed.add(name);
+    if (typeof found === "string") print("ok", name, found);
+    else print("note", name, found.note);
   } catch (error) {
-    process.stdout.write(`wrong    ${name}\nnot checked: the steps after it\n`);
-    const exitCode = error instanceof Stop && error.exitCode === 4 ? 4 : 5;
-    throw new Stop(exitCode, `${name}: ${messageOf(error)}; then run check_setup again`);
+    const unexpected = new Failure(1, messageOf(error), "an unexpected error", "please report it");
+    const failure = error instanceof Failure ? error : unexpected;
+    failures.set(name, failure);
+    print("FAILED", name, failure.message);
+    print("", "", `found: ${failure.found}`);
+    print("", "", `fix:   ${failure.fix}`);
   }
 }
-function need(isRight: unknown, problem: string, exitCode = 5): void {
-  if (!isRight) throw new Stop(exitCode, problem);
-}
 
-// Step 1: this folder.
-let settings: Record<string, string> = {};
-await step("settings", () => {
-  settings = readSettings(["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REDIRECT_URI", "TESLA_REGION",
-    "TESLA_DOMAIN", "TESLA_COMMANDS", "TESLA_SCOPES"]);
-  if (settings.TESLA_COMMANDS === "proxy") readSettings(["TESLA_PROXY_URL"]);
-  return "complete and well formed";
+// Step 1: this folder. Nothing is sent.
+process.stdout.write("This folder\n");
+await step("settings", [], () => {
+  const settings = readSettings([...APP_SETTINGS, "TESLA_REDIRECT_URI", "TESLA_DOMAIN", "TESLA_COMMANDS"]);
+  const app = `app ${settings.TESLA_CLIENT_ID.slice(0, 8)}…`;
+  return `${app}, ${settings.TESLA_REGION}, ${settings.TESLA_DOMAIN}, ${settings.TESLA_COMMANDS} commands`;
 });
-let point = "";
-await step("key pair", () => {
-  point = readPublicKey().point;
-  const own = readPrivateKey().getPublicKey("hex");
-  need(own === point, "public-key.pem does not belong to private-key.pem; copy the right pair here");
-  return "P-256, both halves of one pair";
+const fromEnvironment = settingsFromEnvironment();
+if (fromEnvironment.length > 0) print("note", "environment", `wins over .env: ${fromEnvironment.join(" ")}`);
+await step("VIN", [], () => readSettings(["TESLA_VIN"]).TESLA_VIN);
+await step("key pair", [], () => {
+  const { point } = readPublicKey();
+  if (readPrivateKey().getPublicKey("hex") === point) return "P-256, the two files match";
+  throw new Failure(5, "the two key files do not match", "two different keys", "copy the right pair here");
 });
-await step("file modes", () => {
+await step("file modes", [], () => {
+  if (process.platform === "win32") return { note: "not checked on Windows" };
   const secret = [".env", PRIVATE_KEY_FILE, TOKEN_FILE].filter((file) => existsSync(file));
   const open = secret.filter((file) => (statSync(file).mode & 0o077) !== 0).join(" ");
-  const isRight = open === "" || process.platform === "win32";
-  need(isRight, `other users of this machine can read ${open}; run: chmod 600 ${open}`);
-  return "only you can read your secrets";
+  const keepsNoModes = open !== "" && secret.every((file) => (statSync(file).mode & 0o111) !== 0);
+  if (keepsNoModes) {
+    return { note: `this disk keeps no file modes (WSL /mnt, exFAT): others here may read ${open}` };
+  }
+  if (open !== "") throw new Failure(5, "other users can read your secrets", open, `run: chmod 600 ${open}`);
+  let folder: { mode: number; uid: number; gid: number };
+  try {
+    folder = statSync(".");
+  } catch {
+    return {
+      note: "only you can read your secrets; the folder cannot be looked at from inside this sandbox",
+    };
+  }
+  const isOwnGroup = folder.gid === folder.uid; // has no other member
+  if ((folder.mode & (isOwnGroup ? 0o002 : 0o022)) === 0) return "only you can read your secrets";
+  throw new Failure(5, "other users can write in this folder", process.cwd(), "run: chmod go-w .");
+});
+await step("login", [], () => {
+  const token = readToken();
+  const expiry = expiryOf(token); // undefined where neither file nor token says
+  const days = Math.floor((Date.now() - Date.parse(token.obtained_at ?? "")) / 86_400_000);
+  if (days >= 90) {
+    const found = `it is ${days} days old; it lasts 3 months`;
+    throw new Failure(4, "the refresh token has expired", found, "run get_token");
+  }
+  if (expiry && expiry < new Date()) {
+    throw new Failure(4, "the access token has expired", `at ${localTime(expiry)}`, "run refresh_token");
+  }
+  return `valid until ${expiry ? localTime(expiry) : "?"}; the refresh token ends 3 months after its use`;
+});
+await step("scopes", ["settings", "login"], () => {
+  const { scopes } = claimsOf(readToken());
+  const asked = readSettings(["TESLA_SCOPES"]).TESLA_SCOPES.split(" ");
+  const missing = asked.filter((scope) => scopes?.includes(scope) === false);
+  if (missing.length === 0) return scopes?.join(" ") ?? "unknown";
+  const fix = "run get_token --force and tick every box";
+  throw new Failure(5, "Tesla left out scopes", `not granted: ${missing.join(" ")}`, fix);
+});
+await step("region", ["settings", "login"], () => {
+  const { region } = claimsOf(readToken());
+  const { TESLA_REGION } = readSettings(["TESLA_REGION"]);
+  if (["", TESLA_REGION].includes(region)) return TESLA_REGION;
+  return { note: `the token names ${region}, TESLA_REGION is ${TESLA_REGION}; only Tesla's answers decide` };
 });
 
 // Step 2: your domain and your app. Nothing is billed.
+process.stdout.write("At Tesla\n");
 let partner = ""; // your app's token
-await step("published key", async () => {
-  const shown = await publishedPoint(settings.TESLA_DOMAIN);
-  need(shown === point, "your domain shows another key; put public-key.pem there");
-  return `${settings.TESLA_DOMAIN} shows it`;
-}, "skip-check");
-await step("app", async () => {
-  partner = await partnerToken(settings);
+if (given["skip-check"]) print("skipped", "published key", "(--skip-check)");
+else {
+  await step("published key", ["settings", "key pair"], async () => {
+    const { TESLA_DOMAIN } = readSettings(["TESLA_DOMAIN"]);
+    await checkPublishedKey(TESLA_DOMAIN, readPublicKey().point);
+    return `${TESLA_DOMAIN} serves public-key.pem`;
+  });
+}
+await step("app", ["settings"], async () => {
+  partner = await partnerToken(readSettings(APP_SETTINGS));
   return "Tesla knows your app and its secret";
 });
-await step("registration", async () => {
-  const registered = await registeredPoint(settings, partner);
-  need(registered === point, "Tesla has another key on file; run register_partner");
-  return "Tesla has your key on file";
+await step("registration", ["key pair", "app"], async () => {
+  const { TESLA_DOMAIN, TESLA_REGION } = readSettings(["TESLA_DOMAIN", "TESLA_REGION"]);
+  let registered: string;
+  try {
+    registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, partner);
+  } catch (error) {
+    const isHidden = error instanceof Failure && [403, 421].includes(error.status);
+    if (!isHidden) throw error;
+    return { note: `${error.message} (${error.found}); register_partner says whether you are registered` };
+  }
+  if (registered === readPublicKey().point) return "Tesla has your key on file";
+  throw new Failure(5, "Tesla has a different key on file", "not public-key.pem", "run register_partner");
 });
 
-// Step 3: your login.
-let token: Token = { access_token: "", refresh_token: "" };
-await step("login", () => {
-  token = readToken();
-  const expiry = expiryOf(token); // undefined where neither file nor token says
-  const days = Math.floor((Date.now() - Date.parse(token.obtained_at ?? "")) / 86_400_000);
-  need(!(days >= 90), `the refresh token is ${days} days old and ends after 3 months; run get_token`, 4);
-  need(!expiry || expiry > new Date(), "the access token has expired; run refresh_token", 4);
-  return `good until ${expiry?.toLocaleString() ?? "?"}; the refresh token ends 3 months after its last use`;
-});
-await step("scopes and region", () => {
-  const { scopes, region } = claimsOf(token);
-  const missing = settings.TESLA_SCOPES.split(" ").filter((scope) => scopes?.includes(scope) === false);
-  need(missing.length === 0, `not granted: ${missing.join(" ")}; run get_token --force and tick every box`);
-  const isHere = ["", settings.TESLA_REGION].includes(region);
-  need(isHere, `the account belongs to another region: set TESLA_REGION=${region}`);
-  return `${scopes?.join(" ") ?? "scopes unknown"}; ${region || "region unknown"}`;
-});
-
-// Step 4: your car. The two requests cost $0.002 each.
+// Step 3: your car. The two requests cost $0.002 each.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#fleet-status
-await step("VIN", () => readSettings(["TESLA_VIN"]).TESLA_VIN);
-const { TESLA_VIN } = readSettings(["TESLA_VIN"]);
-if (options.free !== true) say("the next two requests cost $0.002 each; --free skips them");
-await step("car", async () => {
-  const { response } = await askFleetApi(settings.TESLA_REGION, "vehicles", token.access_token);
-  const cars = (Array.isArray(response) ? response : []).map(Object) as { vin?: unknown; state?: unknown }[];
-  const car = cars.find((one) => one.vin === TESLA_VIN);
-  need(car, `not in this account: ${cars.map((one) => one.vin).join(" ") || "it has none"}; fix TESLA_VIN`);
-  return `in this account, ${car?.state === "online" ? "online" : `${car?.state}; wake_up wakes it ($0.02)`}`;
-}, "free");
-await step("virtual key", async () => {
-  const { response } = await askFleetApi(
-    settings.TESLA_REGION, "vehicles/fleet_status", token.access_token, { json: { vins: [TESLA_VIN] } });
-  const { key_paired_vins, vehicle_info } = Object(response) as Record<string, unknown>;
-  const car = Object(Object(vehicle_info)[TESLA_VIN]);
-  need(Array.isArray(key_paired_vins), "Tesla's answer does not say; try again later");
-  const isPaired = Object(key_paired_vins).includes(TESLA_VIN);
-  const isRest = settings.TESLA_COMMANDS === "rest";
-  const required = car.vehicle_command_protocol_required; // true, false, or not told
-  need(!(isRest && required === true), "this car takes only signed commands: set TESLA_COMMANDS=signed");
-  need(isRest || isPaired || required !== false, "this car takes plain commands: set TESLA_COMMANDS=rest");
-  need(isRest || isPaired, `not on the car: open ${PAIRING_PAGE}${settings.TESLA_DOMAIN} on your phone`);
-  return `${isRest ? "not needed" : "on the car"}; firmware ${car.firmware_version ?? "unknown"}`;
-}, "free");
+process.stdout.write("Your car\n");
+if (given.free) print("skipped", "car, virtual key", "(--free)");
+else {
+  say("the next two requests cost $0.002 each; --free skips them");
+  await step("car", ["settings", "VIN", "login"], async () => {
+    const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
+    const { response } = asRecord(await askFleetApi(TESLA_REGION, "vehicles", readToken().access_token));
+    const cars = (Array.isArray(response) ? response : []).map(asRecord);
+    const car = cars.find(({ vin }) => vin === TESLA_VIN);
+    if (car?.state === "online") return "in this account, online";
+    if (car) return `in this account, ${clean(car.state)}; opening the Tesla app wakes it for free`;
+    const found = `the account has ${cars.map(({ vin }) => vin).join(" ") || "no car"}`;
+    const fix = "correct TESLA_VIN, or log in with the owner's account (log out at Tesla first)";
+    throw new Failure(5, `${TESLA_VIN} is not in this account`, found, fix);
+  });
+  await step("virtual key", ["settings", "VIN", "login"], virtualKey);
+}
+
+// What Tesla reports about the key is a hint: only the car's answer to a command decides.
+async function virtualKey(): Promise<Found> {
+  const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
+  const { TESLA_COMMANDS } = readSettings(["TESLA_COMMANDS"]);
+  const json = { vins: [TESLA_VIN] };
+  const answer = await askFleetApi(TESLA_REGION, "vehicles/fleet_status", readToken().access_token, { json });
+  const { key_paired_vins, vehicle_info } = asRecord(asRecord(answer).response);
+  const car = asRecord(asRecord(vehicle_info)[TESLA_VIN]);
+  const firmware = `firmware ${clean(car.firmware_version ?? "unknown")}`;
+  const mustSign = car.vehicle_command_protocol_required === true;
+  const isOld = /^.{3}[SX].{5}[A-HJ-L]/.test(TESLA_VIN); // 4th: the model; 10th: the year, L is 2020
+  const pair = `open ${pairingAddress()} on your phone`;
+  if (TESLA_COMMANDS === "rest" && isOld && !mustSign) return `not needed; ${firmware}`;
+  if (TESLA_COMMANDS === "rest") {
+    const fix = `set TESLA_COMMANDS=signed; if the key is not on the car yet: ${pair}`;
+    throw new Failure(5, "this car accepts only signed commands", "TESLA_COMMANDS=rest", fix);
+  }
+  if (!Array.isArray(key_paired_vins)) {
+    throw new Failure(1, "Tesla's answer cannot be used", "it has no key_paired_vins", "try again later");
+  }
+  if (key_paired_vins.includes(TESLA_VIN)) return `on the car; ${firmware}`;
+  if (isOld && !mustSign) {
+    const found = "a Model S or X before 2021, by its VIN";
+    throw new Failure(5, "this car accepts plain commands", found, "set TESLA_COMMANDS=rest");
+  }
+  if (hasAnsweredEncrypted(TESLA_VIN)) {
+    return { note: "Tesla reports it as not on the car, though the car has answered your signed commands" };
+  }
+  throw new Failure(5, "the virtual key is not on the car", "unpaired, as Tesla reports it", pair);
+}
+
+// Step 4: how many things there are to fix.
+const [first] = failures.values();
+if (first) {
+  const things = failures.size === 1 ? "1 thing" : `${failures.size} things`;
+  const problem = `${things} to fix: ${[...failures.keys()].join(", ")}`;
+  throw new Failure(first.exitCode, problem, "see FAILED above", "fix it, then run check_setup again");
+}
 say("everything is set up");

@@ -1,25 +1,27 @@
-// Makes the key pair that your commands are signed with. It never overwrites one.
+// Makes the key pair used to sign your commands. It never overwrites one.
 //
 //   reads     private-key.pem, public-key.pem
 //   writes    private-key.pem, public-key.pem
-//   contacts  nobody
+//   contacts  nothing
 //   costs     nothing
 //   run       npx tsx scripts/generate_key.ts
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
-import { messageOf, say, startScript, Stop } from "../lib/command_line.ts";
+import { Failure, fixForFile, messageOf, say, startScript } from "../lib/command_line.ts";
+import { MAKE_PUBLIC } from "../lib/key_files.ts";
 
 // Step 1: a key that is here already is kept.
 startScript(import.meta.filename);
-for (const file of ["private-key.pem", "public-key.pem"]) {
-  if (existsSync(file)) {
-    throw new Stop(2, `${file} exists already and was kept; another pair must be registered and paired anew; `
-      + "only if you want that, move both keys away; if just public-key.pem is missing: openssl ec "
-      + "-in private-key.pem -pubout -out public-key.pem");
-  }
+const here = ["private-key.pem", "public-key.pem"].filter((file) => existsSync(file));
+if (here.length > 0) {
+  const isPublicMissing = here.length === 1 && here[0] === "private-key.pem";
+  const fix = isPublicMissing
+    ? `make it from the private key: ${MAKE_PUBLIC}`
+    : "keep them; a new pair would have to be registered and paired again: for that, move both keys away";
+  throw new Failure(2, `${here.join(" and ")} already exists, left unchanged`, "nothing was made", fix);
 }
 
-// Step 2: a pair on the curve P-256, as Tesla wants it.
+// Step 2: a pair on the curve P-256, as Tesla requires.
 // https://developer.tesla.com/docs/fleet-api/virtual-keys/developer-guide
 const { privateKey, publicKey } = generateKeyPairSync("ec", {
   namedCurve: "prime256v1",
@@ -32,7 +34,9 @@ try {
   writeFileSync("private-key.pem", privateKey, { flag: "wx", mode: 0o600 });
   writeFileSync("public-key.pem", publicKey, { flag: "wx", mode: 0o644 });
 } catch (error) {
-  throw new Stop(1, `cannot write the keys: ${messageOf(error)}; remove what this run left, run it again`);
+  const fix = `${fixForFile("private-key.pem", error)}; delete any partial files first`;
+  throw new Failure(1, "cannot write the keys", messageOf(error), fix);
 }
-say(`made private-key.pem (only you can read it; it never leaves this machine) and public-key.pem
+const forYou = process.platform === "win32" ? "" : "only you can read it; ";
+say(`made private-key.pem (${forYou}it never leaves this machine) and public-key.pem
 next     put public-key.pem on your domain, or run npx tsx scripts/serve_public_key.ts behind a tunnel`);

@@ -5,50 +5,53 @@
 //   contacts  TESLA_DOMAIN, token host, Fleet API
 //   costs     nothing
 //   run       npx tsx scripts/register_partner.ts [--skip-check]
-import { say, startScript, Stop } from "../lib/command_line.ts";
-import { PAIRING_PAGE } from "../lib/hosts.ts";
+import { clean, Failure, say, startScript } from "../lib/command_line.ts";
 import { readPublicKey } from "../lib/key_files.ts";
-import { partnerToken, publishedPoint, registeredPoint } from "../lib/partner.ts";
-import { readSettings } from "../lib/settings.ts";
+import { APP_SETTINGS, checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
+import { pairingAddress, readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 
 // Step 1: the settings and your public key.
-const { options } = startScript(import.meta.filename, { "skip-check": { type: "boolean" } });
-const settings = readSettings(
-  ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REGION", "TESLA_DOMAIN", "TESLA_SCOPES"]);
+const { "skip-check": skipCheck } = startScript(import.meta.filename, { flags: ["skip-check"] });
+const settings = readSettings([...APP_SETTINGS, "TESLA_DOMAIN"]);
 const { TESLA_DOMAIN, TESLA_REGION } = settings;
 const { point } = readPublicKey();
 
 // Step 2: what Tesla will find on your domain. It must be this very key.
-if (options["skip-check"] !== true && (await publishedPoint(TESLA_DOMAIN)) !== point) {
-  throw new Stop(5, `${TESLA_DOMAIN} shows another key than public-key.pem; put public-key.pem there, wait `
-    + "some minutes for caches, then run it again");
-}
+if (!skipCheck) await checkPublishedKey(TESLA_DOMAIN, point);
 
 // Step 3: a token for your app.
 const bearer = await partnerToken(settings);
 
 // Step 4: registration. Tesla downloads the key now. "Already taken" may mean: by this very registration.
 // https://developer.tesla.com/docs/fleet-api/endpoints/partner-endpoints#register
-let taken: unknown;
+let taken: Failure | undefined;
 try {
   await askFleetApi(TESLA_REGION, "partner_accounts", bearer, { json: { domain: TESLA_DOMAIN } });
 } catch (error) {
-  if (!(error instanceof Stop && error.status === 422 && error.message.includes("taken"))) throw error;
+  if (!(error instanceof Failure && error.status === 422 && error.found.includes("taken"))) throw error;
   taken = error;
 }
 
-// Step 5: what Tesla has on file now.
-const registered = await registeredPoint(settings, bearer).catch((error) => {
-  throw error instanceof Stop && [404, 412].includes(error.status) ? taken ?? error : error; // not ours
-});
-if (registered !== point) {
-  throw taken ?? new Stop(5, "Tesla has another key on file than public-key.pem; try again in some minutes");
+// Step 5: what Tesla has on file now. Where it has taken the registration, it need not show us the key.
+let state = "Tesla has your key on file";
+try {
+  const registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, bearer);
+  if (registered !== point) {
+    const found = `another key than public-key.pem, for ${TESLA_DOMAIN} in region ${TESLA_REGION}`;
+    throw taken ?? new Failure(5, "Tesla has a different key on file", found, "try again in a few minutes");
+  }
+} catch (error) {
+  const isHidden = error instanceof Failure && [403, 404, 412, 421].includes(error.status);
+  if (!isHidden) throw error;
+  if (taken) throw taken; // by another app or domain
+  state = `Tesla does not show the key here (${clean(error.found)})`;
 }
 
 // Step 6: the virtual key. The car's owner approves it in the Tesla app.
-say(`registered: Tesla has your key on file for ${TESLA_DOMAIN} in region ${TESLA_REGION}
+say(`registered: ${TESLA_DOMAIN} in region ${TESLA_REGION}; ${state}
 next     npx tsx scripts/get_token.ts
-then     open the address below on the phone that has the Tesla app, and approve the virtual key. The car must
-         be online, and the phone must be one of its keys. A Model S or X before 2021 needs none of this.`);
-process.stdout.write(`${PAIRING_PAGE}${TESLA_DOMAIN}\n`);
+then     open the address below on the phone that has the Tesla app (on a computer, scan the code), and
+         approve the virtual key. The car must be online, and the phone must be one of its keys. With several
+         cars, select the car in the app first. A Model S or X before 2021 needs none of this.`);
+process.stdout.write(`${pairingAddress()}\n`);

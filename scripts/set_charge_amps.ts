@@ -1,57 +1,79 @@
-// Sets the current that the car draws when it charges, and tells what the car said.
+// Sets the charging current and reports the car's answer.
 //
 //   reads     .env, tesla_token.json, private-key.pem, tesla_session.json, tesla_session.json.new,
 //             tesla_session.json.lock
 //   writes    tesla_session.json, tesla_session.json.new, tesla_session.json.lock
-//   contacts  Fleet API, TESLA_PROXY_URL
+//   contacts  Fleet API
 //   costs     1 command ($0.001); 2 the first time; with --verify 1 data request ($0.002) more
 //   run       npx tsx scripts/set_charge_amps.ts AMPS [--dry-run] [--verify]
 import { setTimeout as sleep } from "node:timers/promises";
-import { sendCommand, showCommand, type Command } from "../lib/command.ts";
-import { say, startScript, Stop } from "../lib/command_line.ts";
+import { commandNamed, sendCommand, showCommand } from "../lib/command.ts";
+import { asRecord, Failure, say, startScript } from "../lib/command_line.ts";
 import { readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
 
+const LEAST_SHOWN = 5; // below, the car's screen and its request say 5 A, whatever is drawn
+const USUAL_MOST = 16; // many cars and stations have this limit; the car then accepts more, and draws less
+
 // Step 1: AMPS, per phase.
-const { options, words } = startScript(import.meta.filename,
-  { "dry-run": { type: "boolean" }, verify: { type: "boolean" } }, ["AMPS (0 to 80)"]);
-const amps = Number(words[0]);
-if (!/^\d{1,2}$/.test(words[0]) || amps > 80) {
-  throw new Stop(2, `wrong usage: AMPS is a whole number from 0 to 80; found "${words[0]}"`);
+const given = startScript(import.meta.filename, { words: ["AMPS"], flags: ["dry-run", "verify"] });
+const amps = Number(given.AMPS);
+if (!/^\d{1,2}$/.test(given.AMPS) || amps > 80) {
+  throw new Failure(2, "wrong usage", `AMPS is "${given.AMPS}"`, "AMPS is a whole number from 0 to 80");
 }
 
-// Step 2: the command, in plain words and as the signed message has it.
+// Step 2: the command, as Tesla's REST documentation has it.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands#set-charging-amps
-const command: Command = {
-  name: "set_charging_amps",
-  json: { charging_amps: amps },
-  scope: "vehicle_charging_cmds",
-  domain: 3, // infotainment
-  // 2 vehicleAction, 43 setChargingAmpsAction, 1 charging_amps (docs/protocol.md, 9); a zero is left out.
-  message: [[2, [[43, amps === 0 ? [] : [[1, amps]]]]]],
-  repeatable: true,
-};
-if (options["dry-run"] === true) {
+const command = commandNamed("set_charging_amps", { charging_amps: amps });
+if (given["dry-run"]) {
   showCommand(command);
   process.exit(0);
 }
 
 // Step 3: one request, signed or plain as TESLA_COMMANDS says. The car's own verdict decides.
 const token = readToken();
-const requests = await sendCommand(command, token);
-if (amps >= 1 && amps <= 4) say("cars take 1 to 4 A only at a second call some seconds later: run it again");
+const sentAt = Date.now();
+const requests = await sendCommand(command, token, `the car accepted ${amps} A`);
+if (amps >= 1 && amps < LEAST_SHOWN) {
+  say("cars accept 1–4 A only on a second call; run this again in a few seconds");
+} else if (amps > USUAL_MOST && !given.verify) {
+  say("the limit of the car or the station may be lower; --verify shows it");
+}
 
 // Step 4: --verify reads back what the car now asks of the charging station.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#vehicle-data
-if (options.verify === true) {
+if (given.verify) {
   await sleep(3000); // the car needs a moment
   const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
   const path = `vehicles/${TESLA_VIN}/vehicle_data?endpoints=charge_state`;
-  const { response } = await askFleetApi(TESLA_REGION, path, token.access_token);
-  const now: unknown = Object(Object(response).charge_state).charge_current_request;
-  if (typeof now !== "number") throw new Stop(1, "Tesla's answer does not say; run read_charge");
-  say(`read back: ${requests + 1} requests in all, $${(requests * 0.001 + 0.002).toFixed(3)}`);
+  const car = asRecord(asRecord(await askFleetApi(TESLA_REGION, path, token.access_token)).response);
+  const charge = asRecord(car.charge_state);
+  const [asked, drawn] = [charge.charge_current_request, Number(charge.charger_actual_current)];
+  const isFresh = typeof charge.timestamp === "number" && charge.timestamp >= sentAt;
+  if (!isFresh || typeof asked !== "number") {
+    const found = isFresh ? "no charge_current_request" : "data from before the command";
+    throw new Failure(1, "not verified: Tesla sent no fresh data", found, "see read_charge in a minute");
+  }
+  const isLow = amps >= 1 && amps < LEAST_SHOWN;
+  if (isLow && !(drawn > 0)) {
+    const found = "nothing is drawn, and below 5 A only that shows it";
+    throw new Failure(
+      1,
+      "not verified: the car is not charging",
+      found,
+      "start charging, then run this again",
+    );
+  }
+  const now = isLow ? drawn : asked;
+  const what = isLow ? "draws" : "asks for";
   process.stdout.write(`${now}\n`);
-  if (now !== amps) throw new Stop(6, `the car has ${now} A, not ${amps} A; read_charge shows its limit`);
+  if (now !== amps) {
+    const problem = `the car accepted ${amps} A but now ${what} ${now} A`;
+    if (isLow) throw new Failure(6, problem, "only a second call sets it", "run this again in a few seconds");
+    const found = now < amps ? "the limit of the car or the station" : "another app may have changed it";
+    throw new Failure(6, problem, found, now < amps ? `choose ${now} A or less` : "run this again");
+  }
+  const price = `${requests + 1} requests in total, $${(requests * 0.001 + 0.002).toFixed(3)}`;
+  say(`verified: the car now ${what} ${now} A (${price})`);
 }

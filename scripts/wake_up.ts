@@ -6,10 +6,12 @@
 //   costs     1 wake ($0.02), then 1 data request ($0.002) every 5 seconds
 //   run       npx tsx scripts/wake_up.ts
 import { setTimeout as sleep } from "node:timers/promises";
-import { say, startScript, Stop } from "../lib/command_line.ts";
+import { asRecord, clean, Failure, say, startScript } from "../lib/command_line.ts";
 import { readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
+
+const MOST_LOOKS = 12; // a minute; 10 to 60 seconds are normal
 
 // Step 1: the settings and the token.
 startScript(import.meta.filename);
@@ -18,13 +20,27 @@ const { access_token } = readToken();
 
 // Step 2: wake it, once.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#wake-up
-let answer = await askFleetApi(TESLA_REGION, `vehicles/${TESLA_VIN}/wake_up`, access_token, { json: {} });
+const woken = await askFleetApi(TESLA_REGION, `vehicles/${TESLA_VIN}/wake_up`, access_token, { json: {} });
+let { state } = asRecord(asRecord(woken).response);
 
-// Step 3: ask for its state, which is cheaper, every 5 seconds for a minute. 10 to 60 seconds are normal.
+// Step 3: ask for its state, which is cheaper, every 5 seconds. One look that fails does not end the wait.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#vehicle
-for (let asked = 0; Object(answer.response).state !== "online"; asked += 1) {
-  if (asked === 12) throw new Stop(3, "the car is not online after a minute; try again later");
+let looks = 0;
+while (state !== "online" && looks < MOST_LOOKS) {
   await sleep(5000);
-  answer = await askFleetApi(TESLA_REGION, `vehicles/${TESLA_VIN}`, access_token);
+  looks += 1;
+  try {
+    const answer = await askFleetApi(TESLA_REGION, `vehicles/${TESLA_VIN}`, access_token);
+    state = asRecord(asRecord(answer).response).state;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    say(`this look failed: ${clean(error.message)}`);
+  }
 }
-say("the car is online");
+const price = `1 wake and ${looks} ${looks === 1 ? "look" : "looks"}, $${(0.02 + looks * 0.002).toFixed(3)}`;
+if (state !== "online") {
+  const found = `state "${clean(state ?? "unknown")}"; paid so far: ${price}`;
+  const fix = "look with list_vehicles before you wake it again";
+  throw new Failure(3, "the car is not online after a minute", found, fix);
+}
+say(`the car is online (${price})`);

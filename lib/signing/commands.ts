@@ -1,29 +1,50 @@
 // Every command that this project signs, by its name in Tesla's REST documentation, and what the car is sent.
 //
-//   at          where the command stands in Tesla's message: field numbers, from the outside inwards
-//   fixed       what always stands there, as [field number, value]
-//   parameters  what the owner gives: its field (0: plain REST alone has it), kind and range; `name?` may be
-//               left out; or a list of words, each with the field and the value that it stands for
-//   domain      the computer in the car that acts: infotainment, unless SECURITY stands there
-//   scope       what the token must allow: vehicle_cmds; where CHARGING stands, vehicle_charging_cmds will do
+//   at          where the command is in Tesla's message: field numbers, from the outside inwards
+//   fixed       what is always there, as [field number, value]
+//   parameters  what the owner gives: its field (0: only plain REST has it), kind and range; `name?` may be
+// left
+//               out; or a list of words, each with the field and value that it stands for
+//   beside      the same for parameters one level further out
+//   domain      the computer in the car that acts: infotainment, unless it says SECURITY
+//   scope       what the token must allow: vehicle_cmds; with CHARGING, vehicle_charging_cmds will do
 //   once        never signed a second time: twice is not the same as once, or it opens or erases something
 //   switchedBy  where this parameter is false, nothing else is needed or sent
 //
 // Kinds: "empty" is an empty message in the field numbered field + value, "one more" travels as value + 1.
 // Protobuf sends zero and false as nothing at all; only "decimal kept" and what is fixed are sent even so.
-// This file is a table and does nothing. Where each number comes from: test/commands_sources.md.
+// This file is a table and does nothing. Where each number comes from: test/signing/commands_sources.md.
+import { VCSEC } from "./signed_message.ts";
 import type { Field } from "./wire.ts";
 
-export type Kind = "flag" | "whole" | "one more" | "empty" | "decimal" | "decimal kept" | "double" | "text" |
-  "pin" | "days" | "id" | "all week" | "weekdays";
+export type Kind =
+  | "flag"
+  | "whole"
+  | "one more"
+  | "empty"
+  | "decimal"
+  | "decimal kept"
+  | "double"
+  | "text"
+  | "pin"
+  | "days"
+  | "id"
+  | "all week"
+  | "weekdays";
 export type Parameter = [field: number, kind: Kind, from?: number, to?: number] | { [word: string]: Field };
 export type Parameters = { [name: string]: Parameter };
-export interface Command {
-  at: number[]; fixed?: Field[]; parameters?: Parameters;
-  domain?: 2; scope?: "vehicle_charging_cmds"; once?: true; switchedBy?: string;
+export interface CommandRow {
+  at: number[];
+  fixed?: Field[];
+  parameters?: Parameters;
+  beside?: Parameters;
+  domain?: typeof VCSEC;
+  scope?: "vehicle_charging_cmds";
+  once?: true;
+  switchedBy?: string;
 }
 
-const SECURITY = 2;
+const SECURITY = VCSEC;
 const CHARGING = "vehicle_charging_cmds";
 const FLAG: Parameter = [1, "flag"];
 const PIN: Parameter = [2, "pin"];
@@ -33,7 +54,8 @@ const LATITUDE = ["decimal", -90, 90] as const;
 const LONGITUDE = ["decimal", -180, 180] as const;
 const PLACES: Parameters = { "home?": FLAG, "work?": [2, "flag"], "other?": [3, "flag"] };
 
-export const COMMANDS: { [name: string]: Command } = {
+// biome-ignore format: a table of words and numbers
+export const COMMANDS: { [name: string]: CommandRow } = {
   // charging
   charge_start: { at: [6, 2], scope: CHARGING }, charge_stop: { at: [6, 5], scope: CHARGING },
   charge_standard: { at: [6, 3], scope: CHARGING }, charge_max_range: { at: [6, 4], scope: CHARGING },
@@ -41,8 +63,11 @@ export const COMMANDS: { [name: string]: Command } = {
   charge_port_door_close: { at: [61], scope: CHARGING },
   set_charge_limit: { at: [5], parameters: { percent: [1, "whole", 50, 100] }, scope: CHARGING },
   set_charging_amps: { at: [43], parameters: { charging_amps: [1, "whole", 0, 80] }, scope: CHARGING },
-  set_scheduled_charging: { at: [41], parameters: { enable: FLAG, "time?": [2, ...MINUTES] } },
-  set_scheduled_departure: { at: [42], switchedBy: "enable", parameters: { enable: FLAG,
+  // since firmware 2024.26 each call of these two adds a schedule; add_ and remove_ below are clearer
+  set_scheduled_charging: { at: [41], parameters: { enable: FLAG, "time?": [2, ...MINUTES] }, scope: CHARGING,
+    once: true },
+  set_scheduled_departure: { at: [42], switchedBy: "enable", scope: CHARGING, once: true, parameters: {
+    enable: FLAG,
     "departure_time?": [2, ...MINUTES], "end_off_peak_time?": [5, ...MINUTES],
     "preconditioning_enabled?": [3, "all week"], "preconditioning_weekdays_only?": [3, "weekdays"],
     "off_peak_charging_enabled?": [4, "all week"], "off_peak_charging_weekdays_only?": [4, "weekdays"] } },
@@ -52,10 +77,11 @@ export const COMMANDS: { [name: string]: Command } = {
     lat: [10, ...LATITUDE], lon: [11, ...LONGITUDE] } },
   remove_charge_schedule: { at: [98], parameters: { id: [1, "id"] }, scope: CHARGING },
   batch_remove_charge_schedules: { at: [108], parameters: PLACES },
-  add_precondition_schedule: { at: [99], parameters: { "id?": [1, "id"], days_of_week: [3, "days"],
+  add_precondition_schedule: { at: [99], scope: CHARGING, parameters: {
+    "id?": [1, "id"], days_of_week: [3, "days"],
     precondition_time: [4, ...MINUTES], "one_time?": [5, "flag"], enabled: [6, "flag"],
     lat: [7, ...LATITUDE], lon: [8, ...LONGITUDE] } },
-  remove_precondition_schedule: { at: [100], parameters: { id: [1, "id"] } },
+  remove_precondition_schedule: { at: [100], parameters: { id: [1, "id"] }, scope: CHARGING },
   batch_remove_precondition_schedules: { at: [107], parameters: PLACES },
   // climate and seats; temperatures in degrees Celsius
   auto_conditioning_start: { at: [10], fixed: [[1, 1]] }, auto_conditioning_stop: { at: [10] },
@@ -69,8 +95,8 @@ export const COMMANDS: { [name: string]: Command } = {
   set_cop_temp: { at: [66], parameters: { cop_temp: [1, "one more", 0, 2] } }, // 0 low, 1 medium, 2 high
   remote_seat_heater_request: { at: [36, 1], // seats 0 to 8, front left first; level 0 off to 3 high
     parameters: { level: [2, "empty", 0, 3], seat_position: [7, "empty", 0, 8] } },
-  remote_seat_cooler_request: { at: [49, 1], // level 1 off to 4 high; seat 1 front left, 2 front right
-    parameters: { seat_cooler_level: [1, "whole", 1, 4], seat_position: [2, "whole", 1, 2] } },
+  remote_seat_cooler_request: { at: [49, 1], // level 0 off to 3 high; seat 1 front left, 2 front right
+    parameters: { seat_cooler_level: [1, "one more", 0, 3], seat_position: [2, "whole", 1, 2] } },
   remote_auto_seat_climate_request: { at: [48, 1],
     parameters: { auto_climate_on: FLAG, auto_seat_position: [2, "whole", 1, 2] } },
   remote_steering_wheel_heater_request: { at: [13], parameters: { on: FLAG } },
@@ -87,7 +113,8 @@ export const COMMANDS: { [name: string]: Command } = {
     "lat?": [0, ...LATITUDE], "lon?": [0, ...LONGITUDE] } }, // cars before 2021 close only with the place
   sun_roof_control: { at: [32], parameters: { state: { vent: [3, []], close: [4, []] } } },
   trigger_homelink: { at: [33, 1], once: true,
-    parameters: { lat: [1, ...LATITUDE], lon: [2, ...LONGITUDE] } },
+    parameters: { lat: [1, ...LATITUDE], lon: [2, ...LONGITUDE] },
+    beside: { "token?": [2, "text", 1, 1000] } },
   flash_lights: { at: [26], once: true }, honk_horn: { at: [27], once: true },
   // media
   media_toggle_playback: { at: [15], once: true },
@@ -95,7 +122,7 @@ export const COMMANDS: { [name: string]: Command } = {
   media_next_fav: { at: [17], once: true }, media_prev_fav: { at: [18], once: true },
   media_volume_up: { at: [16], fixed: [[1, 2]], once: true }, // protobuf writes +1 as 2 here, and -1 as 1
   media_volume_down: { at: [16], fixed: [[1, 1]], once: true },
-  adjust_volume: { at: [16], parameters: { volume: [3, "decimal kept", 0, 10] } },
+  adjust_volume: { at: [16], parameters: { volume: [3, "decimal kept", 0, 11] } },
   // sentry, valet, guests, limits, PINs
   set_sentry_mode: { at: [30], parameters: { on: FLAG } },
   guest_mode: { at: [65], parameters: { enable: FLAG } },

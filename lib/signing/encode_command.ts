@@ -1,13 +1,17 @@
 // Makes the message of a signed command from its row in commands.ts and from what the owner gave.
 //
-// In this order: is the command known, is every parameter known, is each that is needed there, is each of the
-// right kind and in its range. The first that is not throws an Error of one line, which says what was found
-// and what is allowed (an error never shows a PIN). Nothing is sent from here.
-import { COMMANDS, NOT_SIGNED, type Parameter } from "./commands.ts";
+// In this order: is the command known, is every parameter known, is each required one there, is each of the
+// right kind and in its range. The first that is not throws an Error, which says what was found and what is
+// allowed (an error never shows a PIN). Nothing is sent from here.
+import { COMMANDS, NOT_SIGNED, type Parameter, type Parameters } from "./commands.ts";
+import { type Domain, INFOTAINMENT } from "./signed_message.ts";
 import type { Field } from "./wire.ts";
 
-const SENT_FOR_TRUE: { [kind: string]: Field[1] } =
-  { "flag": 1, "all week": [[1, []]], "weekdays": [[2, []]] };
+type Given = Record<string, unknown>; // the parameters by name
+
+const VEHICLE_ACTION = 2; // in an infotainment message (section 9)
+const SENT_FOR_TRUE: { [kind: string]: Field[1] } = { flag: 1, "all week": [[1, []]], weekdays: [[2, []]] };
+// biome-ignore format: a table of words and numbers
 const DAYS = new Map([["SUN", 1], ["SUNDAY", 1], ["MON", 2], ["MONDAY", 2], ["TUES", 4], ["TUESDAY", 4],
   ["WED", 8], ["WEDNESDAY", 8], ["THURS", 16], ["THURSDAY", 16], ["FRI", 32], ["FRIDAY", 32],
   ["SAT", 64], ["SATURDAY", 64], ["WEEKDAYS", 62], ["ALL", 127]]); // the spellings that Tesla's proxy takes
@@ -18,12 +22,13 @@ function fieldOf(name: string, value: unknown, rule: Parameter): Field {
     throw new Error(`${name} must be ${allowed}: found ${found}`);
   };
   if (!Array.isArray(rule)) {
-    if (typeof value === "string" && Object.hasOwn(rule, value)) return rule[value];
-    return refuse(`one of ${Object.keys(rule).join(", ")}`);
+    const field = typeof value === "string" && Object.hasOwn(rule, value) ? rule[value] : undefined;
+    return field ?? refuse(`one of ${Object.keys(rule).join(", ")}`);
   }
   const [field, kind, from = 1, to = Number.MAX_SAFE_INTEGER] = rule;
-  if (Object.hasOwn(SENT_FOR_TRUE, kind)) {
-    return typeof value === "boolean" ? [field, value ? SENT_FOR_TRUE[kind] : 0] : refuse("true or false");
+  const sentForTrue = SENT_FOR_TRUE[kind];
+  if (sentForTrue !== undefined) {
+    return typeof value === "boolean" ? [field, value ? sentForTrue : 0] : refuse("true or false");
   }
   if (kind === "pin") {
     if (typeof value === "string" && /^[0-9]{4}$/.test(value)) return [field, value];
@@ -34,8 +39,8 @@ function fieldOf(name: string, value: unknown, rule: Parameter): Field {
     return refuse(`a text of ${from} to ${to} characters`);
   }
   if (kind === "days") {
-    const text = typeof value === "string" ? value : "";
-    const days = text.toUpperCase().split(",").map((day) => DAYS.get(day.trim()) ?? 0);
+    const names = typeof value === "string" ? value.toUpperCase().split(",") : [""];
+    const days = names.map((day) => DAYS.get(day.trim()) ?? 0);
     if (!days.includes(0)) return [field, days.reduce((all, day) => all | day)];
     return refuse(`days, with commas between them, out of ${[...DAYS.keys()].join(", ")}`);
   }
@@ -50,30 +55,45 @@ function fieldOf(name: string, value: unknown, rule: Parameter): Field {
   return [field, kind === "double" ? { float64: value } : value];
 }
 
-/** A command's message, and the computer in the car that it is for: 2 security, 3 infotainment. */
-export interface Encoded { domain: 2 | 3; message: Field[] }
+/** A command's message, and the computer in the car that it is for. */
+export type Encoded = { domain: Domain; message: Field[] };
+
+// The fields of all given parameters. Throws an Error for one that is missing.
+function fieldsOf(parameters: Parameters, given: Given, isOff: boolean, takes: string): Field[] {
+  const fields: Field[] = [];
+  for (const [label, rule] of Object.entries(parameters)) {
+    const key = nameOf(label);
+    const value = label === "id?" && given.id === undefined ? Math.floor(Date.now() / 1000) : given[key];
+    if (value === undefined && (isOff || label.endsWith("?"))) continue;
+    if (value === undefined) throw new Error(`missing parameter ${key}: ${takes}`);
+    const [field, content] = fieldOf(key, value, rule);
+    if (field > 0 && content !== 0 && !isOff) fields.push([field, content]);
+  }
+  return fields;
+}
+
+function nameOf(label: string): string {
+  return label.replace("?", "");
+}
 
 /** Makes the message. Throws an Error that says what is wrong with the name or the parameters. */
-export function encodeCommand(name: string, given: Record<string, unknown>): Encoded {
+export function encodeCommand(name: string, given: Given): Encoded {
   if (Object.hasOwn(NOT_SIGNED, name)) throw new Error(`${name} cannot be signed: ${NOT_SIGNED[name]}`);
-  if (!Object.hasOwn(COMMANDS, name)) throw new Error(`there is no command "${name}"`);
-  const { at, fixed = [], parameters = {}, domain = 3, switchedBy = "" } = COMMANDS[name];
-  const known = Object.keys(parameters).map((label) => label.replace("?", ""));
+  const row = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (row === undefined) throw new Error(`there is no command "${name}"`);
+  const { at, fixed = [], parameters = {}, beside = {}, domain = INFOTAINMENT, switchedBy = "" } = row;
+  const known = [...Object.keys(parameters), ...Object.keys(beside)].map(nameOf);
   const takes = `${name} takes ${known.join(", ") || "no parameters"}`;
   const unknown = Object.keys(given).find((key) => !known.includes(key));
   if (unknown !== undefined) throw new Error(`unknown parameter ${unknown}: ${takes}`);
 
   const isOff = given[switchedBy] === false;
-  const fields = new Map(fixed.map((field) => [field[0], field]));
-  for (const [label, rule] of Object.entries(parameters)) {
-    const key = label.replace("?", "");
-    const value = label === "id?" && given.id === undefined ? Math.floor(Date.now() / 1000) : given[key];
-    if (value === undefined && (isOff || label.endsWith("?"))) continue;
-    if (value === undefined) throw new Error(`missing parameter ${key}: ${takes}`);
-    const [field, content] = fieldOf(key, value, rule);
-    if (field > 0 && content !== 0 && !isOff) fields.set(field, [field, content]);
+  const inner = [...fixed, ...fieldsOf(parameters, given, isOff, takes)];
+  const outer = fieldsOf(beside, given, isOff, takes);
+  const byNumber = new Map(inner.map((field) => [field[0], field])); // one that is given replaces a fixed one
+  let message: Field[] = [...byNumber.values()].sort(([a], [b]) => a - b);
+  for (const [index, field] of at.toReversed().entries()) {
+    message = [[field, message], ...(index === 0 ? outer : [])];
   }
-  let message: Field[] = [...fields.values()].sort(([a], [b]) => a - b);
-  for (const field of at.toReversed()) message = [[field, message]];
-  return { domain, message: domain === 3 ? [[2, message]] : message }; // 2: Action holds a VehicleAction
+  return { domain, message: domain === INFOTAINMENT ? [[VEHICLE_ACTION, message]] : message };
 }

@@ -1,135 +1,163 @@
-// Signed commands (docs/protocol.md, sections 5 to 7, 11), and the door to this folder. In order: take the
-// stored session, or shake hands for one; write the next counter to the disk; sign; send; open the answer.
-// When the car proves that our session is out of date, the command is signed once more, if doing it twice
-// does no harm. Nothing else is ever sent a second time.
-import { messageOf, say, Stop, unknownOutcome } from "../command_line.ts";
+// Signed commands (docs/protocol.md, sections 5 to 7, 11): the public entry point of this folder. In order:
+// take the stored session, or shake hands for one; write the next counter to the disk; sign; send; open the
+// answer. When the car proves that our session is out of date, the command is signed once more, if that
+// does no harm and the first message can no longer be carried out. Nothing else is ever sent a second time.
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { unknownOutcome } from "../advice.ts";
+import { asRecord, Failure, messageOf, say } from "../command_line.ts";
+import type { Region } from "../hosts.ts";
 import { readPrivateKey } from "../key_files.ts";
 import { withLock } from "../safe_file.ts";
 import { askFleetApi } from "../tesla_fetch.ts";
-import { RESYNC_FAULTS, stopForFault } from "./faults.ts";
-import { isUsable, keepSession, readSession, renewSession, SESSION_FILE, sessionInfoIn, type Session }
-  from "./session.ts";
-import { handshakeMessage, MESSAGE, openAnswer, signedMessage, verdictOf, type Opened, type Peer }
-  from "./signed_message.ts";
+import { failureForFault } from "./faults.ts";
+import { carTime, isUsable, keepSession, readSession, renewSession } from "./session.ts";
+import { type Session, SESSION_FILE, sessionInfoIn } from "./session.ts";
+import { handshakeMessage, MESSAGE, openAnswer, readVerdict, signedMessage } from "./signed_message.ts";
+import type { Domain, Opened, Target } from "./signed_message.ts";
 import { sharedKey } from "./vehicle_key.ts";
-import { encodeFields, valueAt, type Field } from "./wire.ts";
+import { encodeFields, type Field, valueAt } from "./wire.ts";
 
-const LIFETIME_SECONDS = 15; // how long after signing the car may still take the command
+const LIFETIME_SECONDS = 15; // how long after signing the car may still accept the command
+const MOST_WAIT_SECONDS = 20; // the lifetime, and how much two clocks may differ
+const COUNTER_WINDOW = 32; // how far behind its newest counter a car still accepts one (section 6)
+const RESYNC_FAULTS = [5, 6, 15, 17, 20]; // our session is out of date, and the car sends the new one
+const WAIT = 1; // an operation status (section 2)
 
 export interface SignedCommand {
-  domain: number; // the computer in the car that acts: 2 security, 3 infotainment
-  message: Field[]; // what it is told: field numbers and values of Tesla's protobuf message
+  domain: Domain; // the computer in the car that acts
+  message: Field[]; // field numbers and values of Tesla's protobuf message
   repeatable: boolean; // doing it twice does no harm
 }
 
 /** The car's verdict, and how many requests it took: 1, one more for a handshake, and one more for a resync.
  * `doubtful`: it came unencrypted, though the car has answered encrypted before. */
-export interface Verdict { result: boolean; reason: string; requests: number; doubtful: boolean }
+export type Verdict = { result: boolean; reason: string; requests: number; doubtful: boolean };
 
 // What it takes to reach the car, and how many requests went to it.
-interface Link { region: string; bearer: string; peer: Peer; requests: number }
+type Connection = { region: Region; bearer: string; target: Target; requests: number };
+// One attempt at a command: what was sent (it expires by the car's clock), and the car's answer.
+type Attempt = Opened & { session: Session; expiresAt: number; uuid: Buffer; answer: Buffer };
 
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
-async function exchange(link: Link, message: Buffer, moves: boolean): Promise<Buffer> {
-  link.requests += 1;
-  const json = { routable_message: message.toString("base64") };
-  const path = `vehicles/${link.peer.vin}/signed_command`;
-  const { response } = await askFleetApi(link.region, path, link.bearer, { json, moves });
+async function exchange(connection: Connection, message: Buffer, handshake?: true): Promise<Buffer> {
+  connection.requests += 1;
+  const { region, bearer, target } = connection;
+  const extras = { json: { routable_message: message.toString("base64") }, handshake };
+  const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, extras);
+  const { response } = asRecord(answer);
   const bytes = Buffer.from(String(response), "base64");
   if (bytes.length > 0 && bytes.toString("base64") === response) return bytes;
-  const what = "Tesla's answer holds no message from the car";
-  throw moves ? unknownOutcome(what) : new Stop(1, `${what}; try again later`);
+  const found = "Tesla's answer holds no message from the car";
+  if (!handshake) throw unknownOutcome(found);
+  throw new Failure(1, "Tesla's answer cannot be read", found, "try again later");
 }
 
-// The session as the car tells it when it is asked. Nothing is signed, and nothing is written yet.
-async function shakeHands(link: Link, stored?: Session): Promise<Session> {
-  say("handshake: there is no session with this part of the car yet, or none that can be used");
-  const sent = handshakeMessage(link.peer);
-  const answer = await exchange(link, sent.bytes, false);
+// The session as the car reports it when it is asked. Nothing is signed, and nothing is written yet.
+async function shakeHands(connection: Connection, stored?: Session): Promise<Session> {
+  say("handshake: no usable session yet");
+  const { target } = connection;
+  const sent = handshakeMessage(target, randomBytes(16), randomBytes(16));
+  const answer = await exchange(connection, sent.bytes, true);
   try {
-    const { fault, status } = openAnswer(answer, sent, link.peer); // never encrypted
-    if (fault !== 0) throw stopForFault(fault);
-    if (status === 1 && valueAt(answer, [MESSAGE.info]) === undefined) throw stopForFault(1, "WAIT");
-    return renewSession(stored, sessionInfoIn(answer, link.peer, sent.uuid), link.peer);
+    const { fault, status } = openAnswer(answer, sent, target); // never encrypted
+    if (fault !== 0) throw failureForFault(fault);
+    const hasInfo = valueAt(answer, [MESSAGE.info]) !== undefined;
+    if (status === WAIT && !hasInfo) throw failureForFault(1, "WAIT from the car");
+    const session = renewSession(stored, sessionInfoIn(answer, target, sent.uuid), target);
+    if (session) return session;
+    const fix = `try again later; if it stays so, delete ${SESSION_FILE}`;
+    throw new Failure(1, "the car's clock went backwards", "an older time in the same epoch", fix);
   } catch (error) {
-    if (error instanceof Stop) throw error;
-    throw new Stop(1, `the car's session info is not believed: ${messageOf(error)}; try again later`);
+    if (error instanceof Failure) throw error;
+    throw new Failure(1, "the car's session info could not be verified", messageOf(error), "try again later");
   }
 }
 
-interface Attempt extends Opened { session: Session; uuid: Buffer; answer: Buffer }
-
 // Signs the command for the session's next counter, sends it, and opens the answer.
-async function attempt(link: Link, before: Session, command: SignedCommand): Promise<Attempt> {
-  const { peer } = link;
+async function attempt(connection: Connection, before: Session, command: SignedCommand): Promise<Attempt> {
+  const { target } = connection;
   const session = { ...before, counter: before.counter + 1 };
-  await keepSession(peer, session); // on the disk before it is sent: no other run may use this counter again
-  const expiresAt = Math.floor(Date.now() / 1000 - session.zero) + LIFETIME_SECONDS;
-  const sent = signedMessage(peer, payloadOf(command), expiresAt, session);
-  const answer = await exchange(link, sent.bytes, true);
-  const k = sharedKey(peer.key, Buffer.from(session.vehicleKey, "hex"));
-  return { ...openAnswer(answer, sent, peer, k), session, uuid: sent.uuid, answer };
+  await keepSession(target, session); // before it is sent: no other run may use this counter again
+  const expiresAt = Math.floor(carTime(session)) + LIFETIME_SECONDS;
+  const payload = payloadOf(command);
+  const sent = signedMessage(target, payload, expiresAt, session, randomBytes(16), randomBytes(16));
+  const answer = await exchange(connection, sent.bytes);
+  const k = sharedKey(target.ownKey, Buffer.from(session.vehicleKey, "hex"));
+  return { ...openAnswer(answer, sent, target, k), session, expiresAt, uuid: sent.uuid, answer };
 }
 
 // After the car's answer: a full disk must not hide what the car said.
-async function remember(peer: Peer, session: Session): Promise<void> {
-  await keepSession(peer, session).catch((error) => say(`warning: ${messageOf(error).split(";")[0]}`));
+async function remember(target: Target, session: Session): Promise<void> {
+  await keepSession(target, session).catch((error) => say(`warning: ${messageOf(error)}`));
 }
 
 // The session as the car proves it when it refuses ours. Without proof the next run shakes hands.
-async function resync({ peer }: Link, { session, answer, uuid }: Attempt): Promise<Session> {
-  let renewed: Session = { ...session, stale: true };
+async function resync({ target }: Connection, { session, answer, uuid }: Attempt): Promise<Session> {
+  let proved: Session | undefined;
   try {
-    renewed = renewSession(session, sessionInfoIn(answer, peer, uuid), peer);
+    proved = renewSession(session, sessionInfoIn(answer, target, uuid), target);
   } catch (error) {
-    if (error instanceof Stop) throw error;
+    if (error instanceof Failure) throw error; // the key has changed, or ours is off the car
   }
-  await remember(peer, renewed);
+  const renewed = proved ?? { ...session, stale: true };
+  await remember(target, renewed);
   return renewed;
 }
 
-// From the stored session to the car's verdict. Throws an Error when the car's answer is not to be believed.
-async function verdictOn(link: Link, command: SignedCommand): Promise<Verdict> {
-  const { peer } = link;
-  const stored = readSession(peer);
-  const session = stored && isUsable(stored) ? stored : await shakeHands(link, stored);
-  let made = await attempt(link, session, command);
-  if (RESYNC_FAULTS.includes(made.fault)) {
-    const renewed = await resync(link, made);
-    if (!command.repeatable || !isUsable(renewed)) throw stopForFault(made.fault);
-    say(`the car proves that our session is out of date (fault ${made.fault}): signing again, once`);
-    made = await attempt(link, renewed, command);
-  }
-  if (made.fault !== 0) throw stopForFault(made.fault);
-  if (valueAt(made.answer, [MESSAGE.info]) !== undefined) {
-    sessionInfoIn(made.answer, peer, made.uuid); // throws Stop when our key is off the car by now
-    throw new Error("it is session info, and no verdict");
-  }
-  if (made.status === 1) throw stopForFault(1, "WAIT");
-  if (made.status !== 0 && made.payload.length === 0) throw stopForFault(11);
-  const verdict = verdictOf(made.payload, peer.domain);
-  const before = made.session.encrypted;
-  if (made.encrypted && !before) await remember(peer, { ...made.session, encrypted: true });
-  return { ...verdict, requests: link.requests, doubtful: before && !made.encrypted };
+// How long, in seconds, the first message could still be carried out: whoever holds it back, with a fault
+// that nothing authenticates, must not have the command done twice.
+function secondsAlive({ session, expiresAt }: Attempt, renewed: Session): number {
+  if (renewed.epoch !== session.epoch || renewed.counter > session.counter + COUNTER_WINDOW) return 0;
+  return Math.max(0, Math.ceil(expiresAt - carTime(renewed)) + 1);
 }
 
-/** The bytes that the car is told, unsigned. */
+// The command a second time, after the car has proved another session. Throws Failure when it must not be.
+async function retry(connection: Connection, first: Attempt, command: SignedCommand): Promise<Attempt> {
+  const renewed = await resync(connection, first);
+  const seconds = secondsAlive(first, renewed);
+  const isSafe = command.repeatable && isUsable(renewed) && seconds <= MOST_WAIT_SECONDS;
+  if (!isSafe) throw failureForFault(first.fault);
+  const when = seconds === 0 ? "" : `, in ${seconds} s, when the first signature has expired`;
+  say(`session out of date (fault ${first.fault}): re-signing once${when}`);
+  await sleep(seconds * 1000);
+  return attempt(connection, renewed, command);
+}
+
+// From the stored session to the car's verdict. Throws an Error when the car's answer cannot be verified.
+async function commandCar(connection: Connection, command: SignedCommand): Promise<Verdict> {
+  const { target } = connection;
+  const stored = readSession(target);
+  const session = stored && isUsable(stored) ? stored : await shakeHands(connection, stored);
+  let last = await attempt(connection, session, command);
+  if (RESYNC_FAULTS.includes(last.fault)) last = await retry(connection, last, command);
+  if (last.fault !== 0) throw failureForFault(last.fault);
+  if (valueAt(last.answer, [MESSAGE.info]) !== undefined) {
+    sessionInfoIn(last.answer, target, last.uuid); // throws Failure when our key is off the car by now
+    throw new Error("it is session info, and no verdict");
+  }
+  if (last.status === WAIT) throw failureForFault(1, "WAIT from the car");
+  if (last.status !== 0 && last.payload.length === 0) throw failureForFault(11, "ERROR from the car");
+  const verdict = readVerdict(last.payload, target.domain);
+  const before = last.session.encrypted;
+  if (last.encrypted && !before) await remember(target, { ...last.session, encrypted: true });
+  return { ...verdict, requests: connection.requests, doubtful: before && !last.encrypted };
+}
+
+/** The bytes that the car receives, unsigned. */
 export function payloadOf({ message }: SignedCommand): Buffer {
   return encodeFields(message);
 }
 
-/** Sends one command, signed, and returns the car's verdict. Throws Stop; 8: unknown outcome. */
-export async function sendSigned(region: string, vin: string, bearer: string, command: SignedCommand):
-  Promise<Verdict> {
-  const link = { region, bearer, requests: 0, peer: { vin, domain: command.domain, key: readPrivateKey() } };
-  let verdict: Verdict = { result: false, reason: "", requests: 0, doubtful: true };
-  await withLock(SESSION_FILE, async () => {
+/** Sends one command, signed, and returns the car's verdict. Throws Failure; 8: unknown outcome. */
+export async function sendSigned(region: Region, vin: string, bearer: string, command: SignedCommand) {
+  const target = { vin, domain: command.domain, ownKey: readPrivateKey() };
+  return withLock(SESSION_FILE, async () => {
     try {
-      verdict = await verdictOn(link, command);
+      return await commandCar({ region, bearer, requests: 0, target }, command);
     } catch (error) {
-      if (error instanceof Stop) throw error;
-      throw unknownOutcome(`the car's answer is not believed: ${messageOf(error)}`);
+      if (error instanceof Failure) throw error;
+      throw unknownOutcome(`the car's answer could not be verified: ${messageOf(error)}`);
     }
   });
-  return verdict;
 }

@@ -2,6 +2,7 @@
 import { createHash, createHmac, type ECDH } from "node:crypto";
 
 // What metadata may hold, in the order of the tags 0 to 9.
+// biome-ignore format: a table of words
 const TAGS = ["type", "domain", "vin", "epoch", "expiresAt", "counter", "challenge", "flags", "requestHash",
   "fault"];
 
@@ -16,8 +17,8 @@ export function sharedKey(key: ECDH, vehicleKey: Buffer): Buffer {
  * four bytes, the highest first; `type` and `domain` take one. */
 export function metadata(items: Record<string, number | string | Buffer>): Buffer {
   const parts = TAGS.flatMap((name, tag) => {
-    if (!(name in items)) return [];
     const item = items[name];
+    if (item === undefined) return [];
     const value = typeof item === "number" ? Buffer.alloc(tag < 2 ? 1 : 4) : Buffer.from(item);
     if (typeof item === "number") value.writeUIntBE(item, 0, value.length);
     return [Buffer.from([tag, value.length]), value];

@@ -1,7 +1,8 @@
 // Protobuf, as much of it as Tesla's messages need (docs/protocol.md, sections 2, 3). A message is a row of
-// fields: a number that tells the field and its layout, then a varint (0), eight bytes (1), a length and that
-// many bytes (2), or four bytes (5). This file knows no message: what a field number means stands elsewhere.
+// fields: a number that names the field and its layout, then a varint (0), eight bytes (1), a length and that
+// many bytes (2), or four bytes (5). This file knows no message: what a field number means is said elsewhere.
 
+/** Numbers of a fixed length: whole, or with decimals in four or eight bytes. */
 type Fixed = { fixed32: number } | { float32: number } | { float64: number };
 export type Field = [number: number, value: number | string | Buffer | Fixed | Field[]];
 
@@ -14,21 +15,23 @@ function varint(value: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
+function encodeField([number, value]: Field): Buffer[] {
+  if (typeof value === "number") return [varint(number * 8), varint(value)];
+  if (Array.isArray(value) || typeof value === "string" || Buffer.isBuffer(value)) {
+    const bytes = Array.isArray(value) ? encodeFields(value) : Buffer.from(value);
+    return [varint(number * 8 + 2), varint(bytes.length), bytes];
+  }
+  const bytes = Buffer.alloc("float64" in value ? 8 : 4);
+  if ("fixed32" in value) bytes.writeUInt32LE(value.fixed32);
+  else if ("float32" in value) bytes.writeFloatLE(value.float32);
+  else bytes.writeDoubleLE(value.float64);
+  return [varint(number * 8 + (bytes.length === 8 ? 1 : 5)), bytes];
+}
+
 /** A message's bytes; a list of fields inside a field is a message of its own. Nothing is left out: a field
  * that protobuf wants absent (a zero, mostly) must not be given. Numbers are whole and not negative. */
 export function encodeFields(fields: Field[]): Buffer {
-  return Buffer.concat(fields.flatMap(([number, value]) => {
-    if (typeof value === "number") return [varint(number * 8), varint(value)];
-    if (Array.isArray(value) || typeof value === "string" || Buffer.isBuffer(value)) {
-      const bytes = Array.isArray(value) ? encodeFields(value) : Buffer.from(value);
-      return [varint(number * 8 + 2), varint(bytes.length), bytes];
-    }
-    const bytes = Buffer.alloc("float64" in value ? 8 : 4);
-    if ("fixed32" in value) bytes.writeUInt32LE(value.fixed32);
-    else if ("float32" in value) bytes.writeFloatLE(value.float32);
-    else bytes.writeDoubleLE(value.float64);
-    return [varint(number * 8 + (bytes.length === 8 ? 1 : 5)), bytes];
-  }));
+  return Buffer.concat(fields.flatMap(encodeField));
 }
 
 // The fields of one message, the last one of each number; what is nested stays bytes. Throws an Error when
@@ -45,7 +48,7 @@ function decodeFields(message: Buffer): Map<number, number | Buffer> {
   const takeVarint = (): number => {
     let value = 0;
     for (let factor = 1; factor <= 2 ** 63; factor *= 128) {
-      const [byte] = take(1);
+      const byte = take(1).readUInt8();
       value += (byte & 127) * factor;
       if (byte < 128) return value;
     }
@@ -64,10 +67,10 @@ function decodeFields(message: Buffer): Map<number, number | Buffer> {
   return fields;
 }
 
-/** What stands at `path`, field numbers from the outside inwards; undefined where a field is absent. Throws
- * an Error when the message cannot be decoded. */
+/** What is at `path`, field numbers from the outside inwards; undefined where a field is absent. Throws an
+ * Error when the message cannot be decoded. */
 export function valueAt(message: Buffer, path: number[]): number | Buffer | undefined {
-  const [number, ...rest] = path;
+  const [number = 0, ...rest] = path;
   const value = decodeFields(message).get(number);
   if (rest.length === 0 || value === undefined) return value;
   if (typeof value === "number") throw new Error(`field ${number} is not a message`);

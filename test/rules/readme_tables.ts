@@ -1,103 +1,21 @@
-// `npm run readme`: writes the parts of README.md and docs/*.md that are made from the code, between the markers
-// <!-- NAME --> and <!-- /NAME -->: sizes, tables of scripts, rings, reading order, costs, troubleshooting,
-// commands, examples, sandbox lines. With --check it changes nothing and names what is out of date.
-// test/rules/readme.test.ts checks the same.
+// `npm run readme`: writes the parts of README.md and docs/*.md that are made from the code, between the
+// markers <!-- NAME --> and <!-- /NAME -->: sizes, tables of scripts, rings, reading order, costs,
+// troubleshooting, commands, examples. The commands of package.json that start a script are made here too.
+// With --check it changes nothing and names what is out of date. test/rules/readme.test.ts checks the same.
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { EXPLANATIONS } from "../../lib/explanations.ts";
+import { ADVICE, LOGIN_ADVICE } from "../../lib/advice.ts";
 import { FAULTS } from "../../lib/signing/faults.ts";
 import { PRICES } from "../simulator/reception.ts";
-import { closureOf, headerOf, type Texts } from "./project_rules.ts";
-import { denoLines, nodeLines } from "./sandbox_lines.ts";
-
-export const PROJECT = new URL("../../", import.meta.url);
-export const MISSION = [
-  "get_token",
-  "refresh_token",
-  "register_partner",
-  "read_charge",
-  "set_charge_amps",
-  "serve_public_key",
-].map((name) => `scripts/${name}.ts`);
-export const SIGNING = ["wire", "vehicle_key", "signed_message", "session", "signed_command"].map(
-  (name) => `lib/signing/${name}.ts`,
-);
-// These only say words and numbers. The budgets count them apart.
-export const TABLES = ["lib/explanations.ts", "lib/signing/faults.ts", "lib/signing/commands.ts"];
-
-// The order in which to read lib/ and scripts/: rings, each of which can be the last. Every file is in one
-// ring, after those that it imports; test/rules/readme.test.ts holds that.
-export interface Ring {
-  name: string;
-  files: string[];
-}
-const ring = (name: string, names: string): Ring => ({
-  name,
-  files: names.trim().split(/\s+/).map((one) => `${one}.ts`),
-});
-export const RINGS: Ring[] = [
-  ring("**One read**: the fetch helper, and a script that uses it", `
-    lib/command_line lib/hosts lib/settings lib/explanations lib/tesla_fetch lib/token_file
-    scripts/read_charge scripts/list_vehicles scripts/wake_up`),
-  ring("**Login and refresh**: where your tokens come from and how they are kept", `
-    lib/token_claims lib/safe_file scripts/refresh_token lib/loopback_server lib/login_answer scripts/get_token`),
-  ring("**Set-up**: key pair, domain and registration", `
-    scripts/generate_key lib/key_files scripts/serve_public_key lib/partner scripts/register_partner
-    scripts/check_setup`),
-  ring("**Signing**: one command, signed", `
-    lib/signing/wire lib/signing/vehicle_key lib/signing/signed_message lib/signing/faults lib/signing/session
-    lib/signing/signed_command lib/command scripts/set_charge_amps`),
-  ring("**The rest**: what you may never need", `
-    scripts/call_api lib/signing/commands lib/signing/encode_command scripts/send_command`),
-];
-// What an owner may delete who wants no other command than the amps: nothing else imports it.
-export const DELETABLE = ["lib/signing/commands.ts", "lib/signing/encode_command.ts", "scripts/send_command.ts"];
-export const DELETABLE_EXAMPLE = "examples/solar_loop.ts"; // needs them
-const SCRIPT_ORDER = [
-  "generate_key",
-  "serve_public_key",
-  "register_partner",
-  "get_token",
-  "list_vehicles",
-  "read_charge",
-  "set_charge_amps",
-  "refresh_token",
-  "wake_up",
-  "check_setup",
-  "send_command",
-  "call_api",
-].map((name) => `scripts/${name}.ts`);
-
-/** Every file of lib/ and scripts/. */
-export function auditedFiles(): Texts {
-  const files: Texts = new Map();
-  for (const folder of ["lib", "scripts"]) {
-    const names = readdirSync(new URL(folder, PROJECT), { recursive: true }).map(String);
-    for (const name of names.filter((one) => one.endsWith(".ts")).sort()) {
-      const path = `${folder}/${name.replaceAll("\\", "/")}`;
-      files.set(path, readFileSync(new URL(path, PROJECT), "utf8"));
-    }
-  }
-  return files;
-}
+import { headerOf, type Texts } from "./project_rules.ts";
+import { auditedFiles, commandOf, inReadingOrder, PROJECT, scriptNames, TABLES } from "./script_list.ts";
 
 export function linesOf(files: Texts, paths: Iterable<string>): number {
   let lines = 0;
   for (const path of paths) lines += (files.get(path) ?? "").split("\n").length - 1;
   return lines;
-}
-
-/** The six scripts of the mission and what they import, without the signing files and the tables. */
-export function missionFiles(files: Texts): Set<string> {
-  const paths = new Set(MISSION.flatMap((path) => [...closureOf(path, files)]));
-  for (const path of [...SIGNING, ...TABLES]) paths.delete(path);
-  return paths;
-}
-
-function inOrder(paths: string[], order: string[]): string[] {
-  return [...order.filter((path) => paths.includes(path)), ...paths.filter((path) => !order.includes(path))];
 }
 
 function thousands(number: number): string {
@@ -109,18 +27,16 @@ function sizes(files: Texts): string {
   const scripts = paths.filter((path) => path.startsWith("scripts/"));
   const longest = Math.max(...paths.map((path) => linesOf(files, [path])));
   return (
-    `${thousands(linesOf(files, paths))} lines in all, comments and blank lines included: ${scripts.length} ` +
-    `scripts and ${paths.length - scripts.length} files that they share.\n` +
-    `${thousands(linesOf(files, TABLES))} of the lines are tables of words and numbers. The longest file has ` +
-    `${longest}; no line has more than 110 columns.`
+    `${thousands(linesOf(files, paths))} lines in all, comments and blank lines included: ${scripts.length} `
+    + `scripts and ${paths.length - scripts.length} files that they share.\n`
+    + `${thousands(linesOf(files, TABLES))} of the lines are tables of words and numbers. The longest file has `
+    + `${longest}; no line has more than 110 columns.`
   );
 }
 
 function scriptTable(files: Texts): string {
-  const rows = inOrder(
-    [...files.keys()].filter((path) => path.startsWith("scripts/")),
-    SCRIPT_ORDER,
-  ).map((path) => {
+  const rows = scriptNames(files).map((script) => {
+    const path = `scripts/${script}.ts`;
     const { run, purpose, costs: price } = headerOf(path, files.get(path) ?? "");
     const [, name = "", options = ""] = /^(\w+)\.ts ?(.*)$/.exec(run) ?? [];
     return `| [${name}](${path}) | ${purpose} | ${price} | ${options === "" ? "" : `\`${options}\``} |`;
@@ -128,19 +44,9 @@ function scriptTable(files: Texts): string {
   return ["| script | what it does | costs | options |", "|---|---|---|---|", ...rows].join("\n");
 }
 
-/** Files with those that no ring names at the end of the last one. */
-function ringsOf(files: Texts): Ring[] {
-  const named = RINGS.flatMap((one) => one.files);
-  const others = [...files.keys()].filter((path) => !named.includes(path));
-  return RINGS.map(({ name, files: list }, index) => ({
-    name,
-    files: [...list.filter((path) => files.has(path)), ...(index === RINGS.length - 1 ? others : [])],
-  }));
-}
-
 function rings(files: Texts): string {
   let sum = 0;
-  const rows = ringsOf(files).map(({ name, files: paths }, index) => {
+  const rows = inReadingOrder(files).map(({ name, files: paths }, index) => {
     const lines = linesOf(files, paths);
     sum += lines;
     const names = paths.map((path) => {
@@ -154,32 +60,21 @@ function rings(files: Texts): string {
 
 function readingOrder(files: Texts): string {
   let number = 0;
-  return ringsOf(files).flatMap(({ name, files: paths }, index) => [
-    `${index === 0 ? "" : "\n"}Ring ${index + 1}. ${name}.\n`,
-    "| | file | lines | what it is |",
-    "|---|---|---|---|",
-    ...paths.map((path) => {
-      number += 1;
-      const [top] = (files.get(path) ?? "").split(/\n(?!\/\/ )/);
-      const says = top
-        .replace(/^\/\/ /gm, "")
-        .replaceAll("\n", " ")
-        .split(/[.:](?= |$)/)[0]
-        .replace(/ \([^)]*$/, "");
-      return `| ${number} | [${path}](../${path}) | ${linesOf(files, [path])} | ${says} |`;
-    }),
-  ]).join("\n");
-}
-
-/** What an owner may leave out, and what is read beside the code. */
-function lessToRead(files: Texts): string {
-  const [needed] = readFileSync(new URL("docs/protocol.md", PROJECT), "utf8").split("\n## 9. ");
-  return (
-    `Ring 4 follows sections 1 to 8 of [docs/protocol.md](docs/protocol.md), ${needed.split("\n").length} lines ` +
-    `more. If you want no\ncommand but the amps, delete ` +
-    `${DELETABLE.map((path) => `\`${path.replace(/^.*\//, "")}\``).join(", ")} ` +
-    `(${linesOf(files, DELETABLE)}\nlines) and \`${DELETABLE_EXAMPLE}\`, which needs them.`
-  );
+  return inReadingOrder(files)
+    .flatMap(({ name, files: paths }, index) => [
+      `${index === 0 ? "" : "\n"}Ring ${index + 1}. ${name}.\n`,
+      "| | file | lines | what it is |",
+      "|---|---|---|---|",
+      ...paths.map((path) => {
+        number += 1;
+        const [top = ""] = (files.get(path) ?? "").split(/\n(?!\/\/ )/);
+        const words = top.replace(/^\/\/ /gm, "").replaceAll("\n", " ");
+        const [says = ""] = words.split(/[.:](?= |$)/);
+        const first = says.replace(/ \([^)]*$/, "");
+        return `| ${number} | [${path}](../${path}) | ${linesOf(files, [path])} | ${first} |`;
+      }),
+    ])
+    .join("\n");
 }
 
 function costs(): string {
@@ -211,7 +106,6 @@ function costs(): string {
 /** Troubleshooting, by what the owner sees. */
 function troubleshooting(): string {
   const where: Record<string, string> = {
-    "login page": "Tesla's login page",
     "/oauth2/v3/token": "token host",
     "/.well-known/": "your domain",
     "/partner_accounts": "registration",
@@ -221,14 +115,18 @@ function troubleshooting(): string {
     command: "command",
     "": "any call",
   };
-  const rows = EXPLANATIONS.map(([place, status, text, exit, means, todo]) => {
-    const classes: Record<number, string> = { 300: "3xx (a redirect)", 500: "5xx" };
-    const number = classes[status] ?? (status > 0 ? String(status) : "");
-    const seen = [number, text === "" ? "" : `"${text}"`].filter((word) => word !== "").join(" ");
-    const none = status === 0 && place !== "login page" ? "no answer" : "any other answer";
-    return `| ${seen || none} | ${where[place] ?? place} | ${means} | ${todo} | ${exit} |`;
+  const classes: Record<number, string> = { 0: "no answer", 300: "3xx (a redirect)", 400: "4xx", 500: "5xx" };
+  const logins = LOGIN_ADVICE.map(([text, exit, means, todo]) => {
+    const seen = text === "" ? "any other answer" : `"${text}"`;
+    return `| ${seen} | Tesla's login page | ${means} | ${todo} | ${exit} |`;
   });
-  return ["| you see | from | it means | do this | exit |", "|---|---|---|---|---|", ...rows].join("\n");
+  const answers = ADVICE.map(([place, status, text, exit, means, todo]) => {
+    const words = [classes[status] ?? String(status), text === "" ? "" : `"${text}"`];
+    const seen = words.filter((word) => word !== "").join(" ");
+    return `| ${seen} | ${where[place] ?? place} | ${means} | ${todo} | ${exit} |`;
+  });
+  const head = ["| you see | from | it means | do this | exit |", "|---|---|---|---|---|"];
+  return [...head, ...logins, ...answers].join("\n");
 }
 
 /** The car's own refusals of a signed command, by fault. */
@@ -256,14 +154,14 @@ function commands(files: Texts): string {
   const tables = new Map<string, string[]>();
   const source = [...files].find(([path]) => path.endsWith("/commands.ts"))?.[1] ?? "";
   const heading = (name: string): string => {
-    const [before] = source.split(new RegExp(`^ .*\\b${name}: {`, "m"));
+    const [before = ""] = source.split(new RegExp(`^ .*\\b${name}: {`, "m"));
     return [...before.matchAll(/^ {2}\/\/ (.*)$/gm)].at(-1)?.[1] ?? "";
   };
   const add = (table: string, head: string[], row: string): void => {
     tables.set(table, [...(tables.get(table) ?? head), row]);
   };
   for (const line of commandList().trimEnd().split("\n")) {
-    const [, name, words = "", scope] = /^(\w+) {2}\{(.*)\} {2}(\w+)$/.exec(line) ?? [];
+    const [, name = "", words = "", scope] = /^(\w+) {2}\{(.*)\} {2}(\w+)$/.exec(line) ?? [];
     const [, other, reason] = /^(\w+) {2}not signed: (.*)$/.exec(line) ?? [];
     if (other !== undefined) {
       add("not signed", ["| command | why |", "|---|---|"], `| \`${other}\` | ${reason} |`);
@@ -280,22 +178,36 @@ function commands(files: Texts): string {
 /** The examples, each with the script that it was copied from and how many of its lines are other ones. */
 function examples(): string {
   const read = (path: string): string => readFileSync(new URL(path, PROJECT), "utf8");
-  const rows = ["read_climate", "set_charge_limit", "read_powerwall", "solar_loop"].map((name) => {
-    const path = `examples/${name}.ts`;
-    const header = headerOf(`scripts/${name}.ts`, read(path).replace("npx tsx examples/", "npx tsx scripts/")
-      .replace(/(\/\/ {3}run [^\n]+\n)\/\/\n(\/\/ [^\n]+\n)+/, "$1"));
-    const [purpose, origin = ""] = header.purpose.split(" Copied from ");
-    const script = origin.split(":")[0];
-    const code = (text: string): string[] => text.split("\n").filter((line) => !/^\s*(\/\/.*)?$/.test(line));
-    const original = script === "" ? [] : code(read(script));
-    const lines = code(read(path));
-    const changed = lines.filter((line) => !original.includes(line)).length;
-    const isOwn = script === "";
-    const copied = isOwn ? `a file of its own, ${lines.length} lines` : `${script}: ${changed} of ${lines.length}`;
-    return `| [${header.run}](../${path}) | ${purpose} | ${copied} | ${header.costs} |`;
-  });
-  return ["| example | what it does | copied from, lines of code that differ | costs |", "|---|---|---|---|",
-    ...rows].join("\n");
+  const rows = readdirSync(new URL("examples", PROJECT))
+    .filter((file) => file.endsWith(".ts")) // telemetry.json is explained in docs/telemetry.md
+    .sort()
+    .map((file) => {
+      const path = `examples/${file}`;
+      const name = file.replace(/\.ts$/, "");
+      const header = headerOf(
+        `scripts/${name}.ts`,
+        read(path)
+          .replace("npx tsx examples/", "npx tsx scripts/")
+          .replace(/(\/\/ {3}run [^\n]+\n)\/\/\n(\/\/ [^\n]+\n)+/, "$1"),
+      );
+      const [purpose, origin = ""] = header.purpose.split(" Copied from ");
+      const [script = ""] = origin.split(":");
+      const code = (text: string): string[] =>
+        text.split("\n").filter((line) => !/^\s*(\/\/.*)?$/.test(line));
+      const original = script === "" ? [] : code(read(script));
+      const lines = code(read(path));
+      const changed = lines.filter((line) => !original.includes(line)).length;
+      const isOwn = script === "";
+      const copied = isOwn
+        ? `a file of its own, ${lines.length} lines`
+        : `${script}: ${changed} of ${lines.length}`;
+      return `| [${header.run}](../${path}) | ${purpose} | ${copied} | ${header.costs} |`;
+    });
+  return [
+    "| example | what it does | copied from, lines of code that differ | costs |",
+    "|---|---|---|---|",
+    ...rows,
+  ].join("\n");
 }
 
 /** What a day of examples/solar_loop.ts costs at most, by how often it looks. */
@@ -315,11 +227,8 @@ export function generatedParts(files: Texts): Record<string, string> {
     sizes: sizes(files),
     scripts: scriptTable(files),
     rings: rings(files),
-    "less to read": lessToRead(files),
     "reading order": readingOrder(files),
     costs: costs(),
-    "node lines": nodeLines(files),
-    "deno lines": denoLines(files),
     troubleshooting: troubleshooting(),
     faults: faults(),
     commands: commands(files),
@@ -330,28 +239,64 @@ export function generatedParts(files: Texts): Record<string, string> {
 
 /** README.md and the pages of docs/, by path. */
 export function documents(): Texts {
-  const pages = readdirSync(new URL("docs", PROJECT)).filter((name) => name.endsWith(".md")).sort();
+  const pages = readdirSync(new URL("docs", PROJECT))
+    .filter((name) => name.endsWith(".md"))
+    .sort();
   const paths = ["README.md", ...pages.map((name) => `docs/${name}`)];
   return new Map(paths.map((path) => [path, readFileSync(new URL(path, PROJECT), "utf8")]));
 }
 
-/** The documents with their generated parts as they must be. Throws an Error when a part has no place. */
+/** The documents with their generated parts as they must be. Throws an Error when a part has no place, and when
+ * a place has no part. */
 export function withParts(texts: Texts, parts: Record<string, string>): Texts {
   const wanted = new Map(texts);
+  const places = [...texts].flatMap(([path, page]) =>
+    [...page.matchAll(/^<!-- (?!\/)(.+) -->$/gm)].map(([, name = ""]) => ({ path, name })),
+  );
+  for (const { path, name } of places) {
+    if (parts[name] === undefined)
+      throw new Error(`${path}: nothing is made for <!-- ${name} -->: take it out`);
+  }
   for (const [name, text] of Object.entries(parts)) {
+    const [place, ...others] = places.filter((one) => one.name === name);
+    if (!place || others.length > 0)
+      throw new Error(`<!-- ${name} --> stands in ${others.length + (place ? 1 : 0)} places`);
     const between = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- /${name} -->)`);
-    const places = [...wanted].filter(([, page]) => between.test(page));
-    if (places.length !== 1) throw new Error(`<!-- ${name} --> stands in ${places.length} documents, not in 1`);
-    for (const [path, page] of places) {
-      wanted.set(path, page.replace(between, (_, start: string, end: string) => `${start}${text}\n${end}`));
-    }
+    const page = wanted.get(place.path) ?? "";
+    wanted.set(
+      place.path,
+      page.replace(between, (_, start: string, end: string) => `${start}${text}\n${end}`),
+    );
   }
   return wanted;
 }
 
+/** package.json with a command for each script, the others after them. */
+export function withCommands(manifest: string, files: Texts): string {
+  const { scripts, ...rest } = JSON.parse(manifest) as { scripts: Record<string, string> };
+  const others = Object.entries(scripts).filter(([, command]) => !command.includes(" scripts/"));
+  const commands = {
+    ...Object.fromEntries(scriptNames(files).map(commandOf)),
+    ...Object.fromEntries(others),
+  };
+  const all = Object.entries(rest).flatMap(([name, value]) =>
+    name === "dependencies"
+      ? [
+          ["scripts", commands],
+          [name, value],
+        ]
+      : [[name, value]],
+  );
+  return `${JSON.stringify(Object.fromEntries(all), null, 2)}\n`;
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const texts = documents();
-  for (const [path, text] of withParts(texts, generatedParts(auditedFiles()))) {
+  const files = auditedFiles();
+  const manifest = readFileSync(new URL("package.json", PROJECT), "utf8");
+  const texts = new Map([...documents(), ["package.json", manifest]]);
+  const wanted = withParts(texts, generatedParts(files));
+  wanted.set("package.json", withCommands(manifest, files));
+  for (const [path, text] of wanted) {
     if (text === texts.get(path)) continue;
     if (process.argv.includes("--check")) {
       console.log(`${path} is out of date: npm run readme`);

@@ -1,16 +1,19 @@
-// The command lines that hold each script to its header, derived from the header and, for Deno, from the names
-// of the settings that the script reads. test/rules/sandbox.test.ts and test/rules/deno.test.ts run them, and `npm run
-// readme` prints them into docs/security.md. It runs nothing itself.
+// The command lines that hold each script to its header, derived from the header and, for Deno, from the
+// names of the settings that the script reads. `npm run sandbox -- read_charge` prints those of a script, and
+// test/rules/sandbox.test.ts and test/rules/deno.test.ts run them. Nothing is run here.
+import { pathToFileURL } from "node:url";
 import { FLEET_API, TOKEN_HOST } from "../../lib/hosts.ts";
 import { closureOf, headerOf, type Texts } from "./project_rules.ts";
+import { auditedFiles, scriptNames } from "./script_list.ts";
 
 export interface Sandbox {
   script: string; // its path
   reads: string[];
   writes: string[];
-  contacts: string[]; // hosts, TESLA_DOMAIN and TESLA_PROXY_URL by these names
+  contacts: string[]; // hosts, and TESLA_DOMAIN by this name
   listens: string[]; // addresses with port
   settings: string[]; // names of environment variables
+  system: string[]; // what it asks the system: a lock says how long the machine has been up
 }
 
 // What undici looks for and will not do without; neither needs to be set.
@@ -30,8 +33,8 @@ export function sandboxOf(script: string, files: Texts): Sandbox {
   const words = contacts.join(", ");
   const closure = [...closureOf(script, files)];
   const settings = closure.flatMap((path) => {
-    // lib/settings.ts names them all; there only what it reads itself counts
-    const name = path === "lib/settings.ts" ? /readSettings\(\["(TESLA_[A-Z_]+)"\]\)/g : /"(TESLA_[A-Z_]+)"/g;
+    // lib/settings.ts names them all; there only what it reads itself counts, for the address of pairing
+    const name = path === "lib/settings.ts" ? /valueOf\("(TESLA_[A-Z_]+)"\)/g : /"(TESLA_[A-Z_]+)"/g;
     return [...(files.get(path) ?? "").matchAll(name)].map(([, found = ""]) => found);
   });
   return {
@@ -42,16 +45,16 @@ export function sandboxOf(script: string, files: Texts): Sandbox {
       ...(words.includes("TESLA_DOMAIN") ? ["TESLA_DOMAIN"] : []),
       ...(words.includes("token host") ? hostNames(TOKEN_HOST) : []),
       ...(words.includes("Fleet API") ? hostNames(FLEET_API) : []),
-      ...(words.includes("TESLA_PROXY_URL") ? ["TESLA_PROXY_URL"] : []),
     ],
     listens: closure.includes("lib/loopback_server.ts") ? (PORTS[script] ?? []) : [],
     settings: [...new Set(settings)].sort(),
+    system: closure.includes("lib/safe_file.ts") ? ["osUptime"] : [],
   };
 }
 
 /** Arguments of `deno run`. `own` gives the owner's hosts by setting; one that is not given is left out. */
 export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}): string[] {
-  const { reads, writes, contacts, listens, settings } = sandbox;
+  const { reads, writes, contacts, listens, settings, system } = sandbox;
   const hosts = contacts
     .map((name) => (name.startsWith("TESLA_") ? (own[name] ?? "") : name))
     .filter((name) => name !== "");
@@ -64,10 +67,12 @@ export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}
     ...list("read", reads),
     ...list("write", writes),
     ...list("env", [...settings, ...(online ? UNDICI_NAMES : [])]),
+    ...list("sys", system),
   ];
 }
 
-/** Arguments of `node --permission`. `project` is the folder in which the code lies; Node has no list of hosts. */
+/** Arguments of `node --permission`. `project` is the folder in which the code lies; Node has no list of
+ * hosts. */
 export function nodeArguments({ reads, writes }: Pick<Sandbox, "reads" | "writes">, project = ""): string[] {
   const code = ["lib", "scripts", "node_modules", "package.json"].map((name) => project + name);
   return [
@@ -77,41 +82,33 @@ export function nodeArguments({ reads, writes }: Pick<Sandbox, "reads" | "writes
   ];
 }
 
-/** One line for each script; what all of them need is named once. */
-export function nodeLines(files: Texts): string {
-  const common = nodeArguments({ reads: [], writes: [] });
-  const lines = [...files.keys()]
-    .filter((path) => path.startsWith("scripts/"))
-    .map((script) => `run ${nodeArguments(sandboxOf(script, files)).slice(common.length).join(" ")} ${script}`);
-  return ["```", `run() { node ${common.join(" ")} "$@"; }`, "", ...lines, "```"].join("\n");
-}
-
 function quoted(word: string): string {
-  return word.includes("[") ? `"${word}"` : word; // brackets are a pattern to some shells
+  return /[[\]<>]/.test(word) ? `"${word}"` : word; // brackets are a pattern to some shells
 }
 
-/** One line for each script, to be pasted into a shell; hosts that several of them need are named once. */
-export function denoLines(files: Texts): string {
-  const fleet = hostNames(FLEET_API).join(",");
-  const token = hostNames(TOKEN_HOST).join(",");
-  const common = UNDICI_NAMES.join(",");
-  const lines = [...files.keys()]
-    .filter((path) => path.startsWith("scripts/"))
-    .map((script) => {
-      const sandbox = sandboxOf(script, files);
-      const own: Record<string, string> = { TESLA_DOMAIN: "$DOMAIN" };
-      const words = denoArguments(sandbox, own).slice(1).map(quoted).join(" ");
-      const short = words.replace(fleet, "$FLEET").replace(token, "$TOKEN").replace(common, "$UNDICI");
-      return `run ${short} ${script}`;
-    });
+/** What `npm run sandbox -- NAME` prints: the line for Node and the one for Deno. Throws an Error for no
+ * script. */
+export function sandboxText(name: string, files: Texts): string {
+  const names = scriptNames(files);
+  if (!names.includes(name)) throw new Error(`npm run sandbox -- NAME, which is one of: ${names.join(", ")}`);
+  const script = `scripts/${name}.ts`;
+  const sandbox = sandboxOf(script, files);
+  const deno = denoArguments(sandbox, { TESLA_DOMAIN: "YOUR.DOMAIN" }).map(quoted);
   return [
-    "```",
-    `FLEET=${fleet}`,
-    `TOKEN=${token}`,
-    `UNDICI=${common} DOMAIN=YOUR.DOMAIN`,
-    'run() { deno run --no-prompt "$@"; }',
+    "Node 22.18 or later holds it to these files (on Node 26 add --allow-net):",
+    ["node", ...nodeArguments(sandbox), script].join(" "),
     "",
-    ...lines,
-    "```",
+    "Deno 2 holds it to these files, hosts and settings:",
+    ["deno run", ...deno, script].join(" "),
+    "",
   ].join("\n");
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  try {
+    process.stdout.write(sandboxText((process.argv[2] ?? "").replaceAll("-", "_"), auditedFiles()));
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exitCode = 2;
+  }
 }

@@ -1,5 +1,5 @@
-// What the owner installs: exactly the packages of the table in docs/security.md, at those versions and about that size,
-// and everything works although no install script was allowed to run.
+// What the owner installs: exactly the packages of the table in docs/security.md, at those versions and about
+// that size, and everything works although no install script was allowed to run.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -25,7 +25,7 @@ function bytesIn(path: string): number {
 }
 
 describe("an owner's install", () => {
-  for (const name of ["package.json", "package-lock.json", "lib", "scripts"]) {
+  for (const name of ["package.json", "package-lock.json", ".npmrc", "lib", "scripts"]) {
     cpSync(join(project, name), join(folder, name), { recursive: true });
   }
   const words = ["ci", "--omit=dev", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"];

@@ -11,7 +11,7 @@ import { handleSite } from "./tesla/owner.ts";
 import { FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS, addTxid } from "./tesla/tesla.ts";
 import { rateLimited, type Incoming, type Reply, type SeenRequest } from "./tesla/tesla.ts";
 import { handleToken } from "./tesla/tokens.ts";
-import { factsOf, notPlanned, type World } from "./world.ts";
+import { dropTelemetry, factsOf, notPlanned, type World } from "./world.ts";
 
 // ---- What Tesla would bill: every answer below 500, by kind ----
 
@@ -102,6 +102,8 @@ export class Reception {
     const instead = failures.next("answer", services, incoming);
     let reply: Reply;
     if (instead !== undefined) {
+      // Above its billing limit an application loses what it has configured, for good.
+      if (instead.failure.name === "billing_limit") dropTelemetry(world);
       if (instead.after) await handle(); // carried out, and its answer is lost
       reply = instead.failure.answer?.(incoming, factsOf(world)) ?? { status: 500, headers: {}, body: "" };
     } else reply = this.isLimited(incoming.seen) ? rateLimited() : await handle();

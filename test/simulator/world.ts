@@ -91,9 +91,29 @@ function newGarage() {
     pollsLeft: -1, // while nobody has asked it to wake
     firmware: "2025.44.25",
     backupReserve: 20,
+    telemetry: newTelemetry(),
     cacheAgeMs: 3 * 24 * 3600 * 1000, // how old the data is that the failure "cached_data" answers
     reportedCharge: {} as Record<string, unknown>, // instead of what charge_state of vehicle_data would say
   };
+}
+
+/** What Tesla and the car know of the owner's telemetry configuration. */
+export function newTelemetry() {
+  return {
+    config: null as Record<string, unknown> | null, // as the last token had it; null: none, or the car has refused it
+    signer: "", // its key, 130 hexadecimal digits
+    synced: true, // as well when there is none
+    isRefused: false, // the car will refuse it when it looks
+    looksUntilTaken: 1, // looks at a configuration, the car awake, before it is taken
+    looksLeft: 0,
+    otherApps: 0, // configurations of others on this car
+    errors: [] as Record<string, string>[], // fleet_telemetry_errors, with the fields that owners have seen
+  };
+}
+
+/** Takes the configuration off the car for good, as Tesla does without consent or above the billing limit. */
+export function dropTelemetry({ garage }: World): void {
+  Object.assign(garage.telemetry, { config: null, synced: true, isRefused: false });
 }
 
 export type World = ReturnType<typeof newWorld>;

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { getGlobalDispatcher } from "undici";
-import { clean, messageOf, Stop } from "../../lib/command_line.ts";
+import { clean, Failure, messageOf } from "../../lib/command_line.ts";
 import { answers, type Service } from "../simulator/failures/failures.ts";
 import { freePort } from "../simulator/server.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
@@ -372,9 +372,9 @@ export class Owner {
       "control characters");
     assert.doesNotMatch(output, /^ {4}at /m, `a stack trace:\n${output}`);
     if (result.code < 0) return; // killed
-    const errors = result.stderr.split("\n").filter((line) => line.startsWith("error: "));
-    const wanted = result.code === 0 ? 0 : 1;
-    assert.equal(errors.length, wanted, `exit ${result.code} with the errors:\n${output}`);
+    const rows = result.stderr.split("\n").filter((line) => /^(error|found|fix): /.test(line)).map((line) => line.slice(0, 7));
+    const wanted = result.code === 0 ? [] : ["error: ", "found: ", "fix:   "];
+    assert.deepEqual(rows, wanted, `exit ${result.code} with the rows:\n${output}`);
   }
 
   /** Ends the case: nothing unexpected may have arrived. */
@@ -450,8 +450,10 @@ export function inside(owner: Owner, run: () => Promise<unknown>): Promise<Resul
     try {
       await run();
     } catch (error) {
-      process.stderr.write(`error: ${clean(messageOf(error))}\n`); // as lib/command_line.ts does it
-      return error instanceof Stop ? error.exitCode : 1;
+      const { exitCode, found, fix } = error instanceof Failure ? error : new Failure(1, "", "unexpected", "none");
+      const rows = [`error: ${clean(messageOf(error))}`, `found: ${clean(found)}`, `fix:   ${clean(fix)}`];
+      process.stderr.write(`${rows.join("\n")}\n`); // as lib/command_line.ts does it
+      return exitCode;
     }
     return 0;
   }));

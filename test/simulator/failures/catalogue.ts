@@ -108,6 +108,11 @@ const PORTAL = "https://developer.tesla.com/dashboard/app-details/";
 const DOMAIN_FORM = "Ensure that domain is lowercase and starts without https://";
 const NOT_PAIRED = "your public key has not been paired with the vehicle";
 
+const REFER_TO =
+  "Refer to https://developer.tesla.com/docs/fleet-api/fleet-telemetry for instructions on how to configure your vehicle";
+// Why a car is left out of an answer of 200.
+export const SKIP_REASONS = ["missing_key", "unsupported_hardware", "unsupported_firmware", "max_configs"];
+
 export type Group = { name: string; says: string; failures: Failure[] };
 
 // biome-ignore format: table
@@ -212,6 +217,15 @@ export const GROUPS: Group[] = [
     inside("fleet_status_not_required", FLEET, "fleet_status: the car is said to need no signed commands"),
     inside("cached_data", FLEET, "vehicle_data: of a car asleep, and three days old"),
     inside("hostile_name", FLEET, "the car's name steers a terminal (until cleared)"),
+  ] },
+  { name: "telemetry", says: "the configuration of Fleet Telemetry", failures: [
+    ...SKIP_REASONS.map((reason) => inside(`telemetry_${reason}`, FLEET, "200, no car was configured")),
+    inside("telemetry_new_reason", FLEET, "200, no car was configured, for a reason that nobody knows"),
+    inside("telemetry_no_reason", FLEET, "200, no car was configured, and no reason is given"),
+    inside("telemetry_vin_to_reason", FLEET, "the other shape of skipped_vehicles, VIN: reason (with another)"),
+    inside("telemetry_refused_by_car", FLEET, "accepted, and later refused by the car: too many applications"),
+    only("POST", /\/fleet_telemetry_config$/, fleet("telemetry_plain_412", 412, REFER_TO,
+      ", the plain endpoint as owners have met it", FLEET, false)),
   ] },
   { name: "limit", says: "limits and money", failures: [
     instead("rate_limited", API, "429 with Retry-After: 37", rateLimited),

@@ -1,7 +1,7 @@
 // The pages that an owner's browser opens at Tesla: login and consent, withdrawing consent, pairing. There is
 // one owner, and any password is right.
 import { randomUUID } from "node:crypto";
-import { notPlanned, type World } from "../world.ts";
+import { dropTelemetry, notPlanned, type World } from "../world.ts";
 import { approvalPage, consentPage, loginPage, messagePage, revokePage } from "./pages.ts";
 import { SCOPE_NAMES, html, type Incoming, type Reply } from "./tesla.ts";
 import { issueCode } from "./tokens.ts";
@@ -126,14 +126,17 @@ function authorize(world: World, incoming: Incoming): Reply {
   open.delete(ticket);
   // Unticking a scope takes back what was granted before; that shows in access tokens made from now on.
   account.consentedScopes = account.consentedScopes.filter((scope) => !scopes.includes(scope));
+  if (![...account.consentedScopes, ...ticked].includes("vehicle_device_data")) dropTelemetry(world);
   return grant(world, asked, incoming.host, ticked);
 }
 
 /** Takes consent back: every token dies, as when the owner removes the application or changes the password. */
-export function revokeConsent({ account }: World): void {
+export function revokeConsent(world: World): void {
+  const { account } = world;
   Object.assign(account, { consentedScopes: [], chains: [] });
   account.accessTokens.clear();
   account.codes.clear();
+  dropTelemetry(world); // Tesla takes it off the car, and does not put it back later
 }
 
 function revoke(world: World, { method, url }: Incoming): Reply {

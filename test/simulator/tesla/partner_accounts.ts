@@ -125,7 +125,9 @@ export async function handlePartner(
   // Only an application that is registered here gets further, and only with its own token.
   if (token.kind !== "partner") return fleetError(403, "Unauthorized missing scopes", false);
   if (route === "GET /public_key") return keyOnFile(world, region, incoming.url);
-  if (route === "GET /fleet_telemetry_errors") return json(200, { response: { fleet_telemetry_errors: [] } });
+  if (route === "GET /fleet_telemetry_errors") {
+    return json(200, { response: { fleet_telemetry_errors: world.garage.telemetry.errors } });
+  }
   if (route === "GET /fleet_telemetry_error_vins") return json(200, { response: [] });
   notPlanned(world, incoming, "no such partner endpoint");
   return fleetError(404, "not_found", false);

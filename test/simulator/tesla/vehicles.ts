@@ -4,6 +4,7 @@ import { EITHER_SCOPE, scopesFor } from "../car/commands.ts";
 import { readCommand } from "../car/read_command.ts";
 import { decodeRoutable, type RoutableMessage } from "../protocol/messages.ts";
 import { notPlanned, type GrantedToken, type World } from "../world.ts";
+import { handleTelemetry } from "./telemetry.ts";
 import { ASLEEP, FIXED, PROTOCOL_REQUIRED, VEHICLE_ID, fleetError, json, missingScope } from "./tesla.ts";
 import type { Incoming, Reply } from "./tesla.ts";
 
@@ -229,10 +230,6 @@ function plainCommand({ car }: World, name: string, body: Record<string, unknown
   return json(200, { response: car.execute(name, body) });
 }
 
-const NO_TELEMETRY =
-  "This endpoint must be called through the Vehicle Command HTTP Proxy. Refer to " +
-  "https://github.com/teslamotors/vehicle-command for details";
-
 /** Answers the requests below /api/1/vehicles. */
 export function handleVehicles(
   world: World,
@@ -244,7 +241,8 @@ export function handleVehicles(
   const { car, failures, garage } = world;
   const route = `${method} ${url.pathname.replace("/api/1/vehicles", "")}`;
   if (route === "POST /fleet_status") return missingScope(token, DATA) ?? fleetStatus(world, body);
-  if (route === "POST /fleet_telemetry_config") return fleetError(400, NO_TELEMETRY, false);
+  const telemetry = handleTelemetry(world, incoming, token, body);
+  if (telemetry !== undefined) return telemetry;
   if (route === "GET ") {
     if (token.kind === "partner") return fleetError(403, "Unauthorized missing scopes", false);
     return missingScope(token, DATA) ?? list(world, url);
