@@ -25,7 +25,7 @@ export async function costsOfJobs(): Promise<Cost[]> {
   let failed = true;
   try {
     for (const [job, line, requests, bill] of JOBS) {
-      const [script, ...words] = line.split(" ");
+      const [script = "", ...words] = line.split(" ");
       if (job.includes("rebooted")) owner.simulator.car.reboot();
       if (script === "wake_up") owner.simulator.car.awake = false;
       const before = owner.simulator.bill();

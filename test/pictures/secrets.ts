@@ -97,7 +97,7 @@ export function secretsPicture(): string {
     ["your own browser", "your password: no script sees it", "opens the address that get_token prints",
       "Tesla: login page", new URL(LOGIN_HOST.eu).host],
     ["your phone", "your approval of the virtual key", "opens the address that register_partner prints",
-      "Tesla: pairing page", PAIRING_PAGE.replace("https://", "")],
+      "Tesla: pairing page", PAIRING_PAGE.eu.replace("https://", "")],
   ];
   y = bottom;
   for (const [who, what, how, name, address] of opened) {

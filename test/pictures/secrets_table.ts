@@ -15,7 +15,7 @@ export interface Cell {
 export function secretsTable(): Cell[] {
   const page = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
   const [, section = ""] = page.split("\n## Where secrets go\n");
-  const rows = section.split("\n## ")[0].split("\n").filter((line) => line.startsWith("| "))
+  const rows = section.replace(/\n## [^]*/, "").split("\n").filter((line) => line.startsWith("| "))
     .map((line) => line.slice(2, -2).split(" | "));
   const [heading = [], ...rest] = rows;
   const missing = KINDS.find((kind) => !heading.includes(kind));

@@ -14,20 +14,14 @@ export type GrantedToken = {
 };
 
 /** A login's chain of refresh tokens: the one that is due, and the one used last (good for 24 hours more). */
-export type RefreshChain = {
+export type RefreshChain = Record<"current" | "lastUsed", string> & {
   scopes: string[];
-  current: string;
   expiresAt: number;
-  lastUsed: string;
   lastUsedAt: number;
 };
 
-type LoginCode = {
-  clientId: string;
-  redirectUri: string;
+type LoginCode = Record<"clientId" | "redirectUri" | "challenge" | "nonce", string> & {
   scopes: string[];
-  challenge: string;
-  nonce: string;
   expiresAt: number;
   used: boolean;
 };
@@ -37,13 +31,7 @@ type Hosting =
   | { kind: "tunnel"; port: number }
   | { kind: "file"; body: string; status?: number; headers?: Record<string, string> };
 
-type Registration = {
-  domain: string;
-  publicKey: string;
-  accountId: string;
-  createdAt: string;
-  updatedAt: string;
-};
+type Registration = Record<"domain" | "publicKey" | "accountId" | "createdAt" | "updatedAt", string>;
 
 /** The owner's Tesla account, and the owner's application in Tesla's developer portal. */
 function newAccount(region: Region) {

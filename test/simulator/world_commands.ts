@@ -35,8 +35,8 @@ function stateLines(simulator: Simulator): string[] {
   const charge = car.chargeState();
   return [
     `  ${car.vin} ${!car.online ? "offline" : car.awake ? "online" : "asleep"}, keys: ${car.pairedKeys.size}`,
-    `  ${charge.charging_state} at ${charge.charge_amps} A (at most ${charge.charge_current_request_max}), ` +
-      `battery ${charge.battery_level} %, limit ${charge.charge_limit_soc} %`,
+    `  ${charge.charging_state} at ${charge.charge_amps} A (at most ${charge.charge_current_request_max}), `
+      + `battery ${charge.battery_level} %, limit ${charge.charge_limit_soc} %`,
     ...telemetryLines(simulator),
   ];
 }

@@ -223,7 +223,7 @@ export class SimulatedCar extends CarState {
     const verified = computer.verify(request, clientKey ?? Buffer.alloc(0));
     if (!("payload" in verified)) return computer.answer(request, verified, clientKey);
     const encrypted = asksForEncryption(request) && this.encryptsResponses;
-    const own = this.obey(computer, request, clientKey ?? Buffer.alloc(0), verified.payload, injected);
+    const own = this.obey(computer, clientKey ?? Buffer.alloc(0), verified.payload, injected);
     const answer = { encrypted, withRequestUuid, ...own, ...this.scripted.shift() };
     return computer.answer(request, answer, clientKey, verified.requestHash);
   }
@@ -237,13 +237,7 @@ export class SimulatedCar extends CarState {
   }
 
   /** The signature was right: may this key do that, now, and what comes of it. */
-  private obey(
-    computer: Computer,
-    request: RoutableMessage,
-    clientKey: Buffer,
-    payload: Buffer,
-    injected: InjectedFault | undefined,
-  ): Answer {
+  private obey(computer: Computer, clientKey: Buffer, payload: Buffer, injected?: InjectedFault): Answer {
     const role = this.pairedKeys.get(clientKey.toString("hex"))?.role ?? "inactive";
     if (injected?.encrypted) return { fault: injected.fault, payload: Buffer.alloc(0) };
     if (!this.mobileAccess) return { fault: faultNumber("remote_access_disabled") };

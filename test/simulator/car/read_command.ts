@@ -29,12 +29,9 @@ export function readCommand(domain: number, payload: Buffer): Command | number {
 
 // ---- Infotainment ----
 
-const START_STOP: Record<string, string> = {
-  start: "charge_start",
-  stop: "charge_stop",
-  start_standard: "charge_standard",
-  start_max_range: "charge_max_range",
-};
+// biome-ignore format: table
+const START_STOP: Record<string, string> = { start: "charge_start", stop: "charge_stop",
+  start_standard: "charge_standard", start_max_range: "charge_max_range" };
 
 // Each member of VehicleAction in messages.proto: the name, and its parameters where they are named otherwise.
 type Reading = string | ((fields: Parameters) => [name: string | undefined, params: Parameters]);
@@ -87,18 +84,10 @@ function readAction(payload: Buffer): Command | undefined {
 
 // ---- VCSEC ----
 
-const KEY_FOB: Record<number, string> = {
-  0: "door_unlock",
-  1: "door_lock",
-  20: "remote_start_drive",
-  29: "auto_secure_vehicle",
-  30: "wake_vehicle",
-};
-const QUESTIONS: Record<number, string> = {
-  0: "get_status",
-  5: "get_whitelist_info",
-  6: "get_whitelist_entry_info",
-};
+// biome-ignore format: table
+const KEY_FOB: Record<number, string> = { 0: "door_unlock", 1: "door_lock", 20: "remote_start_drive",
+  29: "auto_secure_vehicle", 30: "wake_vehicle" };
+const QUESTIONS = { 0: "get_status", 5: "get_whitelist_info", 6: "get_whitelist_entry_info" };
 
 function readSecurityMessage(payload: Buffer): Command | number | undefined {
   const message = decode("UnsignedMessage", payload) as {
@@ -114,7 +103,7 @@ function readSecurityMessage(payload: Buffer): Command | number | undefined {
   if (message.closureMoveRequest) return closureCommand(message.closureMoveRequest);
   if (message.InformationRequest) {
     const { informationRequestType = 0, ...params } = message.InformationRequest;
-    const name = QUESTIONS[informationRequestType];
+    const name = QUESTIONS[informationRequestType as keyof typeof QUESTIONS] as string | undefined;
     return name === undefined ? faultNumber("insufficient_privileges") : { name, params };
   }
   return message.WhitelistOperation ? faultNumber("insufficient_privileges") : undefined;

@@ -96,9 +96,9 @@ const NO_CLIENT = "The 'client_id' parameter is missing. Include client_id in th
 const USED_CODE = "The authorization code is expired or was already used.";
 const OTHER_REDIRECT = "The redirect_uri does not match the one sent to authorize.";
 const ACCESS_DENIED =
-  "<HTML><HEAD>\n<TITLE>Access Denied</TITLE>\n</HEAD><BODY>\n<H1>Access Denied</H1>\n" +
-  "You don't have permission to access this resource on this server.<P>\nReference #18.simulated" +
-  "</BODY></HTML>";
+  "<HTML><HEAD>\n<TITLE>Access Denied</TITLE>\n</HEAD><BODY>\n<H1>Access Denied</H1>\n"
+  + "You don't have permission to access this resource on this server.<P>\nReference #18.simulated"
+  + "</BODY></HTML>";
 const FIREWALL =
   "<!doctype html><title>Checking your browser</title><p>Please enable JavaScript to go on.</p>";
 const TIMED_OUT = "operation_timedout for txid `0d3f6c1a4b7e4f52a9c8d7e6f5a4b3c2`";

@@ -25,12 +25,7 @@ export interface Failure {
  * `times` requests are hit (default: until cleared), only those of `method` and whose path contains `path`. With
  * `after` the request is carried out first, so that its answer is lost and its effect is not.
  */
-export interface FailOptions {
-  times?: number;
-  path?: string;
-  method?: string;
-  after?: boolean;
-}
+export type FailOptions = { times?: number; path?: string; method?: string; after?: boolean };
 
 type ActiveFailure = { name: string } & Required<FailOptions>;
 

@@ -3,7 +3,14 @@
 // and the form of its answers. It does not know what a command means.
 import { randomBytes, type ECDH } from "node:crypto";
 import { SIGNATURE_AES_GCM, SIGNATURE_HMAC, commandTag, decryptCommand, encryptResponse } from "./crypto.ts";
-import { newKeyPair, requestHash, sameBytes, sessionInfoTag, sharedKey, type SignedFields } from "./crypto.ts";
+import {
+  newKeyPair,
+  requestHash,
+  sameBytes,
+  sessionInfoTag,
+  sharedKey,
+  type SignedFields,
+} from "./crypto.ts";
 import { FLAG_ENCRYPT_RESPONSE, VCSEC, encode, faultNumber } from "./messages.ts";
 import type { RoutableMessage, SessionInfo } from "./messages.ts";
 
@@ -26,17 +33,11 @@ export type SessionState = {
 };
 
 /** What an answer should be. Members that are missing are the car's own choice. */
-export interface Answer {
-  fault?: number;
-  operationStatus?: number;
-  payload?: Buffer;
-  withSessionInfo?: boolean;
-  encrypted?: boolean;
-  nonce?: Buffer;
-  counter?: number;
-  flags?: number;
-  withRequestUuid?: boolean;
-}
+export type Answer = Partial<
+  Record<"fault" | "operationStatus" | "counter" | "flags", number> &
+    Record<"payload" | "nonce", Buffer> &
+    Record<"withSessionInfo" | "encrypted" | "withRequestUuid", boolean>
+>;
 
 export type Verification =
   | { fault: number; withSessionInfo: boolean }

@@ -52,15 +52,10 @@ export function metadata(items: Items): Buffer {
   return Buffer.concat([...parts, Buffer.of(0xff)]);
 }
 
-export interface SignedFields {
-  type: number;
-  domain: number;
+export type SignedFields = Record<"type" | "domain" | "expiresAt" | "counter" | "flags", number> & {
   vin: string;
   epoch: Buffer;
-  expiresAt: number;
-  counter: number;
-  flags: number;
-}
+};
 
 export function commandMetadata(fields: SignedFields): Buffer {
   const items: Items = [

@@ -32,14 +32,9 @@ export interface RoutableMessage {
   uuid?: Buffer;
   flags?: number;
 }
-export interface SessionInfo {
-  counter?: number;
-  publicKey?: Buffer;
-  epoch?: Buffer;
-  clock_time?: number;
-  status?: number;
-  handle?: number;
-}
+export type SessionInfo = Partial<
+  Record<"counter" | "clock_time" | "status" | "handle", number> & Record<"publicKey" | "epoch", Buffer>
+>;
 
 const definitions = readFileSync(new URL("messages.proto", import.meta.url), "utf8");
 const { root } = protobuf.parse(definitions, { keepCase: true });

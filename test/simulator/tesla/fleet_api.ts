@@ -3,7 +3,16 @@
 // vehicles.ts, registration is in partner_accounts.ts.
 import { notPlanned, type GrantedToken, type World } from "../world.ts";
 import { handlePartner } from "./partner_accounts.ts";
-import { FIXED, baseUrl, fleetError, json, missingScope, notRegistered, outOfRegion } from "./tesla.ts";
+import {
+  ENERGY_SITE_ID,
+  FIXED,
+  baseUrl,
+  fleetError,
+  json,
+  missingScope,
+  notRegistered,
+  outOfRegion,
+} from "./tesla.ts";
 import { plainText, regionOfHost, type Incoming, type Reply } from "./tesla.ts";
 import { handleVehicles, vehicleObject } from "./vehicles.ts";
 
@@ -94,17 +103,10 @@ function ofTheOwner(world: World, incoming: Incoming, token: GrantedToken, body:
 }
 
 function products(world: World) {
-  const signing = world.car.protocolRequired ? "required" : "allowed";
-  const car = {
-    ...vehicleObject(world),
-    user_id: 880000042,
-    mobile_access_disabled: !world.car.mobileAccess,
-    ble_autopair_enrolled: false,
-    device_type: "vehicle",
-    command_signing: world.car.speaksProtocol ? signing : "off",
-    release_notes_supported: true,
-    cached_data: "Cg...",
-  };
+  const { speaksProtocol, protocolRequired, mobileAccess } = world.car;
+  const command_signing = !speaksProtocol ? "off" : protocolRequired ? "required" : "allowed";
+  const mobile_access_disabled = !mobileAccess;
+  const car = { ...vehicleObject(world), ...FIXED.product, mobile_access_disabled, command_signing };
   return { response: [car, FIXED.energy_site], count: 2 };
 }
 
@@ -112,7 +114,7 @@ function energy(world: World, incoming: Incoming, token: GrantedToken, body: Bod
   const { garage, clock } = world;
   const [, site, what] = /^\/api\/1\/energy_sites\/(\d+)\/(\w+)$/.exec(incoming.url.pathname) ?? [];
   if (site === undefined) return undefined;
-  if (Number(site) !== FIXED.energy_site.energy_site_id) return fleetError(404, "not_found", false);
+  if (Number(site) !== ENERGY_SITE_ID) return fleetError(404, "not_found", false);
   const refused = missingScope(token, [incoming.method === "GET" ? "energy_device_data" : "energy_cmds"]);
   if (refused !== undefined) return refused;
   const route = `${incoming.method} ${what}`;

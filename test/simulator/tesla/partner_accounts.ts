@@ -4,7 +4,7 @@
 import { createHash, createPublicKey, randomUUID } from "node:crypto";
 import { notPlanned, type GrantedToken, type World } from "../world.ts";
 import { visitSite } from "./owner.ts";
-import { KEY_PATH, fleetError, json, notRegistered } from "./tesla.ts";
+import { FIXED, KEY_PATH, fleetError, json, notRegistered } from "./tesla.ts";
 import type { Incoming, Region, Reply } from "./tesla.ts";
 
 // Tesla refuses a key file as "too large"; where the limit lies is not known, a P-256 key file has 178 bytes.
@@ -77,23 +77,10 @@ export async function register(
   const updatedAt = new Date(world.clock.now()).toISOString();
   const { accountId = randomUUID(), createdAt = updatedAt } = partner.registrations[region] ?? {};
   partner.registrations[region] = { domain, publicKey: key.hex, accountId, createdAt, updatedAt };
-  return json(200, {
-    response: {
-      account_id: accountId,
-      domain,
-      name: partner.appName,
-      description: partner.description,
-      csr: null,
-      client_id: account.clientId,
-      ca: null,
-      created_at: createdAt,
-      updated_at: updatedAt,
-      enterprise_tier: "free",
-      issuer: null,
-      csr_updated_at: null,
-      public_key: key.hex,
-    },
-  });
+  const own = { name: partner.appName, description: partner.description, client_id: account.clientId };
+  const dates = { created_at: createdAt, updated_at: updatedAt };
+  const found = { account_id: accountId, domain, ...own, ...dates, public_key: key.hex };
+  return json(200, { response: { ...FIXED.registration, ...found } });
 }
 
 function keyOnFile(world: World, region: Region, url: URL): Reply {

@@ -10,6 +10,9 @@ import { fleetError, json, missingScope, type Incoming, type Reply } from "./tes
 const DATA = ["vehicle_device_data"];
 const LOCATION_FIELDS =
   "Location OriginLocation DestinationLocation DestinationName RouteLine GpsState GpsHeading".split(" ");
+const ONLY_BY_PROXY =
+  "This endpoint must be called through the Vehicle Command HTTP Proxy. Refer to "
+  + "https://github.com/teslamotors/vehicle-command for details";
 const MOST_APPS = 3; // Tesla's pages say three and five
 const OLDEST_FIRMWARE = [2024, 26];
 
@@ -109,14 +112,9 @@ function carLooks(world: World): void {
 function show(world: World): Reply {
   const { telemetry } = world.garage;
   carLooks(world);
-  return json(200, {
-    response: {
-      synced: telemetry.synced,
-      config: telemetry.config,
-      limit_reached: telemetry.otherApps >= MOST_APPS,
-      key_paired: isKeyOnCar(world),
-    },
-  });
+  const { synced, config, otherApps } = telemetry;
+  const response = { synced, config, limit_reached: otherApps >= MOST_APPS, key_paired: isKeyOnCar(world) };
+  return json(200, { response });
 }
 
 function remove(world: World): Reply {
@@ -140,12 +138,7 @@ export function handleTelemetry(
   const { method, url } = incoming;
   const [vin = "", what = "", ...rest] = url.pathname.replace("/api/1/vehicles/", "").split("/");
   if (method === "POST" && vin === "fleet_telemetry_config") {
-    return fleetError(
-      400,
-      "This endpoint must be called through the Vehicle Command HTTP Proxy. Refer to "
-        + "https://github.com/teslamotors/vehicle-command for details",
-      false,
-    );
+    return fleetError(400, ONLY_BY_PROXY, false);
   }
   const isSending = method === "POST" && vin === "fleet_telemetry_config_jws" && what === "";
   const isOfCar = ["fleet_telemetry_config", "fleet_telemetry_errors"].includes(what) && rest.length === 0;

@@ -103,10 +103,8 @@ function objectIn(part: string): Record<string, unknown> {
   return { ...value };
 }
 
-export interface TelemetryToken {
-  config: Record<string, unknown>; // the claims, iss and aud among them
-  signer: string; // the public key, 130 hexadecimal digits
-}
+/** The claims, iss and aud among them, and the public key in 130 hexadecimal digits. */
+export type TelemetryToken = { config: Record<string, unknown>; signer: string };
 
 /** What the token says. Throws an Error when it is malformed, wrongly signed, expired or not valid yet. */
 export function readTelemetryToken(token: string, now: number): TelemetryToken {

@@ -62,14 +62,7 @@ export interface SeenRequest {
   status: number;
 }
 
-export interface Incoming {
-  seen: SeenRequest;
-  method: string;
-  url: URL;
-  host: string;
-  headers: Record<string, string>;
-  body: string;
-}
+export type Incoming = Omit<SeenRequest, "at" | "path" | "status"> & { seen: SeenRequest; url: URL };
 
 /** `wire`: how it is damaged on its way: connection closed without it, never sent, sent a drop at a time. */
 export interface Reply {
@@ -80,13 +73,7 @@ export interface Reply {
 }
 
 /** What an answer of Tesla may have to name. */
-export interface Facts {
-  now: number; // milliseconds since 1970
-  vin: string;
-  clientId: string;
-  region: Region;
-  domain: string;
-}
+export type Facts = { now: number; vin: string; clientId: string; region: Region; domain: string };
 
 export function json(status: number, body: unknown): Reply {
   const headers = { "content-type": "application/json; charset=utf-8" };
@@ -120,9 +107,9 @@ TESLA_VIN=${VIN}
 // ---- Errors of Fleet API ----
 
 export const PROTOCOL_REQUIRED =
-  "Tesla Vehicle Command Protocol required, please refer to the documentation here: " +
-  "https://developer.tesla.com/docs/fleet-api" +
-  "#2023-10-09-rest-api-vehicle-commands-endpoint-deprecation-warning";
+  "Tesla Vehicle Command Protocol required, please refer to the documentation here: "
+  + "https://developer.tesla.com/docs/fleet-api"
+  + "#2023-10-09-rest-api-vehicle-commands-endpoint-deprecation-warning";
 export const ASLEEP = "vehicle unavailable: vehicle is offline or asleep";
 
 /** The transaction number that Tesla puts on every Fleet API answer. */

@@ -16,24 +16,9 @@ const HOSTILE_NAME = "Test\u009b31mla\u202e eno\u2066\r\n\u001b[2Jerror: forged"
 export function vehicleObject(world: World): Record<string, unknown> {
   const { car, garage } = world;
   const state = !car.online ? "offline" : car.awake ? "online" : "asleep";
-  return {
-    id: VEHICLE_ID,
-    vehicle_id: 1690000042,
-    vin: car.vin,
-    color: null,
-    access_type: "OWNER",
-    display_name: world.failures.isOn("hostile_name") ? HOSTILE_NAME : garage.displayName,
-    option_codes: null,
-    granular_access: { hide_private: false },
-    tokens: ["0123456789abcdef", "fedcba9876543210"],
-    state,
-    in_service: garage.inService,
-    id_s: String(VEHICLE_ID),
-    calendar_enabled: true,
-    api_version: state === "online" ? 90 : null,
-    backseat_token: null,
-    backseat_token_updated_at: null,
-  };
+  const display_name = world.failures.isOn("hostile_name") ? HOSTILE_NAME : garage.displayName;
+  const api_version = state === "online" ? 90 : null;
+  return { ...FIXED.vehicle, vin: car.vin, display_name, state, in_service: garage.inService, api_version };
 }
 
 /** The order of Tesla's own answer: the user's number comes second. */
@@ -42,19 +27,23 @@ function withUser(world: World): Record<string, unknown> {
   return { id, user_id: 880000042, ...rest };
 }
 
+/** There is one car: the first page has it, whatever its size. */
 function list(world: World, url: URL): Reply {
-  const page = Number(url.searchParams.get("page") ?? "1");
-  const perPage = Number(url.searchParams.get("per_page") ?? "100");
-  if (!Number.isInteger(page) || !Number.isInteger(perPage) || page < 1 || perPage < 1) {
+  const current = Number(url.searchParams.get("page") ?? "1");
+  const per_page = Number(url.searchParams.get("per_page") ?? "100");
+  if (![current, per_page].every((number) => Number.isInteger(number) && number > 0)) {
     return fleetError(400, "invalid_field");
   }
-  const cars = [vehicleObject(world)];
-  const pages = Math.ceil(cars.length / perPage);
-  const shown = cars.slice((page - 1) * perPage, page * perPage);
-  const previous = page > 1 ? page - 1 : null;
-  const next = page < pages ? page + 1 : null;
-  const pagination = { previous, next, current: page, per_page: perPage, count: cars.length, pages };
-  return json(200, { response: shown, pagination, count: shown.length });
+  const response = current === 1 ? [vehicleObject(world)] : [];
+  const pagination = {
+    previous: current > 1 ? current - 1 : null,
+    next: null,
+    current,
+    per_page,
+    count: 1,
+    pages: 1,
+  };
+  return json(200, { response, pagination, count: response.length });
 }
 
 /** A look at the state is also what lets a woken car come up: after `wakePolls` of them it is online. */
