@@ -67,7 +67,7 @@ function failureLines({ failures }: Simulator, wanted: string): string[] {
   ]);
   return [
     "fail GROUP lists the failures of a group; fail NAME [TIMES] switches one on:",
-    ...rows.map(([name = "", count, says]) => `  ${name.padEnd(8)} ${count}  ${says}`),
+    ...rows.map(([name = "", count, says]) => `  ${name.padEnd(9)} ${count}  ${says}`),
     ...Object.entries(OPEN_NAMES).map(([name, says]) => `  ${name}${says}`),
     "  fault:N: the car answers the next signed message with this fault",
     ...failures.active.map((active) => `  now on: ${active.name}`),

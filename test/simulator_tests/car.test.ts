@@ -311,7 +311,7 @@ test("reboot, clock, new computer, new epoch after the last counter", () => {
   assert.equal(client.action(HONK).fault, 15);
 });
 
-test("who may: unpaired, inactive, charging manager, mobile access", () => {
+test("who may: unpaired, inactive, mobile access", () => {
   const { car, client } = makeCar();
   const stranger = new Client(car);
   const faultOf = (answer: RoutableMessage) => answer.signedMessageStatus?.signed_message_fault;
@@ -329,9 +329,6 @@ test("who may: unpaired, inactive, charging manager, mobile access", () => {
   assert.equal(client.action(HONK).fault, 3);
   car.pair(client.publicKey, "inactive");
   assert.equal(client.action(HONK).fault, 4);
-  car.pair(client.publicKey, "charging_manager");
-  assert.equal(client.action(HONK).fault, 7);
-  assert.equal(client.action(amps(8)).fault, 0);
   car.pair(client.publicKey);
   car.mobileAccess = false;
   assert.equal(client.action(HONK).fault, 21);

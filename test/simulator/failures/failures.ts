@@ -32,7 +32,7 @@ type ActiveFailure = { name: string } & Required<FailOptions>;
 // Names that carry a value after the colon. Two more, fault:N and tamper:NAME, go to the car (simulator.ts).
 export const OPEN_NAMES: Record<string, string> = {
   "reason:": "TEXT: the car refuses a command with this reason",
-  "vcsec:": "N or wait: the car's security computer refuses a signed command for reason N, or puts it off",
+  "vcsec:": "N: the security computer refuses for reason N (wait: it puts it off)",
   "callback:": "ERROR or ERROR:TEXT: what the login page comes back with",
 };
 

@@ -109,13 +109,11 @@ export class Computer {
   }
 
   /** Puts a known state in, to replay a recorded exchange. */
-  load(state: SessionState, clientKey: Buffer): void {
-    if (state.privateScalar) this.keyPair = newKeyPair(state.privateScalar);
-    if (state.epoch) this.epoch = state.epoch;
-    if (state.clock !== undefined) this.clock = state.clock;
-    const session = this.session(clientKey);
-    if (state.counter !== undefined) session.counter = state.counter;
-    if (state.window !== undefined) session.window = state.window;
+  load({ privateScalar, clock, epoch = this.epoch, ...session }: SessionState, clientKey: Buffer): void {
+    if (privateScalar) this.keyPair = newKeyPair(privateScalar);
+    this.epoch = epoch;
+    if (clock !== undefined) this.clock = clock;
+    Object.assign(this.session(clientKey), session);
   }
 
   /** An epoch ends by itself: its last counter is used, its clock has run for 34 years, or a year has passed. */
