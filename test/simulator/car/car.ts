@@ -16,12 +16,9 @@ export type Role = "owner" | "driver" | "inactive";
 
 export interface FaultOptions {
   withSessionInfo?: boolean; // unless told, beside the faults that a real car gives it with
-  encrypted?: boolean; // the command is verified first, so its counter is used up, and the fault comes encrypted
   on?: "handshake" | "command" | "any"; // which messages it falls on; "command" unless told
 }
-interface InjectedFault extends FaultOptions {
-  fault: number;
-}
+type InjectedFault = FaultOptions & { fault: number };
 
 const FAULTS_WITH_SESSION_INFO = [5, 6, 15, 17, 20];
 const RESPONSE_MTU_EXCEEDED = 25; // executed, but the answer was too large to send
@@ -42,7 +39,7 @@ export class SimulatedCar extends CarState {
   // Answers to the next accepted commands, in place of the car's own; the command is executed all the same.
   scripted: Answer[] = [];
   #faults: InjectedFault[] = [];
-  #tampers: { name: string; domain?: number | undefined }[] = [];
+  #tampers: string[] = [];
   #waits = 0;
   #lastAnswers: Map<string, RoutableMessage> = new Map(); // the honest ones, to be sent again
 
@@ -81,8 +78,8 @@ export class SimulatedCar extends CarState {
   }
 
   /** A computer was replaced in service: another key pair and epoch; the paired keys stay. */
-  changeKey(domain?: number): void {
-    for (const one of this.computers) if (domain === undefined || one.domain === domain) one.newKey();
+  changeKey(): void {
+    for (const computer of this.computers) computer.newKey();
   }
 
   loadSession(domain: number, state: SessionState, clientKey: string | Buffer): void {
@@ -100,11 +97,11 @@ export class SimulatedCar extends CarState {
     this.#waits += times;
   }
 
-  tamper(name: string, times = 1, { domain }: { domain?: number } = {}): void {
+  tamper(name: string, times = 1): void {
     if (name === "wait_status") return this.answerWait(times);
     const known = SimulatedCar.tamperNames();
     if (!known.includes(name)) throw new Error(`no such tamper: ${name}; there are ${known.join(" ")}`);
-    for (let count = 0; count < times; count++) this.#tampers.push({ name, domain });
+    for (let count = 0; count < times; count++) this.#tampers.push(name);
   }
 
   static tamperNames(): string[] {
@@ -125,12 +122,9 @@ export class SimulatedCar extends CarState {
     return index < 0 ? undefined : this.#faults.splice(index, 1)[0];
   }
 
-  private takeTamper(kind: "session_info" | "command", answering: number): Tamper | undefined {
-    const index = this.#tampers.findIndex(({ name, domain = answering }) => {
-      const on = TAMPERS[name]?.on;
-      return (on === "any" || on === kind) && domain === answering;
-    });
-    return index < 0 ? undefined : TAMPERS[this.#tampers.splice(index, 1)[0]?.name ?? ""];
+  private takeTamper(kind: "session_info" | "command"): Tamper | undefined {
+    const index = this.#tampers.findIndex((name) => ["any", kind].includes(TAMPERS[name]?.on ?? ""));
+    return index < 0 ? undefined : TAMPERS[this.#tampers.splice(index, 1)[0] ?? ""];
   }
 
   // ---- Messages ----
@@ -160,7 +154,7 @@ export class SimulatedCar extends CarState {
     const kind = `${computer.domain} ${isHandshake}`;
     const previous = this.#lastAnswers.get(kind);
     this.#lastAnswers.set(kind, answer);
-    const tamper = this.takeTamper(answer.session_info ? "session_info" : "command", computer.domain);
+    const tamper = this.takeTamper(answer.session_info ? "session_info" : "command");
     const spoiled = tamper?.spoil(answer, { computer, request, clientKey, previous }) ?? answer;
     return Buffer.isBuffer(spoiled) ? spoiled : encodeRoutable(spoiled);
   }
@@ -207,7 +201,7 @@ export class SimulatedCar extends CarState {
     const withRequestUuid = computer.sendsRequestUuid;
     const injected = this.takeFault("command");
     const known = clientKey !== undefined && this.isPaired(clientKey);
-    if (injected && !injected.encrypted && injected.fault !== RESPONSE_MTU_EXCEEDED) {
+    if (injected && injected.fault !== RESPONSE_MTU_EXCEEDED) {
       const { fault, withSessionInfo = FAULTS_WITH_SESSION_INFO.includes(fault) } = injected;
       return computer.answer(request, { fault, withSessionInfo: withSessionInfo && known }, clientKey);
     }
@@ -238,7 +232,6 @@ export class SimulatedCar extends CarState {
   /** The signature was right: may this key do that, now, and what comes of it. */
   private obey(computer: Computer, clientKey: Buffer, payload: Buffer, injected?: InjectedFault): Answer {
     const role = this.pairedKeys.get(clientKey.toString("hex"))?.role ?? "inactive";
-    if (injected?.encrypted) return { fault: injected.fault, payload: Buffer.alloc(0) };
     if (!this.mobileAccess) return { fault: faultNumber("remote_access_disabled") };
     if (role === "inactive") return { fault: faultNumber("inactive_key") };
     // Nothing is asked for and nothing is done. Tesla's Verifier accepts such a message; its counter is used.
