@@ -1,5 +1,5 @@
 // What `npm run practice` writes for Windows. Nothing here runs Windows: cmd.exe reads a file in the code page of
-// its console, takes %20 for a parameter, and PowerShell may be forbidden to run npx.ps1.
+// its console, takes %2 of %20 for a parameter, and PowerShell may be forbidden to run npx.ps1.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { commandFile } from "../simulator/practice/folder.ts";
-import { joinFile } from "../simulator/practice/shell.ts";
+import { joinFile, startOf } from "../simulator/practice/shell.ts";
 
 const PRACTICE = fileURLToPath(new URL("../simulator/practice/practice.ts", import.meta.url));
 const top = mkdtempSync(join(tmpdir(), "test-windows-"));
@@ -21,14 +21,17 @@ test("car.cmd names no folder: it finds its own, and Node in the environment", (
   assert.doesNotMatch(text, /[\\/]/);
 });
 
-test("join.cmd: percent signs twice, UTF-8 before the first umlaut, folders found from its own place", () => {
+test("join.cmd has nothing but ASCII in it and no percent sign; the rest is in PowerShell's encoded command", () => {
   const set = { NODE_OPTIONS: "--import=file:///C:/J%C3%BCrgen%20K/preload.mjs", TESLA_SIMULATOR_CA: "C:\\Jürgen\\ca.pem" };
-  const shell = { program: "powershell.exe", args: ["-NoLogo"], env: {} };
-  const lines = joinFile(shell, { set, unset: ["TESLA_VIN"], isTerminal: true }).split("\r\n");
-  assert.ok(lines.includes('set "NODE_OPTIONS=--import=file:///C:/J%%C3%%BCrgen%%20K/preload.mjs"'), lines.join("\n"));
-  assert.ok(lines.indexOf("chcp 65001 >nul") < lines.findIndex((line) => line.includes("ü")));
-  assert.deepEqual(lines.slice(-5), ['set "PATH=%~dp0commands;%PATH%"', "set TESLA_VIN=", 'cd /d "%~dp0tesla"',
-    '"powershell.exe" -NoLogo', ""]);
+  const folder = { top: "C:\\ü", work: "C:\\ü\\tesla", commands: "C:\\ü\\commands", shell: "C:\\ü\\shell" };
+  const text = joinFile(startOf("powershell.exe", { set, unset: ["TESLA_VIN"], isTerminal: true }, folder));
+  assert.match(text, /^@echo off\r\n"powershell\.exe" [\w+/= -]+\r\n$/);
+  assert.ok(text.length < 8000, "a line of cmd.exe has 8,191 characters at most");
+  const encoded = /-EncodedCommand (\S+)/.exec(text)?.[1] ?? "";
+  const command = Buffer.from(encoded, "base64").toString("utf16le");
+  for (const part of [set.NODE_OPTIONS, set.TESLA_SIMULATOR_CA, folder.commands, folder.work, "Remove-Item Env:TESLA_VIN"]) {
+    assert.ok(command.includes(part), part);
+  }
 });
 
 /** Practice that cannot start, in this temporary folder: its exit code and stderr. */

@@ -105,24 +105,18 @@ export function startOf(program: string, wanted: Wanted, folder: PracticeFolder)
 }
 
 /**
- * For cmd.exe: in a file a percent sign is written twice, and the code page is made UTF-8 before the first line
- * that may have umlauts. The folders are found from the place of the file.
+ * For cmd.exe, which reads a file in the code page of its console and takes a percent sign for a variable: the
+ * encoded command of PowerShell has the environment in it, so that nothing else has to be written here.
  */
-export function joinFile({ program, args, env }: Shell, { set, unset }: Wanted): string {
-  const lines = ["@echo off", "setlocal", "chcp 65001 >nul"];
-  for (const [name, value] of Object.entries({ ...set, ...env })) {
-    lines.push(`set "${name}=${value.replaceAll("%", "%%")}"`);
-  }
-  lines.push('set "PATH=%~dp0commands;%PATH%"', ...unset.map((name) => `set ${name}=`));
-  lines.push('cd /d "%~dp0tesla"', `"${program}" ${args.join(" ").replaceAll("%", "%%")}`);
-  return `${lines.join("\r\n")}\r\n`;
+export function joinFile({ program, args }: Shell): string {
+  return `@echo off\r\n"${program}" ${args.join(" ")}\r\n`;
 }
 
 /** A program of the folder that opens a second shell there, from another terminal. */
 export function writeJoin(shell: Shell, wanted: Wanted, folder: PracticeFolder): string {
   if (process.platform === "win32") {
     const file = join(folder.top, "join.cmd");
-    writeFileSync(file, joinFile(shell, wanted));
+    writeFileSync(file, joinFile(startOf(shell.program, { ...wanted, isTerminal: true }, folder)));
     return file;
   }
   const exports = Object.entries(shell.env).map(([name, value]) => `export ${name}=${quote(value)}`);
