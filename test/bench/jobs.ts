@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { PRICES, type Bill, type BilledKind } from "../simulator/reception.ts";
 import { assertEnd, IN_A_HURRY, newOwner } from "../support/harness.ts";
 
-export interface Cost { job: string; requests: number; dollars: number }
+export interface Cost {
+  job: string;
+  requests: number;
+  dollars: number;
+}
 
 // [job, script and words, requests, what is billed]. In this order: the car sleeps only for the last one.
 const JOBS: [string, string, number, Partial<Bill>][] = [

@@ -56,8 +56,14 @@ function photograph(page: string, name: string, size: string): void {
   writeFileSync(file, page);
   const target = fileURLToPath(new URL(`../../docs/pictures/${name}`, import.meta.url));
   const { status, error } = spawnSync(process.env.CHROMIUM ?? "chromium", [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", `--user-data-dir=${folder}/profile`,
-    `--window-size=${size}`, `--screenshot=${target}`, pathToFileURL(file).href,
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    `--user-data-dir=${folder}/profile`,
+    `--window-size=${size}`,
+    `--screenshot=${target}`,
+    pathToFileURL(file).href,
   ]);
   if (status !== 0) throw new Error(`no picture: ${error?.message ?? `Chromium ended with ${status}`}`);
   console.log(`docs/pictures/${name} is taken`);

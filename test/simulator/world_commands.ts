@@ -88,7 +88,8 @@ function fail(simulator: Simulator, words: string[]): void {
   if (rest.length > 0 || (/^(reason|callback):/.test(name) && times !== undefined && !/^\d+$/.test(times))) {
     const hasTimes = /^[1-9]\d*$/.test(last);
     const text = words.slice(0, hasTimes ? -1 : undefined).join(" ");
-    return simulator.fail(text, hasTimes ? Number(last) : {});
+    simulator.fail(text, hasTimes ? Number(last) : {});
+    return;
   }
   if (times !== undefined && !/^[1-9]\d*$/.test(times)) throw new Error(`"${times}" is no number of times`);
   simulator.fail(name, times === undefined ? {} : Number(times));
@@ -106,16 +107,16 @@ export async function play(simulator: Simulator, words: string[]): Promise<strin
   const commands: Record<string, () => unknown> = {
     fail: () => fail(simulator, words.slice(1)),
     clear: () => simulator.clear(),
-    asleep: () => (car.awake = false),
-    awake: () => (car.awake = true),
+    asleep: () => Object.assign(car, { awake: false }),
+    awake: () => Object.assign(car, { awake: true }),
     plug: () => car.plug(),
     unplug: () => car.unplug(),
     pair: () => pair(simulator, first),
     unpair: () => car.unpair(),
     reboot: () => car.reboot(),
     clock: () => car.moveClock(Number(first)),
-    host: () => (partner.hosting = { kind: "file", body: readFileSync(first, "utf8") }),
-    tunnel: () => (partner.hosting = { kind: "tunnel", port: Number(first) }),
+    host: () => Object.assign(partner, { hosting: { kind: "file", body: readFileSync(first, "utf8") } }),
+    tunnel: () => Object.assign(partner, { hosting: { kind: "tunnel", port: Number(first) } }),
     register: () => simulator.register(),
   };
   const carryOut = Object.hasOwn(commands, command) ? commands[command] : undefined;

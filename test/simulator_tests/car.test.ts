@@ -4,7 +4,13 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { SimulatedCar } from "../simulator/car/car.ts";
 import { TAMPERS } from "../simulator/car/tampers.ts";
-import { INFOTAINMENT, VCSEC, decodeRoutable, encode, encodeRoutable } from "../simulator/protocol/messages.ts";
+import {
+  INFOTAINMENT,
+  VCSEC,
+  decodeRoutable,
+  encode,
+  encodeRoutable,
+} from "../simulator/protocol/messages.ts";
 import { VIN } from "../simulator/tesla/tesla.ts";
 
 const newCar = () => new SimulatedCar({ vin: VIN });
@@ -60,9 +66,14 @@ test("verdicts on charging in every state of the charger", () => {
 test("an epoch ends with its last counter; VCSEC takes no late one", () => {
   const { infotainment, vcsec } = newCar();
   const [key, epoch] = [Buffer.alloc(65, 4), infotainment.epoch];
-  assert.deepEqual([40, 8, 8, 7, 39, 39].map((counter) => infotainment.useCounter(key, counter)),
-    [true, true, false, false, true, false]);
-  assert.deepEqual([5, 4, 6].map((counter) => vcsec.useCounter(key, counter)), [true, false, true]);
+  assert.deepEqual(
+    [40, 8, 8, 7, 39, 39].map((counter) => infotainment.useCounter(key, counter)),
+    [true, true, false, false, true, false],
+  );
+  assert.deepEqual(
+    [5, 4, 6].map((counter) => vcsec.useCounter(key, counter)),
+    [true, false, true],
+  );
   infotainment.useCounter(key, 0xffffffff);
   infotainment.endEpochIfOver();
   assert.notDeepEqual(infotainment.epoch, epoch);
@@ -77,7 +88,10 @@ test("a question that nobody may ask, and an order that nobody has signed", () =
   assert.equal(faultOf(VCSEC, encode("UnsignedMessage", { InformationRequest: {} })), undefined);
   assert.equal(faultOf(VCSEC, encode("UnsignedMessage", { RKEAction: 0 })), 13);
   assert.equal(faultOf(INFOTAINMENT, encode("Action", { vehicleAction: { ping: {} } })), 13);
-  assert.deepEqual(car.executed.map(({ name }) => name), ["get_status"]);
+  assert.deepEqual(
+    car.executed.map(({ name }) => name),
+    ["get_status"],
+  );
 });
 
 test("what is switched on is used up, and clear() ends it", () => {
@@ -86,7 +100,10 @@ test("what is switched on is used up, and clear() ends it", () => {
   assert.throws(() => car.tamper("no_such"), /no such tamper/);
   assert.deepEqual(SimulatedCar.tamperNames(), [...Object.keys(TAMPERS), "wait_status"]);
   const ask = () => {
-    const bytes = encodeRoutable({ to_destination: { domain: VCSEC }, protobuf_message_as_bytes: Buffer.from([10, 0]) });
+    const bytes = encodeRoutable({
+      to_destination: { domain: VCSEC },
+      protobuf_message_as_bytes: Buffer.from([10, 0]),
+    });
     return car.handleSignedCommand(bytes);
   };
   const honest = ask();

@@ -22,14 +22,23 @@ test("car.cmd names no folder: it finds its own, and Node in the environment", (
 });
 
 test("join.cmd has nothing but ASCII in it and no percent sign; the rest is in PowerShell's encoded command", () => {
-  const set = { NODE_OPTIONS: "--import=file:///C:/J%C3%BCrgen%20K/preload.mjs", TESLA_SIMULATOR_CA: "C:\\Jürgen\\ca.pem" };
+  const set = {
+    NODE_OPTIONS: "--import=file:///C:/J%C3%BCrgen%20K/preload.mjs",
+    TESLA_SIMULATOR_CA: "C:\\Jürgen\\ca.pem",
+  };
   const folder = { top: "C:\\ü", work: "C:\\ü\\tesla", commands: "C:\\ü\\commands", shell: "C:\\ü\\shell" };
   const text = joinFile(startOf("powershell.exe", { set, unset: ["TESLA_VIN"], isTerminal: true }, folder));
   assert.match(text, /^@echo off\r\n"powershell\.exe" [\w+/= -]+\r\n$/);
   assert.ok(text.length < 8000, "a line of cmd.exe has 8,191 characters at most");
   const encoded = /-EncodedCommand (\S+)/.exec(text)?.[1] ?? "";
   const command = Buffer.from(encoded, "base64").toString("utf16le");
-  for (const part of [set.NODE_OPTIONS, set.TESLA_SIMULATOR_CA, folder.commands, folder.work, "Remove-Item Env:TESLA_VIN"]) {
+  for (const part of [
+    set.NODE_OPTIONS,
+    set.TESLA_SIMULATOR_CA,
+    folder.commands,
+    folder.work,
+    "Remove-Item Env:TESLA_VIN",
+  ]) {
     assert.ok(command.includes(part), part);
   }
 });
@@ -37,17 +46,29 @@ test("join.cmd has nothing but ASCII in it and no percent sign; the rest is in P
 /** Practice that cannot start, in this temporary folder: its exit code and stderr. */
 function starts(folder: string, ...words: string[]) {
   const env = { ...process.env, TMPDIR: folder, SHELL: "/nowhere/sh" };
-  const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", PRACTICE, ...words],
-    { env, input: "", encoding: "utf8", cwd: fileURLToPath(new URL("../..", import.meta.url)) });
+  const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", PRACTICE, ...words], {
+    env,
+    input: "",
+    encoding: "utf8",
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
+  });
   return { status, stderr };
 }
 
-test("a practice that does not start says why in one line and leaves nothing", { skip: process.platform === "win32" }, () => {
+test("a practice that does not start says why in one line and leaves nothing", {
+  skip: process.platform === "win32",
+}, () => {
   const folder = join(top, "temporary");
   mkdirSync(folder);
-  assert.deepEqual(starts(folder), { status: 1, stderr: "error: /nowhere/sh does not start: spawn /nowhere/sh ENOENT\n" });
+  assert.deepEqual(starts(folder), {
+    status: 1,
+    stderr: "error: /nowhere/sh does not start: spawn /nowhere/sh ENOENT\n",
+  });
   const wrong = starts(folder, "--no-such");
   assert.equal(wrong.status, 2);
   assert.match(wrong.stderr, /^error: practice does not start: Unknown option '--no-such'[^\n]*\n$/);
-  assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith("tesla-")), []);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.startsWith("tesla-")),
+    [],
+  );
 });

@@ -15,7 +15,14 @@ import { rootCertificates } from "node:tls";
 import type { Simulator } from "../simulator/simulator.ts";
 import { INFOTAINMENT, VCSEC, encode, encodeRoutable } from "../simulator/protocol/messages.ts";
 import {
-  CLIENT_ID, ENERGY_SITE_ID, FLEET_API_HOSTS, KEY_PATH, LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS, VEHICLE_ID,
+  CLIENT_ID,
+  ENERGY_SITE_ID,
+  FLEET_API_HOSTS,
+  KEY_PATH,
+  LOGIN_HOSTS,
+  PAIRING_HOSTS,
+  TOKEN_HOSTS,
+  VEHICLE_ID,
 } from "../simulator/tesla/tesla.ts";
 import {
   CAR,
@@ -32,6 +39,7 @@ import {
   send,
   start,
 } from "./simulator_client.ts";
+import type { Anything } from "./simulator_client.ts";
 
 const documented = JSON.parse(readFileSync(new URL("./documented_answers.json", import.meta.url), "utf8"));
 const HOUR = 3600 * 1000;
@@ -42,7 +50,7 @@ beforeEach(async () => {
 afterEach(() => simulator.close());
 
 /** The same keys and kinds of values as the documented answer, at every depth; null stands for any kind. */
-function sameShape(actual: any, wanted: any, where = "answer"): void {
+function sameShape(actual: Anything, wanted: Anything, where = "answer"): void {
   if (actual === null || wanted === null) return;
   assert.equal(typeof actual, typeof wanted, where);
   if (typeof wanted !== "object") return;
@@ -55,7 +63,7 @@ function sameShape(actual: any, wanted: any, where = "answer"): void {
   for (const key of Object.keys(wanted)) sameShape(actual[key], wanted[key], `${where}.${key}`);
 }
 
-function claims(token: string): any {
+function claims(token: string): Anything {
   return JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
 }
 
@@ -153,8 +161,8 @@ test("the consent page: Tesla's names, cancel, required scopes, portal scopes, e
   const address = await simulator.consent(loginAddress(), { cancel: true });
   assert.equal(
     address,
-    "http://localhost:3000/callback?error=login_cancelled&error_description=User%20cancelled" +
-      "&state=state-1",
+    "http://localhost:3000/callback?error=login_cancelled&error_description=User%20cancelled"
+      + "&state=state-1",
   );
   const all = loginAddress({ require_requested_scopes: "true" });
   await assert.rejects(
@@ -262,8 +270,13 @@ test("Fleet API's rules: 401, 406, 412, 421, 403, 404, and x-txid everywhere", a
   assert.equal((await send("POST", `${CAR}/wake_up`, { token, body: "{}" })).status, 406);
   assert.equal((await send("POST", `${CAR}/wake_up`, { token, json: null })).status, 200);
   const typed = { "content-type": "application/json" };
-  const bodies = ["", "{}", "[]", "nonsense"].map((body) => send("POST", `${CAR}/wake_up`, { token, headers: typed, body }));
-  assert.deepEqual((await Promise.all(bodies)).map(({ status }) => status), [200, 200, 400, 400]);
+  const bodies = ["", "{}", "[]", "nonsense"].map((body) =>
+    send("POST", `${CAR}/wake_up`, { token, headers: typed, body }),
+  );
+  assert.deepEqual(
+    (await Promise.all(bodies)).map(({ status }) => status),
+    [200, 200, 400, 400],
+  );
   const elsewhere = list.replace(".eu.", ".na.");
   const unregistered = await send("GET", elsewhere, { token });
   assert.equal(unregistered.status, 412);
@@ -271,7 +284,7 @@ test("Fleet API's rules: 401, 406, 412, 421, 403, 404, and x-txid everywhere", a
     unregistered.body.error,
     documented.error_412_account_not_registered.error.replace(".eu.", ".na."),
   );
-  simulator.partner.registrations.na = simulator.partner.registrations.eu!;
+  Object.assign(simulator.partner.registrations, { na: simulator.partner.registrations.eu });
   const outside = await send("GET", elsewhere, { token });
   assert.equal(outside.status, 421);
   assert.deepEqual({ ...outside.body, txid: 0 }, { ...documented.error_421_out_of_region, txid: 0 });
@@ -326,7 +339,10 @@ test("documented shapes of everything that is read", async () => {
   assert.equal(history.body.totalResults, history.body.data.length);
   const secondPage = await send("GET", `${FLEET}/api/1/vehicles?page=2&per_page=1`, { token });
   assert.deepEqual([secondPage.body.response, secondPage.body.pagination.previous], [[], 1]);
-  assert.deepEqual((await send("GET", `${CAR}/mobile_enabled`, { token })).body.response, { result: true, reason: "" });
+  assert.deepEqual((await send("GET", `${CAR}/mobile_enabled`, { token })).body.response, {
+    result: true,
+    reason: "",
+  });
   const comma = await send("GET", `${CAR}/vehicle_data?endpoints=charge_state,climate_state`, { token });
   assert.equal(comma.body.response.charge_state, undefined);
   const two = await send("GET", `${CAR}/vehicle_data?endpoints=charge_state%3Bclimate_state`, { token });
@@ -426,10 +442,7 @@ test("registration: the order of the checks, and the key is really downloaded", 
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   partner.hosting = { kind: "tunnel", port: (server.address() as AddressInfo).port };
   const done = await register("car.example.com");
-  const seen = await send(
-    "GET",
-    `https://car.example.com${KEY_PATH}`,
-  );
+  const seen = await send("GET", `https://car.example.com${KEY_PATH}`);
   server.close();
   server.closeAllConnections();
   assert.equal(done.status, 200);
@@ -496,7 +509,14 @@ test("vehicle_data has what scripts read; the position only when asked for", asy
   assert.deepEqual([all.drive_state.shift_state, all.drive_state.latitude], [null, undefined]);
   const located = await send("GET", `${CAR}/vehicle_data?endpoints=drive_state%3Blocation_data`, { token });
   assert.deepEqual(Object.keys(located.body.response.drive_state).sort(), [
-    "gps_as_of", "heading", "latitude", "longitude", "power", "shift_state", "speed", "timestamp",
+    "gps_as_of",
+    "heading",
+    "latitude",
+    "longitude",
+    "power",
+    "shift_state",
+    "speed",
+    "timestamp",
   ]);
 });
 

@@ -165,7 +165,9 @@ const TABLE: [string, Send, number, string | RegExp][] = [
 ];
 // These have tests of their own below; those of telemetry in simulator_telemetry.test.ts.
 const APART = [
-  ...GROUPS.filter(({ name }) => name === "telemetry").flatMap(({ failures }) => failures.map(({ name }) => name)),
+  ...GROUPS.filter(({ name }) => name === "telemetry").flatMap(({ failures }) =>
+    failures.map(({ name }) => name),
+  ),
   "no_policy_rules",
   "consent_drops_scopes",
   "callback_wrong_state",
@@ -269,7 +271,10 @@ test("the connection: closed before, closed after, silent, dripping", async () =
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const dripping = await request(`${CAR}/command/honk_horn`, { method: "POST", headers, body: "{}" });
   let drops = 0;
-  for await (const part of dripping.body) if (part.length === 1 && (drops += 1) === 5) break; // and hangs up
+  for await (const part of dripping.body) {
+    if (part.length === 1) drops += 1;
+    if (drops === 5) break; // and hangs up
+  }
   assert.equal(drops, 5);
   assert.equal(honks(), start + 2);
 });
@@ -282,7 +287,11 @@ test("the lists of failures fit a screen of 80 or 110 columns and 24 rows", asyn
     assert.ok(rows.length < 24 && rows.every((line) => line.length <= 110), rows.join("\n"));
   }
   const listed = GROUPS.flatMap(({ failures }) => failures.map((failure) => failure.name));
-  assert.deepEqual(GROUPS.filter(({ name }) => listed.includes(name)), [], "a group named as a failure");
+  assert.deepEqual(
+    GROUPS.filter(({ name }) => listed.includes(name)),
+    [],
+    "a group named as a failure",
+  );
 });
 
 test("a reason of several words, from the terminal", async () => {

@@ -72,7 +72,7 @@ test("a simulator that was killed goes on too; one that is still up is not distu
   await assert.rejects(startSimulator({ keep }), /port \d+ of 127\.0\.0\.1 is in use/);
   assert.equal((await send("GET", CAR, { token })).status, 200);
   await first.close();
-  ["world.json", "ports.json"].forEach((name, index) => writeFileSync(join(keep, name), left[index] ?? ""));
+  for (const name of ["world.json", "ports.json"]) writeFileSync(join(keep, name), left.shift() ?? "");
   const second = await start({ keep });
   assert.equal((await send("GET", CAR, { token })).status, 200);
   await second.close();

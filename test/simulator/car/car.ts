@@ -98,7 +98,10 @@ export class SimulatedCar extends CarState {
   }
 
   tamper(name: string, times = 1): void {
-    if (name === "wait_status") return this.answerWait(times);
+    if (name === "wait_status") {
+      this.answerWait(times);
+      return;
+    }
     const known = SimulatedCar.tamperNames();
     if (!known.includes(name)) throw new Error(`no such tamper: ${name}; there are ${known.join(" ")}`);
     for (let count = 0; count < times; count++) this.#tampers.push(name);

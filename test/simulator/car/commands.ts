@@ -3,7 +3,7 @@
 import { FLOOR_AMPS, type CarState, type Parameters } from "./state.ts";
 
 type Why = string | undefined;
-type Effect = (car: CarState, params: Parameters) => Why | void;
+type Effect = (car: CarState, params: Parameters) => unknown;
 
 function whole(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) ? Math.trunc(value) : undefined;
@@ -91,6 +91,10 @@ function scheduleDeparture(car: CarState, params: Parameters): void {
   addSchedule(car, car.chargeSchedules, charge);
 }
 
+function put(change: Partial<CarState>): Effect {
+  return (car) => Object.assign(car, change);
+}
+
 // For these vehicle_charging_cmds is enough.
 const CHARGING: Record<string, Effect> = {
   set_charging_amps: (car, params) => setAmps(car, whole(params.charging_amps)),
@@ -99,7 +103,7 @@ const CHARGING: Record<string, Effect> = {
   set_charge_limit: (car, params) => setLimit(car, whole(params.percent), "already_set"),
   charge_standard: (car) => setLimit(car, car.standardLimit, "already_standard"),
   charge_max_range: (car) => setLimit(car, 100, "already_max_range"),
-  charge_port_door_open: (car) => void (car.portOpen = true),
+  charge_port_door_open: put({ portOpen: true }),
   charge_port_door_close: closePort,
   set_scheduled_charging: (car, { enable, time }) => scheduleCharging(car, enable === true, whole(time) ?? 0),
   set_scheduled_departure: scheduleDeparture,
@@ -114,20 +118,21 @@ const CHARGING: Record<string, Effect> = {
 
 const OTHERS: Record<string, Effect> = {
   batch_remove_precondition_schedules: (car) => car.preconditionSchedules.clear(),
-  flash_lights: (car) => void car.lightFlashes++,
-  honk_horn: (car) => void car.honks++,
-  door_lock: (car) => void (car.locked = true),
-  door_unlock: (car) => void (car.locked = false),
-  auto_conditioning_start: (car) => void (car.climateOn = true),
-  auto_conditioning_stop: (car) => void (car.climateOn = false),
-  set_sentry_mode: (car, params) => void (car.sentryMode = params.on === true),
-  vehicle_action_30: (car, params) => void (car.sentryMode = params.bytes === "0801"), // the same, signed
+  flash_lights: (car) => Object.assign(car, { lightFlashes: car.lightFlashes + 1 }),
+  honk_horn: (car) => Object.assign(car, { honks: car.honks + 1 }),
+  door_lock: put({ locked: true }),
+  door_unlock: put({ locked: false }),
+  auto_conditioning_start: put({ climateOn: true }),
+  auto_conditioning_stop: put({ climateOn: false }),
+  set_sentry_mode: (car, params) => Object.assign(car, { sentryMode: params.on === true }),
+  // The same, signed.
+  vehicle_action_30: (car, params) => Object.assign(car, { sentryMode: params.bytes === "0801" }),
   set_temps: (car, { driver_temp, passenger_temp }) => {
     if (typeof driver_temp === "number") car.driverTemp = driver_temp;
     if (typeof passenger_temp === "number") car.passengerTemp = passenger_temp;
   },
-  set_vehicle_name: (car, params) => void (car.name = String(params.vehicle_name ?? "")),
-  wake_vehicle: (car) => void (car.awake = true),
+  set_vehicle_name: (car, params) => Object.assign(car, { name: String(params.vehicle_name ?? "") }),
+  wake_vehicle: put({ awake: true }),
 };
 
 // They ask and change nothing. Which scope Tesla requires for them is not known; here either of the two will do.
@@ -162,7 +167,10 @@ const WITHOUT_EFFECT = new Set(
 /** Does it and answers undefined, or answers why not. */
 export function perform(car: CarState, name: string, params: Parameters): Why {
   const effect = CHARGING[name] ?? OTHERS[name];
-  if (effect !== undefined) return effect(car, params) ?? undefined;
+  if (effect !== undefined) {
+    const why = effect(car, params);
+    return typeof why === "string" ? why : undefined;
+  }
   return WITHOUT_EFFECT.has(name) || name.startsWith("vehicle_action_") ? undefined : "not_supported";
 }
 
