@@ -31,7 +31,7 @@ import { bytesAt, encodeFields, numberAt, valueAt, type Field } from "../../lib/
 import { askFleetApi, askProxy, askTokenHost } from "../../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf } from "../../lib/token_claims.ts";
 import { readToken, TOKEN_FILE, tokenFileText } from "../../lib/token_file.ts";
-import { encryptResponse, requestHash, sessionInfoTag, sharedKey } from "../simulator/protocol/protocol.ts";
+import { encryptResponse, requestHash, sessionInfoTag, sharedKey } from "../simulator/protocol/crypto.ts";
 import { VIN } from "../simulator/tesla/tesla.ts";
 import { anyJson, anyText, damagedOnce, endOf, jsonLike, OPEN, PLAIN, property, spoilt, textOf, type End }
   from "./parser_tools.ts";
