@@ -24,6 +24,8 @@ const READ = "read_charge";
 const AMPS = "set_charge_amps 10";
 const LOOK_UP = `call_api GET /api/1/partner_accounts/public_key?domain=${DOMAIN} --partner`;
 const WAKE = `call_api POST /api/1/vehicles/${VIN}/wake_up`;
+const SHOW = "telemetry_config show";
+const TELEMETRY = 'call_api POST /api/1/vehicles/fleet_telemetry_config {"config":{}}';
 const COMMAND = `call_api POST /api/1/vehicles/${VIN}/command/charge_stop`;
 
 type Prepare = (owner: Owner) => unknown;
@@ -53,7 +55,7 @@ interface Case {
 const PLACES: Record<string, string> = {
   "/oauth2/v3/token": "token", "/.well-known/": "key", "/partner_accounts/public_key": "lookup",
   "/partner_accounts": "register", "/vehicles/": "car", "/api/1/vehicles": "cars", "/wake_up": "wake",
-  "/signed_command": "signed", "": "any",
+  "/signed_command": "signed", "fleet_telemetry": "telemetry", "fleet_telemetry_config_jws": "jws", "": "any",
 };
 const nameOf = ([place, status, text]: (typeof ADVICE)[number]): string =>
   `${PLACES[place] ?? place} ${status} ${text.split("|")[0]}`.trim();
@@ -100,7 +102,7 @@ const CASES: Case[] = [
     owner.setSettings({ TESLA_DOMAIN: "other.example.com" });
     owner.simulator.env.TESLA_SIMULATOR_DOMAIN = "other.example.com";
   }, 5, "", "cannot be reached", "certificate", UNREGISTERED),
-  row("key 404", REGISTER, () => {}, 5, 404, "does not serve the key", "folders that begin with a dot", UNREGISTERED),
+  row("key 404", REGISTER, () => {}, 5, 404, "does not serve the key", "folders with a dot", UNREGISTERED),
   row("key 300", REGISTER, fails("redirect_301", KEY), 5, 301, "redirects", "set TESLA_DOMAIN", UNREGISTERED),
   row("key 400", REGISTER, hosting("robots keep out", 403), 5, 403, "does not serve the key", "with status 200",
     UNREGISTERED),
@@ -108,18 +110,18 @@ const CASES: Case[] = [
     UNREGISTERED),
 
   row("lookup 403", LOOK_UP, fails("key_look_up_403"), 5, 403, "does not show the key", "vehicle_device_data"),
-  row("lookup 404 does not have access", LOOK_UP, fails("key_look_up_404"), 5, 404, "does not show the key",
+  row("lookup 404 not have access", LOOK_UP, fails("key_look_up_404"), 5, 404, "does not show the key",
     "run register_partner"),
   row("lookup 404", LOOK_UP, ({ simulator: { partner } }) => { Object.assign(partner.registrations.eu ?? {},
     { domain: "other.example.com" }); }, 5, 404, "Tesla has no key for TESLA_DOMAIN", "run register_partner"),
   row("lookup 412", LOOK_UP, ({ simulator: { partner } }) => { partner.registrations = {}; }, 5, 412,
-    "not registered in this region", "run register_partner"),
+    "not registered here", "run register_partner"),
   row("lookup 421", LOOK_UP, fails("key_look_up_421"), 5, 421, "does not show the key in this region",
     "set TESLA_REGION=na"),
   row("register 400 invalid domain", REGISTER, hosted(fails("invalid_domain")), 5, 400, "misspelt", "no https://",
     UNREGISTERED),
   row("register 400 unauthorized_client", REGISTER, hosted(fails("partner_unauthorized_client")), 5, 400,
-    "does not let your app register", "may not be approved yet", UNREGISTERED),
+    "does not let your app register", "is it approved yet?", UNREGISTERED),
   row("register 412 root domain", REGISTER, hosted(({ simulator: { partner } }) => {
     partner.allowedOrigins = ["https://something.else.org"]; }), 5, 412, "Allowed Origins",
     "add https:// and TESLA_DOMAIN", UNREGISTERED),
@@ -139,6 +141,19 @@ const CASES: Case[] = [
     "refuses your app's token", "check TESLA_REGION", UNREGISTERED),
   row("register 403 scope", REGISTER, hosted(fails("partner_missing_scopes")), 5, 403, "your app lacks a scope",
     "10 minutes", UNREGISTERED),
+
+  row("telemetry 400 command http proxy", TELEMETRY, () => {}, 5, 400, "only what Tesla's own proxy sends",
+    "use telemetry_config send"),
+  row("telemetry 412 fleet-telemetry", TELEMETRY, answers("fleet_telemetry", 412, "use fleet-telemetry >= 0.1.4"), 5,
+    412, "no unsigned configuration", "use telemetry_config send"),
+  row("telemetry 403 exceeded_limit", SHOW, fails("billing_limit"), 7, 403, "billing limit", "has taken it off the car"),
+  row("telemetry 403 location access", SHOW, answers("fleet_telemetry", 403, "Location access denied"), 5, 403,
+    "needs the scope vehicle_location", "leave it out"),
+  row("telemetry 0", SHOW, fails("hang_up_before"), 1, "", "no complete answer came", "run telemetry_config show"),
+  row("telemetry 200", SHOW, answers("fleet_telemetry", 200, "<cut"), 1, 200, "cannot be read", "send again"),
+  row("telemetry 500", TELEMETRY, fails("server_error"), 1, 500, "Tesla's server failed", "send again"),
+  row("jws 400", TELEMETRY.replace("config", "config_jws"), answers("_jws", 400, "invalid signature"), 6, 400,
+    "refused the configuration or its signature", "compare what telemetry_config send FILE --dry-run shows"),
 
   row("any 401 mobile_access_disabled", READ, (owner) => { owner.simulator.car.mobileAccess = false; }, 5, 401,
     "mobile access is off", "Controls, Safety"),
@@ -190,9 +205,11 @@ const CASES: Case[] = [
     "try again in a minute"),
   row("any 503 vehicle is not available", READ, fails("vehicle_not_available"), 3, 503, "asleep or offline",
     "run wake_up ($0.02)"),
+  row("any 503 timeout", READ, answers("/vehicle_data", 503, "timeout"), 1, 503, "did not answer in time",
+    "try again later"),
   row("any 503 no healthy upstream", READ, fails("no_healthy_upstream"), 1, 503, "no server of Tesla's",
     "try again in a few minutes"),
-  row("any 540", READ, fails("device_unexpected"), 1, 540, "booting, updating or in service", "try again later"),
+  row("any 540", READ, fails("device_unexpected"), 1, 540, "booting, updating, in service", "try again later"),
   row("any 300", READ, fails("redirect_302"), 1, 302, "a redirect was refused", "try another network"),
   row("any 300", "refresh_token", fails("redirect_307"), 1, 307, "a token must not follow", "try another network"),
   row("any 0", READ, fails("hang_up_before"), 1, "", "no complete answer came", "this machine's clock"),
@@ -211,7 +228,7 @@ const LOGINS: [row: string, callback: string, exit: number, problem: string, fix
   ["unauthorized_client", "unauthorized_client", 5, "may not log you in", "Machine-to-Machine"],
   ["invalid_client", "invalid_client", 5, "does not know this app", "copy TESLA_CLIENT_ID"],
   ["invalid_client", "client_not_found", 5, "does not know this app", "copy TESLA_CLIENT_ID"],
-  ["invalid_request", "unsupported_response_type", 5, "missing or wrong", "every setting in .env"],
+  ["invalid_request", "unsupported_response_type", 5, "a mistake in the login address", "every setting in .env"],
   ["cancel", "", 2, "you cancelled", "run get_token --force"],
   ["cancel", "access_denied", 2, "you cancelled", "run get_token --force"],
   ["", "temporarily_unavailable:Please wait", 4, "did not log you in", "run get_token --force"],
@@ -252,12 +269,12 @@ test("every row can be reached, by each of its words, and every status has a row
   const path = (place: string): string => `https://x${place || "/api/1/x"}`;
   for (const [place, status, parts, exit, problem] of ADVICE) {
     for (const text of parts.split("|")) {
-      const failure = failureFor(path(place), status, text.toUpperCase(), "found");
+      const failure = failureFor(path(place), { status, text: text.toUpperCase() }, "found");
       assert.deepEqual([failure.exitCode, failure.message], [exit, problem], `${place} ${status} ${text}`);
     }
   }
   for (let status = 300; status < 600; status += 1) {
-    const { exitCode, message, fix } = failureFor(path(""), status, "", "found");
+    const { exitCode, message, fix } = failureFor(path(""), { status, text: "" }, "found");
     assert.ok(exitCode > 0 && fix !== "" && !message.includes("unknown"), String(status));
   }
 });

@@ -57,13 +57,9 @@ describe("call_api", { concurrency: 3 }, () => {
     const json = JSON.parse(result.stdout);
     assert.equal(json.response[0].vin, VIN);
     assert.equal(result.stdout, `${JSON.stringify(json, null, 2)}\n`);
-    assert.match(result.stderr, /^GET https:\S+\/api\/1\/vehicles\?page=1&per_page=5\n {4}answered 200\n$/);
-    const [{ headers, body }] = result.requests;
+    assert.match(result.stderr, /^GET https:\S+\/api\/1\/vehicles\?page=1&per_page=5 {2}200\n$/);
+    const [{ headers, body } = assert.fail()] = result.requests;
     assert.deepEqual([headers.authorization, body], [`Bearer ${owner.token().access_token}`, ""]);
-    // What Tesla sends may hold anything; JSON spells the control characters that start an escape sequence.
-    const odd = { response: { name: "a\u001b[2J\u0007\r", text: "ü" } };
-    owner.answer("/api/1/users/me", 200, odd);
-    assert.deepEqual(await ask(owner, "GET", "/api/1/users/me"), odd);
   });
 
   ownerTest("a path with anything in it to resolve, or to another host, is refused and nothing sent", {},

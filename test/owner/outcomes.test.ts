@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { Agent, buildConnector, setGlobalDispatcher } from "undici";
+import { AFTER_UNKNOWN } from "../../lib/advice.ts";
 import { commandNamed, sendCommand } from "../../lib/command.ts";
 import { clean, Failure } from "../../lib/command_line.ts";
 import { askFleetApi, askTokenHost } from "../../lib/tesla_fetch.ts";
@@ -208,6 +209,9 @@ describe("what came of a request", { concurrency: 3 }, () => {
   ownerTest("what to do when nobody knows", { scopes: `${SCOPES} vehicle_cmds energy_cmds` }, async (owner) => {
     owner.simulator.partner.hosting = { kind: "file", body: owner.publicKey };
     assertEnd(await run(owner, "set_charge_amps 9"), 0);
+    for (const [, words] of AFTER_UNKNOWN) {
+      assert.ok(AFTER.some(([, , fix]) => words.includes(fix)), `a row without a case: ${words}`);
+    }
     for (const [script, path, fix] of AFTER) {
       owner.simulator.clear();
       owner.simulator.fail("server_error", { path });
@@ -359,12 +363,13 @@ function echo(owner: Owner, status: number, spell: (secret: string) => string): 
   owner.simulator.fail(name);
 }
 
-/** Pieces of it that are printed all the same, each with the title. What is around it must be shown. */
+/** Pieces of it that are printed all the same, each with the title. */
 function leftOf(title: string, spelt: string, { message, found, fix }: Failure): string[] {
   const shown = `${message} ${clean(found)} ${fix}`.replaceAll("[secret removed]", "").toLowerCase();
   const core = spelt.toLowerCase().slice(4, -4).replace(/[^!-~]+/g, " ");
   const pieces = core.match(/[^]{12}/g) ?? [];
-  assert.match(found, /seen:.*the end/, title);
+  assert.match(found, / from [a-z.-]+\.tesla\.com( |:|$)/m, title);
+  if (title === "as it is") assert.match(found, /"seen:; .*<\[secret removed\]>.*; the end"$/);
   return pieces.filter((piece) => shown.includes(piece)).map((piece) => `${title}: ${piece}`);
 }
 
