@@ -196,6 +196,25 @@ describe("what came of a request", { concurrency: 3 }, () => {
     }
   });
 
+  // waits for BUGS: call_api
+  const VERDICTS: [command: string, reason: string, exit: number][] = [
+    ["charge_stop", "user_present", 6], ["charge_stop", "could_not_wake_buses", 6], ["charge_stop", "not_charging", 0],
+    ["charge_start", "is_charging", 0], ["charge_start", "requested", 0], ["charge_start", "disconnected", 6],
+    ["charge_start", "your public key has not been paired with the vehicle", 5],
+    ["charge_port_door_close", "Already closed", 0], ["charge_start", "vehicle requires signed commands", 5],
+    ["charge_start", "unsigned_cmds_hardlocked: please sign", 5],
+  ];
+  ownerTest("a verdict in a good answer", { settings: REST }, async (owner) => {
+    for (const [name, reason, exit] of VERDICTS) {
+      owner.simulator.clear();
+      owner.answer("/command/", 200, { response: { result: false, reason } });
+      for (const script of [`send_command ${name}`, `call_api POST ${CAR}/command/${name}`]) {
+        const result = await run(owner, script);
+        assert.equal(result.code, exit, `${script}, ${reason}:\n${result.stderr}`);
+      }
+    }
+  });
+
   // What to do then depends on what was sent.
   const AFTER: [script: string, path: string, fix: string][] = [
     ["wake_up", "/wake_up", "see with list_vehicles whether the car is online"],
