@@ -26,7 +26,7 @@ async function ask(owner: Owner, ...words: string[]): Promise<Record<string, unk
 describe("call_api", { concurrency: 3 }, () => {
   ownerTest("the worked examples of docs/your_own_calls.md", ENERGY, async (owner) => {
     const page = readFileSync(new URL("../../docs/your_own_calls.md", import.meta.url), "utf8");
-    const lines = [...page.matchAll(/^npx tsx scripts\/call_api\.ts (.*)$/gm)].map(([, words = ""]) =>
+    const lines = [...page.matchAll(/^(?:npx tsx|node) scripts\/call_api\.ts (.*)$/gm)].map(([, words = ""]) =>
       words.replaceAll("SITE", String(ENERGY_SITE_ID)).replaceAll("VIN", VIN));
     const seen = new Map<string, string>();
     for (const line of lines) {
