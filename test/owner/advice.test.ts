@@ -9,7 +9,7 @@ import { describe, test } from "node:test";
 import { ADVICE, failureFor, LOGIN_ADVICE } from "../../lib/advice.ts";
 import { baseUrl, type Region, SCOPE_NAMES } from "../simulator/tesla/tesla.ts";
 import {
-  assertEnd, calls, DOMAIN, type Owner, type OwnerOptions, ownerTest, type Result, SCOPES, startLogin,
+  assertEnd, calls, DOMAIN, FLEET, type Owner, type OwnerOptions, ownerTest, type Result, SCOPES, startLogin,
   useFewProcesses, useRedirect, VIN, visit,
 } from "../support/harness.ts";
 
@@ -69,7 +69,7 @@ function row(name: string, script: string, prepare: Prepare, exit: number, found
 function tokenRow(script: string, error: string, exit: number, problem: string, fix: string, status = 400): Case {
   const owner = script === "get_token" ? LOGGED_OUT : script === REGISTER ? UNREGISTERED : {};
   const name = `token 400 ${error.replace("token_", "")}`;
-  const found = `${status} from fleet-auth.prd.vn.cloud.tesla.com "${error.replace("token_", "")}`;
+  const found = `${status} "${error.replace("token_", "")}`;
   return row(name, script, hosted(fails(error)), exit, found, problem, fix, owner);
 }
 
@@ -93,7 +93,7 @@ const CASES: Case[] = [
   tokenRow(REGISTER, "invalid_scope", 5, "may not ask for one of these scopes", "tick it"),
   tokenRow(REGISTER, "unsupported_grant_type", 5, "this kind of token", "Machine-to-Machine"),
   tokenRow("refresh_token", "token_server_error", 1, "server failed", "try again later"),
-  row("token 401", "refresh_token", answers("/token", 401, "something new"), 4, '401 from fleet-auth',
+  row("token 401", "refresh_token", answers("/token", 401, "something new"), 4, '401 "something new" from',
     "refuses the login", "get_token --force"),
   tokenRow("refresh_token", "invalid_request", 5, "something missing or wrong", "check every setting in .env"),
 
@@ -328,11 +328,11 @@ describe("beside the table", { concurrency: 3 }, () => {
     owner.answer("/vehicle_data", 423, { response: "a secret", error: "locked", error_description: "by Tesla",
       messages: { why: ["so"] }, reason: "none", txid, other: "another" });
     const { found } = rowsOf(await owner.run(READ));
-    assert.equal(found, `423 from fleet-api.prd.eu.vn.cloud.tesla.com "locked; by Tesla; {"why":["so"]}; none; ${txid}"`);
+    assert.equal(found, `423 "locked; by Tesla; {"why":["so"]}; none" from ${FLEET}; txid ${txid}`);
     for (const body of ["locked for now", '"locked for now"', "[5]", "null", '{"error": ']) {
       owner.simulator.clear();
       owner.answer("/vehicle_data", 423, body, { "x-txid": txid });
-      assert.equal(rowsOf(await owner.run(READ)).found, "423 from fleet-api.prd.eu.vn.cloud.tesla.com");
+      assert.equal(rowsOf(await owner.run(READ)).found, `423 from ${FLEET}`);
     }
   });
 
@@ -458,15 +458,15 @@ describe("beside the table", { concurrency: 3 }, () => {
         owner.simulator.clear();
         owner.answer("/command/", status, body);
         const result = await runCase(owner, AMPS);
-        assertEnd(result, 5, "error: the virtual key is not on the car\n", `fix:   open ${address} on the phone`);
+        assertEnd(result, 5, "error: the virtual key is not on the car\n", `fix:   open ${address} on your phone`);
       }
     }
   });
   ownerTest("the portal is that of the region", { settings: { TESLA_REGION: "cn" } }, async (owner) => {
     owner.simulator.fail("unauthorized_client");
-    assertEnd(await owner.run("refresh_token"), 5, "your app's page on developer.tesla.cn,");
+    assertEnd(await owner.run("refresh_token"), 5, "your app's page on developer.tesla.cn;");
     owner.setSettings({ TESLA_REGION: "eu" });
-    assertEnd(await owner.run("refresh_token"), 5, "your app's page on developer.tesla.com,");
+    assertEnd(await owner.run("refresh_token"), 5, "your app's page on developer.tesla.com;");
   });
 });
 

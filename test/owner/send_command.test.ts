@@ -192,7 +192,7 @@ describe("the script", { concurrency: 3 }, () => {
       ...["{percent: 60}", "null", "60", ""].map((text): [string[], string] =>
         [["set_charge_limit", text], `fix:   write them as '{"NAME": VALUE}', in single quotes`]),
       [[], "no NAME of a command", "--list"],
-      [["a", "{}", "c"], "found: expected NAME, JSON; got 3\n"],
+      [["a", "{}", "c"], "found: expected NAME JSON; got 3\n"],
       [["charge_stop", '{"__proto__": 1}'], "unknown parameter __proto__"],
       [["charge_stop", "--force"], "wrong usage"],
       [["\u001b[2Jhonk\u009b"], "there is no command"],
@@ -359,7 +359,7 @@ describe("the script", { concurrency: 3 }, () => {
       for (const [name, scope, json] of [["honk_horn", "vehicle_cmds", "{}"],
         ["set_charge_limit", "vehicle_charging_cmds", '{"percent": 60}']] as const) {
         const result = await run(owner, name, json);
-        assertEnd(result, 5, "found: 403 from", "--force", `(it needs ${scope})\n`);
+        assertEnd(result, 5, 'found: 403 "Unauthorized missing scopes" from', "--force", `(it needs ${scope})\n`);
         assert.equal(result.requests.length, 1);
       }
       assert.deepEqual(car.executed, []);
