@@ -13,21 +13,11 @@ import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
 import { readToken } from "../lib/token_file.ts";
 
 // Step 1: --list shows every command with its parameters (a ? may be left out) and the scope it needs.
-const KINDS = {
-  flag: "true or false",
-  "all week": "true or false",
-  weekdays: "true or false",
-  pin: "four digits in quotes",
-  whole: "whole number",
-  "one more": "whole number",
-  empty: "whole number",
-  id: "whole number",
-  text: "text of",
-  decimal: "number",
-  "decimal kept": "number",
-  double: "number",
-  days: "days such as Mon,Tues or Weekdays",
-};
+// biome-ignore format: a table of words
+const KINDS = { flag: "true or false", "all week": "true or false", weekdays: "true or false",
+  pin: "four digits in quotes", whole: "whole number", "one more": "whole number", empty: "whole number",
+  id: "whole number", text: "text of", decimal: "number", "decimal kept": "number", double: "number",
+  days: "days such as Mon,Tues or Weekdays" };
 const given = startScript(import.meta.filename, { optional: ["NAME", "JSON"], flags: ["list", "dry-run"] });
 if (given.list) {
   for (const [name, { parameters = {}, beside = {}, scope = "vehicle_cmds" }] of Object.entries(COMMANDS)) {
@@ -43,8 +33,8 @@ if (given.list) {
   process.exit(0);
 }
 
-// Step 2: the parameters are checked before anything is sent. A PIN is best piped in: what stands on the command
-// line is seen by every user of this machine, and kept by the shell.
+// Step 2: the parameters are checked before anything is sent. A PIN is best piped in: what stands on the
+// command line is seen by every user of this machine, and kept by the shell.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
 if (given.NAME === undefined) {
   throw new Failure(2, "wrong usage", "no NAME of a command", "send_command --list shows every command");

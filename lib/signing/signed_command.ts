@@ -1,7 +1,7 @@
-// Signed commands (docs/protocol.md, sections 5 to 7, 11): the public entry point of this folder. In order: take
-// the stored session, or shake hands for one; write the next counter to the disk; sign; send; open the answer.
-// When the car proves that our session is out of date, the command is signed once more, if that does no harm and
-// the first message can no longer be carried out. Nothing else is ever sent a second time.
+// Signed commands (docs/protocol.md, sections 5 to 7, 11): the public entry point of this folder. In order:
+// take the stored session, or shake hands for one; write the next counter to the disk; sign; send; open the
+// answer. When the car proves that our session is out of date, the command is signed once more, if that
+// does no harm and the first message can no longer be carried out. Nothing else is ever sent a second time.
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { unknownOutcome } from "../advice.ts";
@@ -11,26 +11,10 @@ import { readPrivateKey } from "../key_files.ts";
 import { withLock } from "../safe_file.ts";
 import { askFleetApi } from "../tesla_fetch.ts";
 import { failureForFault } from "./faults.ts";
-import {
-  carTime,
-  isUsable,
-  keepSession,
-  readSession,
-  renewSession,
-  type Session,
-  SESSION_FILE,
-  sessionInfoIn,
-} from "./session.ts";
-import {
-  type Domain,
-  handshakeMessage,
-  MESSAGE,
-  type Opened,
-  openAnswer,
-  readVerdict,
-  signedMessage,
-  type Target,
-} from "./signed_message.ts";
+import { carTime, isUsable, keepSession, readSession, renewSession } from "./session.ts";
+import { type Session, SESSION_FILE, sessionInfoIn } from "./session.ts";
+import { handshakeMessage, MESSAGE, openAnswer, readVerdict, signedMessage } from "./signed_message.ts";
+import type { Domain, Opened, Target } from "./signed_message.ts";
 import { sharedKey } from "./vehicle_key.ts";
 import { encodeFields, type Field, valueAt } from "./wire.ts";
 
@@ -48,45 +32,25 @@ export interface SignedCommand {
 
 /** The car's verdict, and how many requests it took: 1, one more for a handshake, and one more for a resync.
  * `doubtful`: it came unencrypted, though the car has answered encrypted before. */
-export interface Verdict {
-  result: boolean;
-  reason: string;
-  requests: number;
-  doubtful: boolean;
-}
+export type Verdict = { result: boolean; reason: string; requests: number; doubtful: boolean };
 
 // What it takes to reach the car, and how many requests went to it.
-interface Connection {
-  region: Region;
-  bearer: string;
-  target: Target;
-  requests: number;
-}
-
-// One attempt at a command: what was sent, and the car's answer.
-interface Attempt extends Opened {
-  session: Session;
-  expiresAt: number; // by the car's clock
-  uuid: Buffer;
-  answer: Buffer;
-}
+type Connection = { region: Region; bearer: string; target: Target; requests: number };
+// One attempt at a command: what was sent (it expires by the car's clock), and the car's answer.
+type Attempt = Opened & { session: Session; expiresAt: number; uuid: Buffer; answer: Buffer };
 
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
 async function exchange(connection: Connection, message: Buffer, handshake?: true): Promise<Buffer> {
   connection.requests += 1;
   const { region, bearer, target } = connection;
-  const json = { routable_message: message.toString("base64") };
-  const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, {
-    json,
-    handshake,
-  });
+  const extras = { json: { routable_message: message.toString("base64") }, handshake };
+  const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, extras);
   const { response } = asRecord(answer);
   const bytes = Buffer.from(String(response), "base64");
   if (bytes.length > 0 && bytes.toString("base64") === response) return bytes;
   const found = "Tesla's answer holds no message from the car";
-  throw handshake
-    ? new Failure(1, "Tesla's answer cannot be read", found, "try again later")
-    : unknownOutcome(found);
+  if (!handshake) throw unknownOutcome(found);
+  throw new Failure(1, "Tesla's answer cannot be read", found, "try again later");
 }
 
 // The session as the car reports it when it is asked. Nothing is signed, and nothing is written yet.
@@ -114,7 +78,7 @@ async function shakeHands(connection: Connection, stored?: Session): Promise<Ses
 async function attempt(connection: Connection, before: Session, command: SignedCommand): Promise<Attempt> {
   const { target } = connection;
   const session = { ...before, counter: before.counter + 1 };
-  await keepSession(target, session); // on the disk before it is sent: no other run may use this counter again
+  await keepSession(target, session); // before it is sent: no other run may use this counter again
   const expiresAt = Math.floor(carTime(session)) + LIFETIME_SECONDS;
   const payload = payloadOf(command);
   const sent = signedMessage(target, payload, expiresAt, session, randomBytes(16), randomBytes(16));
@@ -141,8 +105,8 @@ async function resync({ target }: Connection, { session, answer, uuid }: Attempt
   return renewed;
 }
 
-// How long, in seconds, the first message could still be carried out: whoever holds it back, with a fault that
-// nothing authenticates, must not have the command done twice.
+// How long, in seconds, the first message could still be carried out: whoever holds it back, with a fault
+// that nothing authenticates, must not have the command done twice.
 function secondsAlive({ session, expiresAt }: Attempt, renewed: Session): number {
   if (renewed.epoch !== session.epoch || renewed.counter > session.counter + COUNTER_WINDOW) return 0;
   return Math.max(0, Math.ceil(expiresAt - carTime(renewed)) + 1);
@@ -186,12 +150,7 @@ export function payloadOf({ message }: SignedCommand): Buffer {
 }
 
 /** Sends one command, signed, and returns the car's verdict. Throws Failure; 8: unknown outcome. */
-export async function sendSigned(
-  region: Region,
-  vin: string,
-  bearer: string,
-  command: SignedCommand,
-): Promise<Verdict> {
+export async function sendSigned(region: Region, vin: string, bearer: string, command: SignedCommand) {
   const target = { vin, domain: command.domain, ownKey: readPrivateKey() };
   return withLock(SESSION_FILE, async () => {
     try {
