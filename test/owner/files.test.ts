@@ -328,9 +328,9 @@ describe("the new file", () => {
   test("no answer: an old file is spoken of only where there is one", async () => {
     const fails = () => failureOf(() => replaceFile(FILE, () => Promise.reject(new Error("odd"))));
     start();
-    assert.equal(await fails(), `1 cannot write ${FILE} | odd | check ${FILE}, then run it again; ${TOLD}`);
+    assert.equal(await fails(), `1 cannot write ${FILE} | odd | check ${FILE}, then try again; ${TOLD}`);
     fs.rmSync(FILE);
-    assert.equal(await fails(), `1 cannot write ${FILE} | odd | check ${FILE}, then run it again; nothing was saved`);
+    assert.equal(await fails(), `1 cannot write ${FILE} | odd | check ${FILE}, then try again; nothing was saved`);
     assert.ok(isTidy(), "nothing is left");
   });
 });
@@ -430,8 +430,8 @@ describe("settings", { concurrency: 3 }, () => {
   });
 
   // What is in .env, what is in the environment, what was found, and the fix.
-  const ENVIRONMENT = (name: string): string => `${name}: unset ${name}, or correct it in the environment: `;
-  const IN_FILE = (name: string): string => `${name}: correct it in .env: `;
+  const ENVIRONMENT = (name: string): string => `unset ${name}, or correct it in the environment: `;
+  const IN_FILE = (name: string): string => `${name} in .env: `;
   // biome-ignore format: a table, one row a line
   const wrong: [Settings, Settings, string, string][] = [
     [{ TESLA_VIN: "5YJ3" }, {}, 'TESLA_VIN is "5YJ3"', IN_FILE("TESLA_VIN")],
@@ -472,7 +472,7 @@ describe("settings", { concurrency: 3 }, () => {
     assertEnd(await reads(owner, { TESLA_CLIENT_ID: "", TESLA_CLIENT_SECRET: "short", TESLA_REGION: "us" }), 5,
       "error: TESLA_CLIENT_ID, TESLA_CLIENT_SECRET, TESLA_REGION: missing or malformed\n",
       'found: TESLA_CLIENT_ID is not set; TESLA_CLIENT_SECRET is malformed (not shown); TESLA_REGION is "us"\n',
-      /fix: {3}TESLA_CLIENT_ID: correct it in \.env: .*; TESLA_CLIENT_SECRET: correct it in \.env: .*; TESLA_REGION: /);
+      /fix: {3}TESLA_CLIENT_ID in \.env: .*; TESLA_CLIENT_SECRET in \.env: .*; TESLA_REGION in \.env: /);
     fs.rmSync(owner.path(".env"));
     const noFile = `fix:   there is no .env in ${fs.realpathSync(owner.folder)}: go to the right folder, or copy .env.example`;
     await ends(owner, "list_vehicles", 5, "found: TESLA_REGION is not set\n", noFile);
@@ -491,7 +491,7 @@ describe("settings", { concurrency: 3 }, () => {
     await ends(owner, "list_vehicles", 0);
     for (const bytes of [Buffer.from(`\ufeff${text}`, "utf16le"), Buffer.from(text, "utf16le"), Buffer.from(`\ufeff${text}`, "utf16le").swap16()]) {
       owner.write(".env", bytes);
-      await ends(owner, "list_vehicles", 5, "error: .env is not saved as UTF-8\nfound: UTF-16, which PowerShell 5 writes\nfix:   save it as UTF-8\n");
+      await ends(owner, "list_vehicles", 5, "found: it is UTF-16\nfix:   save it as UTF-8\n");
     }
     fs.rmSync(owner.path(".env"));
     fs.mkdirSync(owner.path(".env"));
