@@ -12,7 +12,7 @@ const KEY = "/.well-known/";
 const REGISTER = "/partner_accounts";
 const LOOK_UP = "/partner_accounts/public_key";
 const APP = `your app's page on ${PORTALS.na}`;
-const GRANT = `set the grant type on ${APP} to "Authorization Code and Machine-to-Machine"`;
+const GRANT = 'set its grant type to "Authorization Code and Machine-to-Machine"';
 const LOG_IN_AGAIN = "run get_token --force";
 const WAIT = "as long as Tesla says";
 const OTHER_NETWORK = "try another network; VPNs and cloud machines are often blocked";
@@ -32,9 +32,7 @@ const NO_SERVER = "no healthy upstream";
 /** What the text of a 503 says that was not carried out. */
 export const NOT_REACHED = `${NOT_AVAILABLE}|${NO_SERVER}`;
 /** What to do about a key that is not on the car; `filledIn` completes the address. */
-export const PAIR =
-  `open ${PAIRING_PAGE.na}YOUR.DOMAIN on the phone that has the Tesla app (on a computer, scan the code), `
-  + "and approve";
+export const PAIR = `open ${PAIRING_PAGE.na}YOUR.DOMAIN on your phone and approve (on a computer, scan the code)`;
 
 // biome-ignore format: a table of words and numbers
 /** Part of the address; status (300, 400 and 500 stand for 3xx, 4xx and 5xx, 0 for no answer); part of
@@ -46,7 +44,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   [TOKEN, 400, "invalid_auth_code", 4, "the authorization code was used before, or is over 2 minutes old",
     `${LOG_IN_AGAIN} and log in promptly`],
   [TOKEN, 400, "unauthorized_client", 5, "TESLA_CLIENT_ID and TESLA_CLIENT_SECRET do not belong together",
-    `copy both again from ${APP}, and ${GRANT}`],
+    `copy both again from ${APP}; ${GRANT}`],
   [TOKEN, 400, "invalid_client_id", 5, "the login was for another app",
     `fix TESLA_CLIENT_ID, then ${LOG_IN_AGAIN}`],
   [TOKEN, 400, "invalid_client", 5, "Tesla does not know this app", `copy TESLA_CLIENT_ID from ${APP}`],
@@ -58,7 +56,8 @@ export const ADVICE: [string, number, string, number, string, string][] = [
     + "the new ones that Tesla has refused since August 2026",
     "check TESLA_REGION; a new app can only wait: github.com/teslamotors/vehicle-command/issues/460"],
   [TOKEN, 400, "invalid_scope", 5, "your app may not ask for one of these scopes", `tick it on ${APP}`],
-  [TOKEN, 400, "unsupported_grant_type", 5, "your app may not ask for this kind of token", GRANT],
+  [TOKEN, 400, "unsupported_grant_type", 5, "your app may not ask for this kind of token",
+    `on ${APP}, ${GRANT}`],
   [TOKEN, 400, "server_error", 1, "Tesla's server failed", "try again later"],
   [TOKEN, 400, "invalid_request", 5, "Tesla finds something missing or wrong in the request",
     `${LOG_IN_AGAIN}; if that fails too, check every setting in .env`],
@@ -84,7 +83,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   [LOOK_UP, 421, "", 5, "Tesla does not show the key in this region", "check TESLA_REGION"],
   [REGISTER, 400, "invalid domain", 5, "TESLA_DOMAIN is misspelt", "use lower case, no https://, no slash"],
   [REGISTER, 400, "unauthorized_client", 5, "Tesla does not let your app register",
-    `see its status on ${APP} (is it approved yet?), check TESLA_CLIENT_ID and its secret, and ${GRANT}`],
+    `see its status on ${APP} (is it approved yet?), check TESLA_CLIENT_ID and its secret; ${GRANT}`],
   [REGISTER, 412, "root domain", 5, "TESLA_DOMAIN is not one of your app's Allowed Origins",
     `add https:// and TESLA_DOMAIN to them on ${APP}; changes take a few minutes`],
   [REGISTER, 412, "must be registered", 5, "this call needs your app's own token", "use call_api --partner"],
@@ -171,7 +170,7 @@ export const LOGIN_ADVICE: [string, number, string, string][] = [
   ["invalid_scope", 5, "your app may not ask for one of these scopes",
     `tick it on ${APP}, or correct TESLA_SCOPES`],
   ["unauthorized_client", 5, "your app may not log you in",
-    `check TESLA_CLIENT_ID against ${APP}, and ${GRANT}`],
+    `check TESLA_CLIENT_ID against ${APP}; ${GRANT}`],
   ["invalid_client|client_not_found", 5, "Tesla does not know this app", `copy TESLA_CLIENT_ID from ${APP}`],
   ["invalid_request|unsupported_response_type", 5, "Tesla finds a mistake in the login address",
     "check every setting in .env"],

@@ -145,7 +145,7 @@ export function startScript<W extends string = never, T extends string = never, 
   const names = [...words, ...optional];
   const found = given.positionals; // may hold a PIN: only their number is shown
   if (found.length < words.length || found.length > names.length) {
-    throw wrongUsage(file, `expected ${names.join(", ") || "no arguments"}; got ${found.length}`);
+    throw wrongUsage(file, `expected ${names.join(" ") || "no arguments"}; got ${found.length || "none"}`);
   }
   const named = Object.fromEntries(found.map((word, index) => [names[index], word]));
   return { ...named, ...given.values } as ReturnType<typeof startScript<W, T, F>>;

@@ -19,7 +19,7 @@ import { FLEET_API, KEY_PATH, TOKEN_HOST, type Region } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
 import { claimsOf } from "./token_claims.ts";
 
-const SHOWN = ["error", "error_description", "messages", "reason", "txid"]; // of an error answer
+const SHOWN = ["error", "error_description", "messages", "reason"]; // of an error answer
 const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_uri"]; // of a form
 // One character, spelled otherwise: %41, \u0041, \x41, &#x41;, &#65; or &amp;
 const SPELLED =
@@ -71,9 +71,13 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
 
   const { status, text, headers, problem } = incoming;
   const secrets = Object.entries(form).filter(([name]) => !NOT_SECRET.includes(name));
-  let words = problem !== "" && outcome !== "refused" ? `: ${problem}` : wordsOf(asRecord(value));
+  const fields = asRecord(value);
+  let words = wordsOf(fields);
   for (const [, secret] of secrets) words = withoutSecret(words, secret);
-  const found = `${status > 0 ? status : "no answer"} from ${host}${words.slice(0, 400)}`;
+  const told = words === "" ? "" : ` "${words.slice(0, 400)}"`;
+  const why = problem === "" || outcome === "refused" ? "" : ` (${problem})`;
+  const txid = fields.txid ? `; txid ${clean(fields.txid).slice(0, 60)}` : ""; // Tesla's support asks for it
+  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${txid}`;
   const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });
@@ -127,8 +131,9 @@ function hasNotConnected(error: unknown): boolean {
 
 // What may be printed of an error answer: Tesla's named fields.
 function wordsOf(answer: Record<string, unknown>): string {
-  const words = SHOWN.filter((name) => answer[name]).map((name) => clean(answer[name]));
-  return words.length > 0 ? ` "${words.join("; ")}"` : "";
+  return SHOWN.filter((name) => answer[name])
+    .map((name) => clean(answer[name]))
+    .join("; ");
 }
 
 // The text without the secret. Where it has the secret in another spelling (in another case, with percent

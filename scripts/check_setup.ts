@@ -38,8 +38,9 @@ async function step(name: string, needs: string[], check: () => Found | Promise<
     const failure = error instanceof Failure ? error : unexpected;
     failures.set(name, failure);
     print("FAILED", name, failure.message);
-    print("", "", `found: ${failure.found}`);
-    print("", "", `fix:   ${failure.fix}`);
+    for (const row of [`found: ${clean(failure.found)}`, `fix:   ${clean(failure.fix)}`]) {
+      process.stdout.write(`${" ".repeat(26)}${row}\n`);
+    }
   }
 }
 
