@@ -2,7 +2,7 @@
 // happened to a request is decided in tesla_fetch.ts; nothing here can change that. The first row that fits
 // an answer counts. Sources: Tesla's pages, and what owners have reported.
 // https://developer.tesla.com/docs/fleet-api/getting-started/conventions
-import { Failure } from "./command_line.ts";
+import { asRecord, clean, Failure } from "./command_line.ts";
 import { FLEET_API, PAIRING_PAGE, PORTALS, TOKEN_HOST } from "./hosts.ts";
 import { pairingAddress } from "./settings.ts";
 
@@ -32,7 +32,8 @@ const NO_SERVER = "no healthy upstream";
 /** What the text of a 503 says that was not carried out. */
 export const NOT_REACHED = `${NOT_AVAILABLE}|${NO_SERVER}`;
 /** What to do about a key that is not on the car; `filledIn` completes the address. */
-export const PAIR = `open ${PAIRING_PAGE.na}YOUR.DOMAIN on your phone and approve (on a computer, scan the code)`;
+const SCAN = "on your phone and approve (on a computer, scan the code)";
+export const PAIR = `open ${PAIRING_PAGE.na}YOUR.DOMAIN ${SCAN}`;
 
 // biome-ignore format: a table of words and numbers
 /** Part of the address; status (300, 400 and 500 stand for 3xx, 4xx and 5xx, 0 for no answer); part of
@@ -178,6 +179,35 @@ export const LOGIN_ADVICE: [string, number, string, string][] = [
   ["", 4, "Tesla did not log you in", LOG_IN_AGAIN],
 ];
 
+const START_CLIMATE = "start the climate first: send_command auto_conditioning_start";
+const RESTART = "restart the car's screen (hold both scroll wheels), or update the car's software";
+
+/** Reasons of the car's that mean: it was so already. The command ("" is any), part of the reason (^ and $
+ * mark its ends), and what to say. Sources: Tesla's page, and what owners have reported.
+ * https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands */
+export const ALREADY_SO: [string, string, string][] = [
+  ["", "^already", "nothing to do"],
+  ["charge_start", "^is_charging$|^charging$", "nothing to do"],
+  ["charge_start", "^requested$", "asked for, but not charging yet (a schedule or the station decides)"],
+  ["charge_stop", "^not_charging$", "nothing to do"],
+];
+
+// biome-ignore format: a table of words
+/** The other reasons: part of the reason, exit code, what it means, what to do. */
+export const REFUSALS: [string, number, string, string][] = [
+  ["^complete$", 6, "the car refused: the battery is at its limit", "raise the charge limit first"],
+  ["^disconnected$", 6, "the car refused: it is not plugged in", "plug the car in"],
+  ["^no_power$", 6, "the car refused: the charging station gives no power", "check the station"],
+  ["could_not_wake_buses", 6, "the car was not ready", "wait 5 seconds, then run it again"],
+  ["^busy$", 6, "the car is busy", "try again in a few seconds"],
+  ["unsigned_cmds_hardlocked|command protocol required|requires signed commands", 5,
+    "this car accepts only signed commands", "set TESLA_COMMANDS=signed"],
+  ["not been paired|not_on_whitelist", 5, "the virtual key is not on the car", PAIR],
+  ["setchargingamps failed", 6, "the car could not set the amps", RESTART],
+  ["cabin comfort remote settings not enabled", 6, "the car refused: its climate is off", START_CLIMATE],
+  ["", 6, "the car refused", "this is the car's own reason; search online for it"],
+];
+
 // What to do when nobody knows whether a request was carried out, by part of the address.
 export const AFTER_UNKNOWN: [string, string][] = [
   ["/wake_up", "see with list_vehicles whether the car is online; another wake_up may cost another $0.02"],
@@ -241,4 +271,19 @@ export function loginFailure(text: string): Failure {
   const row = LOGIN_ADVICE.find(([part]) => fits(part, text));
   const [, exitCode, problem, fix] = row ?? ["", 4, "Tesla did not log you in", LOG_IN_AGAIN];
   return new Failure(exitCode, problem, `Tesla's page says "${text}"`, fix);
+}
+
+/** What a command came to, by the car's own verdict: "" if it is done, or why there was nothing to do. Throws
+ * Failure: with the car's reason if it refused, 8 if there is no verdict. */
+export function verdictOf(command: string, verdict: unknown): string {
+  const { result, reason: told, string } = asRecord(verdict); // `string` in older answers
+  if (typeof result !== "boolean") throw unknownOutcome("Tesla's answer holds no verdict from the car");
+  if (result) return "";
+  const words = clean(told || string || "no reason given").slice(0, 200);
+  const reason = words.replace(/^(car|vcsec) could not execute command: /, "");
+  const text = `^${reason.toLowerCase()}$`;
+  const already = ALREADY_SO.find(([name, part]) => ["", command].includes(name) && fits(part, text));
+  if (already) return `${already[2]}: the car reports ${reason}`;
+  const [, exitCode, problem, fix] = REFUSALS.find(([part]) => fits(part, text)) ?? ["", 6, "", ""];
+  throw new Failure(exitCode, problem, `"${reason}" from the car`, filledIn(fix));
 }

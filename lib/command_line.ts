@@ -96,9 +96,9 @@ function showFailure(error: unknown): number {
   const report = "if you have changed nothing there, please report it";
   const unexpected = new Failure(1, `unexpected: ${messageOf(error)}`, `at ${where}`, report);
   const { exitCode, message, found, fix } = error instanceof Failure ? error : unexpected;
-  say(`error: ${clean(message)}`);
-  say(`found: ${clean(found)}`);
-  say(`fix:   ${clean(fix)}`);
+  say(`error: ${clean(message).slice(0, 500)}`);
+  say(`found: ${clean(found).slice(0, 500)}`);
+  say(`fix:   ${clean(fix).slice(0, 500)}`);
   return exitCode;
 }
 

@@ -70,10 +70,12 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   if (outcome === "answered") return value;
 
   const { status, text, headers, problem } = incoming;
-  const secrets = Object.entries(form).filter(([name]) => !NOT_SECRET.includes(name));
+  const secrets = Object.keys(form)
+    .filter((name) => !NOT_SECRET.includes(name))
+    .map((name) => form[name] ?? "");
   const fields = asRecord(value);
   let words = wordsOf(fields);
-  for (const [, secret] of secrets) words = withoutSecret(words, secret);
+  for (const secret of [bearer, ...secrets]) words = withoutSecret(words, secret);
   const told = words === "" ? "" : ` "${words.slice(0, 400)}"`;
   const why = problem === "" || outcome === "refused" ? "" : ` (${problem})`;
   const txid = fields.txid ? `; txid ${clean(fields.txid).slice(0, 60)}` : ""; // Tesla's support asks for it
@@ -146,7 +148,8 @@ function withoutSecret(text: string, secret: string): string {
     if (name !== undefined) return NAMED[name.toLowerCase()] ?? "";
     return String.fromCharCode(decimal ?? Number.parseInt(hex, 16));
   });
-  const plain = decoded.replace(/[^!-~]+/g, "").toLowerCase();
+  const bare = (form: string): string => form.replace(/[^!-~]+|\\/g, "").toLowerCase();
+  const plain = bare(decoded);
   const bytes = Buffer.from(secret);
   const base64 = [0, 1, 2].map((shift) => {
     const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
@@ -154,7 +157,7 @@ function withoutSecret(text: string, secret: string): string {
   });
   const inUrls = base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
   const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls];
-  const isThere = spellings.some((form) => form.length > 3 && plain.includes(form.toLowerCase()));
+  const isThere = spellings.some((form) => form.length > 3 && plain.includes(bare(form)));
   return isThere ? "[removed: it holds a secret]" : rest;
 }
 
