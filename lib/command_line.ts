@@ -58,18 +58,11 @@ export function localTime(time: Date): string {
   return `${isToday ? "" : day}${two(time.getHours())}:${two(time.getMinutes())}`;
 }
 
-const FILE_ERRORS: Record<string, string> = {
-  ENOENT: "not found",
-  EACCES: "permission denied",
-  EPERM: "not permitted, or in use by another program",
-  EBUSY: "in use by another program",
-  EEXIST: "already exists",
-  EISDIR: "it is a folder",
-  ENOSPC: "the disk is full",
-  EFBIG: "the disk is full, or a limit on file sizes was reached",
-  EROFS: "the disk is read-only",
-  EADDRINUSE: "already in use by another program",
-};
+// biome-ignore format: a table of words
+const FILE_ERRORS: Record<string, string> = { ENOENT: "not found", EACCES: "permission denied",
+  EPERM: "not permitted, or in use by another program", EBUSY: "in use by another program",
+  EEXIST: "already exists", EISDIR: "it is a folder", ENOSPC: "the disk is full", EROFS: "the disk is read-only",
+  EFBIG: "the disk is full, or a file would be too large", EADDRINUSE: "already in use by another program" };
 
 /** What an error says; the usual errors of files in plain words. */
 export function messageOf(error: unknown): string {
@@ -84,72 +77,62 @@ export function fixForFile(file: string, error: unknown): string {
   if (code === "ENOSPC" || code === "EFBIG") return "free some space, then run it again";
   if (code !== "EACCES" && code !== "EROFS") return `check ${file}, then run it again`;
   const target = existsSync(file) ? file : process.cwd(); // a file that is not there: the folder is closed to us
-  if (process.platform === "win32")
-    return `give your account full control of ${target} (Properties, Security)`;
+  if (process.platform === "win32") return `give your account full control of ${target} (Properties)`;
   return `make it yours: sudo chown "$USER" ${target} && chmod u+rw ${target}`;
 }
 
 // An error as three rows. One that nobody expected also says where in this project, or in a copy, it happened.
 function showFailure(error: unknown): number {
-  const [where] =
-    /[\w-]+[\\/][\w.-]+\.ts:\d+/.exec(String(asRecord(error).stack).replace(/.*node_modules.*/g, "")) ?? [];
-  const failure =
-    error instanceof Failure
-      ? error
-      : new Failure(
-          1,
-          `unexpected: ${messageOf(error)}`,
-          `at ${where ?? "an unknown place"}`,
-          "if you have changed nothing there, please report it",
-        );
-  say(`error: ${clean(failure.message)}`);
-  say(`found: ${clean(failure.found)}`);
-  say(`fix:   ${clean(failure.fix)}`);
-  return failure.exitCode;
+  const stack = String(asRecord(error).stack).replace(/.*node_modules.*/g, "");
+  const [where = "an unknown place"] = /[\w-]+[\\/][\w.-]+\.ts:\d+/.exec(stack) ?? [];
+  const report = "if you have changed nothing there, please report it";
+  const unexpected = new Failure(1, `unexpected: ${messageOf(error)}`, `at ${where}`, report);
+  const { exitCode, message, found, fix } = error instanceof Failure ? error : unexpected;
+  say(`error: ${clean(message)}`);
+  say(`found: ${clean(found)}`);
+  say(`fix:   ${clean(fix)}`);
+  return exitCode;
 }
 
 // The comment at the top of a script, which --help prints.
 function headerOf(file: string): string {
-  const [header = ""] = readFileSync(file, "utf8")
-    .replaceAll("\r", "")
-    .split(/\n(?!\/\/)/);
+  const text = readFileSync(file, "utf8").replaceAll("\r", "");
+  const [header = ""] = text.split(/\n(?!\/\/)/);
   return header.replace(/^\/\/ ?/gm, "");
 }
 
-interface Takes<Word extends string, Optional extends string, Flag extends string, Value extends string> {
-  words?: Word[]; // must be given, in this order
-  optional?: Optional[]; // may follow them
-  flags?: Flag[]; // --flag
-  values?: Value[]; // --value TEXT
+function wrongUsage(file: string, found: string): Failure {
+  const usage = /^ +run +(.*)/m.exec(headerOf(file))?.[1] ?? "see --help";
+  return new Failure(2, "wrong usage", found, `run: ${usage}`);
+}
+
+interface Takes<Word, Text, Flag> {
+  words?: Word[]; // must be there, in this order
+  optional?: Text[]; // may follow them
+  flags?: Flag[]; // --NAME
+  values?: Text[]; // --NAME TEXT
 }
 
 /** Starts a script: from here on an error ends it with three rows and an exit code. Returns what was given on
  * the command line, by name. --help prints the header of `file`, the script. */
 export function startScript<
   Word extends string = never,
-  Optional extends string = never,
+  Text extends string = never,
   Flag extends string = never,
-  Value extends string = never,
 >(
   file: string,
-  takes: Takes<Word, Optional, Flag, Value> = {},
-): Record<Word, string> & Partial<Record<Optional | Value, string>> & Partial<Record<Flag, boolean>> {
+  takes: Takes<Word, Text, Flag> = {},
+): Record<Word, string> & Partial<Record<Text, string>> & Partial<Record<Flag, boolean>> {
+  const { words = [], optional = [], flags = [], values = [] } = takes;
   process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
   process.on("uncaughtException", (error) => process.exit(showFailure(error)));
-  const { words = [], optional = [], flags = [], values = [] } = takes;
-  const options = Object.fromEntries([
-    ...[...flags, "help"].map((name) => [name, { type: "boolean" as const }]),
-    ...values.map((name) => [name, { type: "string" as const }]),
-  ]);
-  const wrongUsage = (found: string): Failure => {
-    const usage = /^ +run +(.*)/m.exec(headerOf(file))?.[1] ?? "see --help";
-    return new Failure(2, "wrong usage", found, `run: ${usage}`);
-  };
+  const switches = [...flags, "help"].map((name) => [name, { type: "boolean" as const }]);
+  const texts = values.map((name) => [name, { type: "string" as const }]);
   let given: { values: object; positionals: string[] };
   try {
-    given = parseArgs({ options, allowPositionals: true });
+    given = parseArgs({ options: Object.fromEntries([...switches, ...texts]), allowPositionals: true });
   } catch (error) {
-    throw wrongUsage(messageOf(error).split(". ")[0] ?? "");
+    throw wrongUsage(file, messageOf(error).split(". ")[0] ?? "");
   }
   if ("help" in given.values) {
     process.stdout.write(`${headerOf(file)}\n`);
@@ -158,8 +141,8 @@ export function startScript<
   const names = [...words, ...optional];
   const found = given.positionals; // may hold a PIN: only their number is shown
   if (found.length < words.length || found.length > names.length) {
-    throw wrongUsage(`expected ${names.join(", ") || "no arguments"}; got ${found.length}`);
+    throw wrongUsage(file, `expected ${names.join(", ") || "no arguments"}; got ${found.length}`);
   }
-  const named = Object.fromEntries(found.map((word, index) => [names[index] ?? "", word]));
-  return { ...named, ...given.values } as ReturnType<typeof startScript<Word, Optional, Flag, Value>>;
+  const named = Object.fromEntries(found.map((word, index) => [names[index], word]));
+  return { ...named, ...given.values } as ReturnType<typeof startScript<Word, Text, Flag>>;
 }

@@ -1,20 +1,7 @@
 // Files that must never be lost: changed by one run at a time, and never left half written.
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { uptime } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { asRecord, Failure, fixForFile, messageOf } from "./command_line.ts";

@@ -15,17 +15,12 @@ import { askTokenHost } from "../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf } from "../lib/token_claims.ts";
 import { newToken, readToken, type Token, TOKEN_FILE } from "../lib/token_file.ts";
 
-const IN_WORDS = new Map([
-  ["openid", "log in"],
-  ["offline_access", "stay logged in"],
-  ["vehicle_device_data", "see the car"],
-  ["vehicle_charging_cmds", "manage its charging"],
-  ["vehicle_cmds", "everything else, including unlocking"],
-  ["vehicle_location", "see where it is"],
-  ["energy_device_data", "see Powerwall and solar"],
-  ["energy_cmds", "control Powerwall and solar"],
-  ["user_data", "see your profile"],
-]);
+// biome-ignore format: a table of words
+const IN_WORDS = new Map([["openid", "log in"], ["offline_access", "stay logged in"],
+  ["vehicle_device_data", "see the car"], ["vehicle_charging_cmds", "manage its charging"],
+  ["vehicle_cmds", "everything else, including unlocking"], ["vehicle_location", "see where it is"],
+  ["energy_device_data", "see Powerwall and solar"], ["energy_cmds", "control Powerwall and solar"],
+  ["user_data", "see your profile"]]);
 
 // Step 1: the settings. A login that still works is kept, since a new one could end a running cron job's.
 const { force } = startScript(import.meta.filename, { flags: ["force"] });

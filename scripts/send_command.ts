@@ -13,21 +13,11 @@ import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
 import { readToken } from "../lib/token_file.ts";
 
 // Step 1: --list shows every command with its parameters (a ? may be left out) and the scope it needs.
-const KINDS = {
-  flag: "true or false",
-  "all week": "true or false",
-  weekdays: "true or false",
-  pin: "four digits in quotes",
-  whole: "whole number",
-  "one more": "whole number",
-  empty: "whole number",
-  id: "whole number",
-  text: "text of",
-  decimal: "number",
-  "decimal kept": "number",
-  double: "number",
-  days: "days such as Mon,Tues or Weekdays",
-};
+// biome-ignore format: a table of words
+const KINDS = { flag: "true or false", "all week": "true or false", weekdays: "true or false",
+  pin: "four digits in quotes", whole: "whole number", "one more": "whole number", empty: "whole number",
+  id: "whole number", text: "text of", decimal: "number", "decimal kept": "number", double: "number",
+  days: "days such as Mon,Tues or Weekdays" };
 const given = startScript(import.meta.filename, { optional: ["NAME", "JSON"], flags: ["list", "dry-run"] });
 if (given.list) {
   for (const [name, { parameters = {}, beside = {}, scope = "vehicle_cmds" }] of Object.entries(COMMANDS)) {

@@ -7,26 +7,14 @@ import { COMMANDS, NOT_SIGNED, type Parameter, type Parameters } from "./command
 import { type Domain, INFOTAINMENT } from "./signed_message.ts";
 import type { Field } from "./wire.ts";
 
+type Given = Record<string, unknown>; // the parameters by name
+
 const VEHICLE_ACTION = 2; // in an infotainment message (section 9)
 const SENT_FOR_TRUE: { [kind: string]: Field[1] } = { flag: 1, "all week": [[1, []]], weekdays: [[2, []]] };
-const DAYS = new Map([
-  ["SUN", 1],
-  ["SUNDAY", 1],
-  ["MON", 2],
-  ["MONDAY", 2],
-  ["TUES", 4],
-  ["TUESDAY", 4],
-  ["WED", 8],
-  ["WEDNESDAY", 8],
-  ["THURS", 16],
-  ["THURSDAY", 16],
-  ["FRI", 32],
-  ["FRIDAY", 32],
-  ["SAT", 64],
-  ["SATURDAY", 64],
-  ["WEEKDAYS", 62],
-  ["ALL", 127],
-]); // the spellings that Tesla's proxy takes
+// biome-ignore format: a table of words and numbers
+const DAYS = new Map([["SUN", 1], ["SUNDAY", 1], ["MON", 2], ["MONDAY", 2], ["TUES", 4], ["TUESDAY", 4],
+  ["WED", 8], ["WEDNESDAY", 8], ["THURS", 16], ["THURSDAY", 16], ["FRI", 32], ["FRIDAY", 32],
+  ["SAT", 64], ["SATURDAY", 64], ["WEEKDAYS", 62], ["ALL", 127]]); // the spellings that Tesla's proxy takes
 
 // The field that a parameter becomes; a 0 is left out of the message. Throws an Error for a wrong value.
 function fieldOf(name: string, value: unknown, rule: Parameter): Field {
@@ -51,11 +39,8 @@ function fieldOf(name: string, value: unknown, rule: Parameter): Field {
     return refuse(`a text of ${from} to ${to} characters`);
   }
   if (kind === "days") {
-    const text = typeof value === "string" ? value : "";
-    const days = text
-      .toUpperCase()
-      .split(",")
-      .map((day) => DAYS.get(day.trim()) ?? 0);
+    const names = typeof value === "string" ? value.toUpperCase().split(",") : [""];
+    const days = names.map((day) => DAYS.get(day.trim()) ?? 0);
     if (!days.includes(0)) return [field, days.reduce((all, day) => all | day)];
     return refuse(`days, with commas between them, out of ${[...DAYS.keys()].join(", ")}`);
   }
@@ -71,18 +56,10 @@ function fieldOf(name: string, value: unknown, rule: Parameter): Field {
 }
 
 /** A command's message, and the computer in the car that it is for. */
-export interface Encoded {
-  domain: Domain;
-  message: Field[];
-}
+export type Encoded = { domain: Domain; message: Field[] };
 
 // The fields of all given parameters. Throws an Error for one that is missing.
-function fieldsOf(
-  parameters: Parameters,
-  given: Record<string, unknown>,
-  isOff: boolean,
-  takes: string,
-): Field[] {
+function fieldsOf(parameters: Parameters, given: Given, isOff: boolean, takes: string): Field[] {
   const fields: Field[] = [];
   for (const [label, rule] of Object.entries(parameters)) {
     const key = nameOf(label);
@@ -100,7 +77,7 @@ function nameOf(label: string): string {
 }
 
 /** Makes the message. Throws an Error that says what is wrong with the name or the parameters. */
-export function encodeCommand(name: string, given: Record<string, unknown>): Encoded {
+export function encodeCommand(name: string, given: Given): Encoded {
   if (Object.hasOwn(NOT_SIGNED, name)) throw new Error(`${name} cannot be signed: ${NOT_SIGNED[name]}`);
   const row = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (row === undefined) throw new Error(`there is no command "${name}"`);
@@ -111,11 +88,10 @@ export function encodeCommand(name: string, given: Record<string, unknown>): Enc
   if (unknown !== undefined) throw new Error(`unknown parameter ${unknown}: ${takes}`);
 
   const isOff = given[switchedBy] === false;
-  const own = new Map(
-    [...fixed, ...fieldsOf(parameters, given, isOff, takes)].map((field) => [field[0], field]),
-  );
-  let message: Field[] = [...own.values()].sort(([a], [b]) => a - b);
+  const inner = [...fixed, ...fieldsOf(parameters, given, isOff, takes)];
   const outer = fieldsOf(beside, given, isOff, takes);
+  const byNumber = new Map(inner.map((field) => [field[0], field])); // one that is given replaces a fixed one
+  let message: Field[] = [...byNumber.values()].sort(([a], [b]) => a - b);
   for (const [index, field] of at.toReversed().entries()) {
     message = [[field, message], ...(index === 0 ? outer : [])];
   }

@@ -18,12 +18,7 @@ const MOST_SECONDS = 2 ** 30; // of the car's clock: then its epoch ends (sectio
 const MOST_COUNTER = 2 ** 32 - 1;
 
 /** What the car reports about itself: its public key and epoch in hex, its clock in seconds. */
-export interface SessionInfo {
-  vehicleKey: string;
-  epoch: string;
-  counter: number;
-  clock: number;
-}
+export type SessionInfo = { vehicleKey: string; epoch: string; counter: number; clock: number };
 
 /** One per VIN and domain. No secret: it is of no use without private-key.pem. */
 export interface Session extends SessionInfo {

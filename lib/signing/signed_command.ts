@@ -11,26 +11,10 @@ import { readPrivateKey } from "../key_files.ts";
 import { withLock } from "../safe_file.ts";
 import { askFleetApi } from "../tesla_fetch.ts";
 import { failureForFault } from "./faults.ts";
-import {
-  carTime,
-  isUsable,
-  keepSession,
-  readSession,
-  renewSession,
-  type Session,
-  SESSION_FILE,
-  sessionInfoIn,
-} from "./session.ts";
-import {
-  type Domain,
-  handshakeMessage,
-  MESSAGE,
-  type Opened,
-  openAnswer,
-  readVerdict,
-  signedMessage,
-  type Target,
-} from "./signed_message.ts";
+import { carTime, isUsable, keepSession, readSession, renewSession } from "./session.ts";
+import { type Session, SESSION_FILE, sessionInfoIn } from "./session.ts";
+import { handshakeMessage, MESSAGE, openAnswer, readVerdict, signedMessage } from "./signed_message.ts";
+import type { Domain, Opened, Target } from "./signed_message.ts";
 import { sharedKey } from "./vehicle_key.ts";
 import { encodeFields, type Field, valueAt } from "./wire.ts";
 
@@ -48,28 +32,12 @@ export interface SignedCommand {
 
 /** The car's verdict, and how many requests it took: 1, one more for a handshake, and one more for a resync.
  * `doubtful`: it came unencrypted, though the car has answered encrypted before. */
-export interface Verdict {
-  result: boolean;
-  reason: string;
-  requests: number;
-  doubtful: boolean;
-}
+export type Verdict = { result: boolean; reason: string; requests: number; doubtful: boolean };
 
 // What it takes to reach the car, and how many requests went to it.
-interface Connection {
-  region: Region;
-  bearer: string;
-  target: Target;
-  requests: number;
-}
-
-// One attempt at a command: what was sent, and the car's answer.
-interface Attempt extends Opened {
-  session: Session;
-  expiresAt: number; // by the car's clock
-  uuid: Buffer;
-  answer: Buffer;
-}
+type Connection = { region: Region; bearer: string; target: Target; requests: number };
+// One attempt at a command: what was sent (it expires by the car's clock), and the car's answer.
+type Attempt = Opened & { session: Session; expiresAt: number; uuid: Buffer; answer: Buffer };
 
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
 async function exchange(connection: Connection, message: Buffer, handshake?: true): Promise<Buffer> {
@@ -186,12 +154,7 @@ export function payloadOf({ message }: SignedCommand): Buffer {
 }
 
 /** Sends one command, signed, and returns the car's verdict. Throws Failure; 8: unknown outcome. */
-export async function sendSigned(
-  region: Region,
-  vin: string,
-  bearer: string,
-  command: SignedCommand,
-): Promise<Verdict> {
+export async function sendSigned(region: Region, vin: string, bearer: string, command: SignedCommand) {
   const target = { vin, domain: command.domain, ownKey: readPrivateKey() };
   return withLock(SESSION_FILE, async () => {
     try {

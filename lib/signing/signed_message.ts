@@ -2,25 +2,16 @@
 // signed, how the car's answer is opened and read. Nothing is sent or stored here.
 import { createDecipheriv, createHash, type ECDH } from "node:crypto";
 import { hmac, metadata, sharedKey } from "./vehicle_key.ts";
-import { bytesAt, encodeFields, numberAt, valueAt } from "./wire.ts";
+import { bytesAt, encodeFields, type Field, numberAt, valueAt } from "./wire.ts";
 
 export const VCSEC = 2; // the domain of locks, trunks and keys: the car's security computer
 export const INFOTAINMENT = 3; // the domain of every other command
 export type Domain = typeof VCSEC | typeof INFOTAINMENT;
 
 // Field numbers: of a RoutableMessage (section 2), of its parts, and of a SignatureData (section 3).
-export const MESSAGE = {
-  to: 6,
-  from: 7,
-  payload: 10,
-  status: 12,
-  signature: 13,
-  infoRequest: 14,
-  info: 15,
-  requestUuid: 50,
-  uuid: 51,
-  flags: 52,
-};
+// biome-ignore format: a table of numbers
+export const MESSAGE = { to: 6, from: 7, payload: 10, status: 12, signature: 13, infoRequest: 14, info: 15,
+  requestUuid: 50, uuid: 51, flags: 52 };
 const DESTINATION = { domain: 1, address: 2 };
 const STATUS = { operation: 1, fault: 2 };
 export const SIGNATURE = { signer: 1, infoTag: 6, hmac: 8, gcm: 9 };
@@ -48,18 +39,11 @@ const SIGNED_MESSAGE_ERRORS = ["", "UNKNOWN", "NOT_ON_WHITELIST", "IV_SMALLER_TH
   "NOT_PROVISIONED_WITH_IDENTITY", "COULD_NOT_HASH_METADATA"]; // SignedMessage_information_E in vcsec.proto
 
 /** One of the car's computers, and our own private key, which it knows by its public half. */
-export interface Target {
-  vin: string;
-  domain: Domain;
-  ownKey: ECDH;
-}
+export type Target = { vin: string; domain: Domain; ownKey: ECDH };
 
-export interface Message {
-  bytes: Buffer;
-  uuid: Buffer; // ours, unpredictable: the car's answer is bound to it
-  address: Buffer; // where the answer goes
-  tag: Buffer; // the signature: an encrypted answer is bound to it
-}
+/** A request: its bytes, and what the car's answer is bound to: our unpredictable uuid, our address, and the
+ * signature, if there is one. */
+export type Message = { bytes: Buffer; uuid: Buffer; address: Buffer; tag: Buffer };
 
 /** Asks the car for its session info (section 5). `uuid` and `address`: 16 unpredictable bytes each. */
 export function handshakeMessage({ domain, ownKey }: Target, uuid: Buffer, address: Buffer): Message {
@@ -84,49 +68,26 @@ export function signedMessage(
 ): Message {
   const { counter } = session;
   const epoch = Buffer.from(session.epoch, "hex");
-  const covered = metadata({
-    type: SIGNED_COMMAND,
-    domain,
-    vin,
-    epoch,
-    expiresAt,
-    counter,
-    flags: ENCRYPT_RESPONSE,
-  });
+  const flags = ENCRYPT_RESPONSE;
+  const covered = metadata({ type: SIGNED_COMMAND, domain, vin, epoch, expiresAt, counter, flags });
   const k = sharedKey(ownKey, Buffer.from(session.vehicleKey, "hex"));
   const tag = hmac(k, "authenticated command", [covered, payload]);
+  const expiry: Field = [HMAC.expiresAt, { fixed32: expiresAt }];
+  const proof: Field[] = [[HMAC.epoch, epoch], [HMAC.counter, counter], expiry, [HMAC.tag, tag]];
+  const signer: Field = [SIGNATURE.signer, [[SIGNER.publicKey, ownKey.getPublicKey()]]];
   const bytes = encodeFields([
     [MESSAGE.to, [[DESTINATION.domain, domain]]],
     [MESSAGE.from, [[DESTINATION.address, address]]],
     [MESSAGE.payload, payload],
-    [
-      MESSAGE.signature,
-      [
-        [SIGNATURE.signer, [[SIGNER.publicKey, ownKey.getPublicKey()]]],
-        [
-          SIGNATURE.hmac,
-          [
-            [HMAC.epoch, epoch],
-            [HMAC.counter, counter],
-            [HMAC.expiresAt, { fixed32: expiresAt }],
-            [HMAC.tag, tag],
-          ],
-        ],
-      ],
-    ],
+    [MESSAGE.signature, [signer, [SIGNATURE.hmac, proof]]],
     [MESSAGE.uuid, uuid],
-    [MESSAGE.flags, ENCRYPT_RESPONSE],
+    [MESSAGE.flags, flags],
   ]);
   return { bytes, uuid, address, tag };
 }
 
 /** The car's answer, decrypted if it was encrypted: fault, operation status, and the payload. */
-export interface Opened {
-  fault: number;
-  status: number;
-  payload: Buffer;
-  encrypted: boolean;
-}
+export type Opened = { fault: number; status: number; payload: Buffer; encrypted: boolean };
 
 /** Opens the car's answer to `sent` (section 8); `k` decrypts it. Throws an Error for an answer to another
  * request, and for one that does not decrypt with all that it is bound to. */
@@ -148,10 +109,8 @@ export function openAnswer(answer: Buffer, sent: Message, { vin, domain }: Targe
   if (nonce.length !== 12 || tag.length !== 16) throw new Error("its signature has a wrong length");
   const counter = numberAt(gcm, [GCM.counter]);
   const flags = numberAt(answer, [MESSAGE.flags]);
-  const requestHash = Buffer.concat([Buffer.from([SIGNED_COMMAND]), sent.tag]).subarray(
-    0,
-    domain === VCSEC ? 17 : 33,
-  ); // section 8
+  const length = domain === VCSEC ? 17 : 33; // section 8
+  const requestHash = Buffer.concat([Buffer.from([SIGNED_COMMAND]), sent.tag]).subarray(0, length);
   const covered = metadata({ type: ENCRYPTED_ANSWER, domain, vin, counter, flags, requestHash, fault });
   const cipher = createDecipheriv("aes-128-gcm", k, nonce, { authTagLength: 16 }).setAuthTag(tag);
   cipher.setAAD(createHash("sha256").update(covered).digest());

@@ -63,7 +63,7 @@ function cases(way: string[]): Case[] {
     { encoding: "utf8", timeout: 120_000 },
   );
   rmSync(folder, { recursive: true, force: true });
-  assert.equal(status, 0, stderr);
+  assert.equal(status, 0, stdout + stderr);
   return stdout
     .trim()
     .split("\n")

@@ -21,6 +21,7 @@ const SIGNING = "lib/signing/";
 const ENTRY = "lib/signing/signed_command.ts";
 const PAST_THE_ENTRY: Record<string, string[]> = {
   "lib/command.ts": ["lib/signing/commands.ts", "lib/signing/encode_command.ts"],
+  "scripts/check_setup.ts": ["lib/signing/session.ts"], // whether the car has answered encrypted
   "scripts/send_command.ts": ["lib/signing/commands.ts", "lib/signing/encode_command.ts"],
   "scripts/telemetry_config.ts": ["lib/signing/telemetry_config.ts", "lib/signing/telemetry_token.ts"],
 };
@@ -120,7 +121,7 @@ const ONLY: Record<string, Record<string, string[] | "anywhere">> = {
     values: "anywhere",
   },
   process: {
-    cwd: ["lib/command_line.ts", "lib/settings.ts"],
+    cwd: "anywhere",
     env: ["lib/settings.ts"], // by the name of a setting
     exit: "anywhere",
     exitCode: "anywhere",
@@ -533,6 +534,7 @@ const EFFECTS: Record<string, Partial<Record<"reads" | "writes" | "contacts", st
   partnerToken: { contacts: ["token host"] },
   registeredPoint: { contacts: ["Fleet API"] },
   readPrivateKey: { reads: ["private-key.pem"] },
+  hasAnsweredEncrypted: { reads: ["tesla_session.json"] },
   readConfig: { reads: ["FILE", "CA_FILE"] },
   showCommand: { reads: [".env"] },
   sendCommand: {

@@ -13,6 +13,7 @@ export interface Sandbox {
   contacts: string[]; // hosts, and TESLA_DOMAIN by this name
   listens: string[]; // addresses with port
   settings: string[]; // names of environment variables
+  system: string[]; // what it asks the system: a lock says how long the machine has been up
 }
 
 // What undici looks for and will not do without; neither needs to be set.
@@ -47,12 +48,13 @@ export function sandboxOf(script: string, files: Texts): Sandbox {
     ],
     listens: closure.includes("lib/loopback_server.ts") ? (PORTS[script] ?? []) : [],
     settings: [...new Set(settings)].sort(),
+    system: closure.includes("lib/safe_file.ts") ? ["osUptime"] : [],
   };
 }
 
 /** Arguments of `deno run`. `own` gives the owner's hosts by setting; one that is not given is left out. */
 export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}): string[] {
-  const { reads, writes, contacts, listens, settings } = sandbox;
+  const { reads, writes, contacts, listens, settings, system } = sandbox;
   const hosts = contacts
     .map((name) => (name.startsWith("TESLA_") ? (own[name] ?? "") : name))
     .filter((name) => name !== "");
@@ -65,6 +67,7 @@ export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}
     ...list("read", reads),
     ...list("write", writes),
     ...list("env", [...settings, ...(online ? UNDICI_NAMES : [])]),
+    ...list("sys", system),
   ];
 }
 
