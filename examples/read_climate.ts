@@ -20,8 +20,9 @@ const { access_token } = readToken();
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#vehicle-data
 const path = `vehicles/${TESLA_VIN}/vehicle_data?endpoints=climate_state`;
 const { response } = asRecord(await askFleetApi(TESLA_REGION, path, access_token));
-const climate = asRecord(asRecord(response).climate_state);
-if (Object.keys(climate).length === 0) {
+const { climate_state } = asRecord(response);
+const climate = asRecord(climate_state);
+if (climate_state !== climate) {
   throw new Failure(1, "Tesla's answer cannot be used", "it has no climate_state", "try again in a minute");
 }
 

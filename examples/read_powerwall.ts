@@ -27,8 +27,9 @@ const { access_token } = readToken();
 // Step 2: one request.
 // https://developer.tesla.com/docs/fleet-api/endpoints/energy#live-status
 const path = `energy_sites/${SITE}/live_status`;
-const status = asRecord(asRecord(await askFleetApi(TESLA_REGION, path, access_token)).response);
-if (Object.keys(status).length === 0) {
+const { response } = asRecord(await askFleetApi(TESLA_REGION, path, access_token));
+const status = asRecord(response);
+if (response !== status) {
   throw new Failure(1, "Tesla's answer cannot be used", "it has no live status", "try again in a minute");
 }
 

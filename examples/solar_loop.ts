@@ -10,10 +10,11 @@
 //
 // FILE holds one number: the watts that would go to the grid if the car drew nothing. Your inverter's program
 // writes it. Start this from cron in the morning, beside refresh_token, while the car is plugged in at home:
-// it does not check where the car is. It reads nothing from the car: while nothing changes, nothing is billed.
-// Tesla accepts 30 commands a minute from all apps of an account together; this sends one in 5 minutes.
-// It ends at once when only you can help (login needed, not set up). Its last check stops charging. But if it is
-// killed, or the machine or the network fails, the car keeps its last instruction: set a charge limit.
+// it does not check where the car is. It reads nothing from the car: while nothing changes, nothing is
+// billed. Tesla accepts 30 commands a minute from all apps of an account together; this sends one in 5
+// minutes. It ends at once when only you can help (login needed, not set up). Its last check stops
+// charging. But if it is killed, or the machine or the network fails, the car keeps its last instruction:
+// set a charge limit.
 import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { commandNamed, sendCommand } from "../lib/command.ts";
@@ -27,8 +28,8 @@ const LEAST_AMPS = 5; // below, cars do not follow reliably: it stops instead
 const MOST_AMPS = 16; // of your charger
 const PAUSE = 6; // checks from a refusal to the next try: half an hour
 
-// Step 1: the surplus in watts. Replace `readSurplus` with code for your inverter. What is old or not a number
-// counts as none: charging then stops, rather than going on with power that you have to buy.
+// Step 1: the surplus in watts. Replace `readSurplus` with code for your inverter. What is old or not a
+// number counts as none: charging then stops, rather than going on with power that you have to buy.
 const { FILE: file } = startScript(import.meta.filename, { words: ["FILE"] });
 function readSurplus(): number {
   try {

@@ -1,12 +1,13 @@
 // What Tesla's answers mean and what to do: one table, for every script and for docs/troubleshooting.md. What
-// happened to a request is decided in tesla_fetch.ts; nothing here can change that. The first row that fits an
-// answer counts. Sources: Tesla's pages, and what owners have reported.
+// happened to a request is decided in tesla_fetch.ts; nothing here can change that. The first row that fits
+// an answer counts. Sources: Tesla's pages, and what owners have reported.
 // https://developer.tesla.com/docs/fleet-api/getting-started/conventions
 import { Failure } from "./command_line.ts";
-import { FLEET_API, PAIRING_PAGE, PORTALS } from "./hosts.ts";
+import { FLEET_API, PAIRING_PAGE, PORTALS, TOKEN_HOST } from "./hosts.ts";
 import { pairingAddress } from "./settings.ts";
 
 const TOKEN = "/oauth2/v3/token";
+const TELEMETRY = "fleet_telemetry";
 const KEY = "/.well-known/";
 const REGISTER = "/partner_accounts";
 const LOOK_UP = "/partner_accounts/public_key";
@@ -17,19 +18,27 @@ const WAIT = "as long as Tesla says";
 const OTHER_NETWORK = "try another network; VPNs and cloud machines are often blocked";
 const WEB_PAGE = "a web page came back: a firewall, proxy or bot protection is blocking the request";
 const ASLEEP = "the car is asleep or offline";
+const SEND_OR_SHOW = "run telemetry_config show, or send again: that does no harm";
 const WAKE = "open the Tesla app (free), run wake_up ($0.02), or wait";
 const SIGN = "set TESLA_COMMANDS=signed in .env; instead of call_api, use send_command";
-const TIMED_OUT = "timeout|timed out|timedout|deadline exceeded";
+/** What a text says that speaks of a time-out: it may have reached the car. */
+export const TIMED_OUT = "timeout|timed out|timed_out|timedout|deadline exceeded";
 const NOT_AVAILABLE =
   "vehicle is not available|vehicle unavailable|vehicle is offline|vehicle is unavailable";
+const UNKNOWN_ANSWER = ["", 0, "", 1, "Tesla's answer is unknown", "try again later"] as const;
+const LACKS_SCOPE = "the token lacks a scope that this needs";
+export const HAS_SCOPE = "Tesla says that a scope is missing, but your token has it";
+const NO_SERVER = "no healthy upstream";
+/** What the text of a 503 says that was not carried out. */
+export const NOT_REACHED = `${NOT_AVAILABLE}|${NO_SERVER}`;
 /** What to do about a key that is not on the car; `filledIn` completes the address. */
 export const PAIR =
-  `open ${PAIRING_PAGE.na}YOUR.DOMAIN on the phone that has the Tesla app (on a computer, scan the code with it), `
+  `open ${PAIRING_PAGE.na}YOUR.DOMAIN on the phone that has the Tesla app (on a computer, scan the code), `
   + "and approve";
 
 // biome-ignore format: a table of words and numbers
-/** Part of the address; status (300, 400 and 500 stand for 3xx, 4xx and 5xx, 0 for no answer); part of Tesla's
- * text in lower case (| stands between alternatives); exit code; what it means; what to do. */
+/** Part of the address; status (300, 400 and 500 stand for 3xx, 4xx and 5xx, 0 for no answer); part of
+ * Tesla's text in lower case (| stands between alternatives); exit code; what it means; what to do. */
 export const ADVICE: [string, number, string, number, string, string][] = [
   [TOKEN, 400, "login_required", 4, "the refresh token is used up, over 3 months old, or withdrawn",
     `${LOG_IN_AGAIN} (a new password and a withdrawn consent end a login too)`],
@@ -38,7 +47,8 @@ export const ADVICE: [string, number, string, number, string, string][] = [
     `${LOG_IN_AGAIN} and log in promptly`],
   [TOKEN, 400, "unauthorized_client", 5, "TESLA_CLIENT_ID and TESLA_CLIENT_SECRET do not belong together",
     `copy both again from ${APP}, and ${GRANT}`],
-  [TOKEN, 400, "invalid_client_id", 5, "the login was for another app", `fix TESLA_CLIENT_ID, then ${LOG_IN_AGAIN}`],
+  [TOKEN, 400, "invalid_client_id", 5, "the login was for another app",
+    `fix TESLA_CLIENT_ID, then ${LOG_IN_AGAIN}`],
   [TOKEN, 400, "invalid_client", 5, "Tesla does not know this app", `copy TESLA_CLIENT_ID from ${APP}`],
   [TOKEN, 400, "client_not_found", 5, "Tesla does not know this app",
     `check TESLA_CLIENT_ID against ${APP}, and TESLA_REGION`],
@@ -55,11 +65,12 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   [TOKEN, 401, "", 4, "Tesla refuses the login", `check TESLA_CLIENT_SECRET, then ${LOG_IN_AGAIN}`],
 
   [KEY, 0, "", 5, "your domain cannot be reached from here",
-    "check your connection, TESLA_DOMAIN, its DNS entry and certificate; if only your router fails: --skip-check"],
+    "check your connection, TESLA_DOMAIN, its DNS entry and certificate; or use --skip-check"],
   [KEY, 404, "", 5, "your domain does not serve the key",
-    "put public-key.pem there (some hosts leave out folders that begin with a dot: docs/setup.md, step 2), or "
+    "put public-key.pem there (some hosts leave out folders with a dot: docs/setup.md, step 2), or "
     + "start serve_public_key and the tunnel"],
-  [KEY, 300, "", 5, "your domain redirects; Tesla needs the key at this address", "set TESLA_DOMAIN to the target"],
+  [KEY, 300, "", 5, "your domain redirects; Tesla needs the key at this address",
+    "set TESLA_DOMAIN to the target"],
   [KEY, 400, "", 5, "your domain does not serve the key",
     "serve only the key, with status 200, to everyone; behind a tunnel: start serve_public_key"],
   [KEY, 500, "", 5, "your domain does not serve the key",
@@ -67,13 +78,13 @@ export const ADVICE: [string, number, string, number, string, string][] = [
 
   [LOOK_UP, 403, "", 5, "Tesla does not show the key to your app",
     `the look-up needs vehicle_device_data: tick it on ${APP} and add it to TESLA_SCOPES`],
-  [LOOK_UP, 404, "does not have access", 5, "Tesla does not show the key to your app", "run register_partner"],
+  [LOOK_UP, 404, "not have access", 5, "Tesla does not show the key to your app", "run register_partner"],
   [LOOK_UP, 404, "", 5, "Tesla has no key for TESLA_DOMAIN in this region", "run register_partner"],
-  [LOOK_UP, 412, "", 5, "your app is not registered in this region", "check TESLA_REGION, run register_partner"],
+  [LOOK_UP, 412, "", 5, "your app is not registered here", "check TESLA_REGION, run register_partner"],
   [LOOK_UP, 421, "", 5, "Tesla does not show the key in this region", "check TESLA_REGION"],
   [REGISTER, 400, "invalid domain", 5, "TESLA_DOMAIN is misspelt", "use lower case, no https://, no slash"],
   [REGISTER, 400, "unauthorized_client", 5, "Tesla does not let your app register",
-    `see its status on ${APP} (it may not be approved yet), check TESLA_CLIENT_ID and its secret, and ${GRANT}`],
+    `see its status on ${APP} (is it approved yet?), check TESLA_CLIENT_ID and its secret, and ${GRANT}`],
   [REGISTER, 412, "root domain", 5, "TESLA_DOMAIN is not one of your app's Allowed Origins",
     `add https:// and TESLA_DOMAIN to them on ${APP}; changes take a few minutes`],
   [REGISTER, 412, "must be registered", 5, "this call needs your app's own token", "use call_api --partner"],
@@ -88,25 +99,35 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   [REGISTER, 401, "", 5, "Tesla refuses your app's token", "check TESLA_REGION, then run it again"],
   [REGISTER, 403, "scope", 5, "your app lacks a scope of TESLA_SCOPES", `tick it on ${APP}, wait 10 minutes`],
 
+  [TELEMETRY, 400, "command http proxy", 5, "this endpoint takes only what Tesla's own proxy sends",
+    "use telemetry_config send instead of call_api"],
+  [TELEMETRY, 412, "fleet-telemetry", 5, "this endpoint takes no unsigned configuration",
+    "use telemetry_config send instead of call_api"],
+  [TELEMETRY, 403, "exceeded_limit", 7, "your app has reached its billing limit and is switched off",
+    `raise the limit on ${APP}; then send the configuration again: Tesla has taken it off the car for good`],
+  [TELEMETRY, 403, "location access|vehicle_location", 5, "a field needs the scope vehicle_location",
+    `leave it out; or tick the scope on ${APP}, wait 10 minutes, add it to TESLA_SCOPES, ${LOG_IN_AGAIN}`],
+
   ["", 401, "mobile_access_disabled", 5, "mobile access is off", "allow it in the car: Controls, Safety"],
   ["", 401, "unknown user", 4, "this account was never used in the Tesla app",
     `log in to the Tesla app once, then ${LOG_IN_AGAIN}`],
   ["", 401, "", 4, "the access token has expired, or your consent was withdrawn",
     `run refresh_token; if Tesla refuses that, ${LOG_IN_AGAIN}`],
   ["", 402, "", 7, "Tesla requires a payment method", `set up billing on ${APP}`],
-  ["", 403, "<html", 1, WEB_PAGE, OTHER_NETWORK],
+  ["", 403, "<html|<!doctype", 1, WEB_PAGE, OTHER_NETWORK],
   ["", 403, "exceeded_limit", 7, "your app has reached its billing limit and is switched off",
     `raise the limit on ${APP}, or wait for the next month`],
-  ["", 403, "command protocol required|requires signed commands", 5, "this car accepts only signed commands", SIGN],
+  ["", 403, "command protocol required|requires signed commands", 5,
+    "this car accepts only signed commands", SIGN],
   ["", 403, "not been paired", 5, "the virtual key is not on the car", PAIR],
-  ["", 403, "scope", 5, "the token lacks a scope that this needs",
+  ["", 403, "scope", 5, LACKS_SCOPE,
     `tick it on ${APP}, wait 10 minutes, add it to TESLA_SCOPES, ${LOG_IN_AGAIN} and tick every box`],
   ["/vehicles/", 404, "", 5, "car or endpoint not found",
     `compare TESLA_VIN with list_vehicles; if the car is in another account: ${LOG_IN_AGAIN}`],
   ["/api/1/vehicles", 404, "", 5, "Tesla finds no cars of this account here",
     "the account may belong to another region: check TESLA_REGION"],
   ["", 404, "", 6, "Tesla has nothing at this path", "compare it with Tesla's documentation"],
-  ["", 405, "", 6, "the car is in service, or this call does not exist", "try again once service is finished"],
+  ["", 405, "", 6, "the car is in service, or there is no such call", "try again once service is finished"],
   ["/wake_up", 408, "", 3, "the car did not wake up", "try again in a minute, or open the Tesla app (free)"],
   ["", 408, TIMED_OUT, 3, "the car did not answer in time", "try again; it may be online all the same"],
   ["", 408, "", 3, ASLEEP, WAKE],
@@ -120,53 +141,66 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   ["", 429, "", 7, "too many requests", `wait ${WAIT}; all apps of the account count together`],
   ["", 501, "", 6, "Tesla does not pass this on to the car; nothing was done",
     "use the Tesla app for it, or ask again after the next software update"],
-  ["/wake_up", 503, NOT_AVAILABLE, 3, "the car did not wake up", "try again in a minute, or open the Tesla app (free)"],
+  ["", 503, TIMED_OUT, 1, "Tesla's server did not answer in time", "try again later"],
+  ["/wake_up", 503, NOT_AVAILABLE, 3, "the car did not wake up",
+    "try again in a minute, or open the Tesla app (free)"],
   ["", 503, NOT_AVAILABLE, 3, ASLEEP, WAKE],
-  ["", 503, "no healthy upstream", 1, "no server of Tesla's could be reached", "try again in a few minutes"],
-  ["", 540, "", 1, "the car sent an unexpected answer: it is booting, updating or in service", "try again later"],
+  ["", 503, NO_SERVER, 1, "no server of Tesla's could be reached", "try again in a few minutes"],
+  ["", 540, "", 1, "the car sent an unexpected answer (booting, updating, in service)", "try again later"],
   ["", 300, "", 1, "a redirect was refused: a token must not follow one", "try another network"],
+  [TELEMETRY, 0, "", 1, "no complete answer came", `check your connection; ${SEND_OR_SHOW}`],
   ["", 0, "", 1, "no complete answer came", "check your connection and this machine's clock, then try again"],
-  ["", 200, "<html", 1, WEB_PAGE, OTHER_NETWORK],
+  ["", 200, "<html|<!doctype", 1, WEB_PAGE, OTHER_NETWORK],
+  [TELEMETRY, 200, "", 1, "Tesla's answer cannot be read", SEND_OR_SHOW],
   ["", 200, "", 1, "Tesla's answer cannot be read", "try again later"],
-  ["", 400, "<html", 1, WEB_PAGE, OTHER_NETWORK],
+  ["", 400, "<html|<!doctype", 1, WEB_PAGE, OTHER_NETWORK],
+  [`${TELEMETRY}_config_jws`, 400, "", 6, "Tesla refused the configuration or its signature",
+    "compare what telemetry_config send FILE --dry-run shows with docs/telemetry.md"],
   ["", 400, "", 6, "Tesla refused the request", "search online for Tesla's message"],
+  [TELEMETRY, 500, "", 1, "Tesla's server failed", SEND_OR_SHOW],
   ["", 500, "", 1, "Tesla's server failed", "try again later"],
 ];
 
 // biome-ignore format: a table of words and numbers
-/** The same for an error that Tesla's login page sends back: part of its text, exit code, meaning, what to do. */
+/** The same for an error that Tesla's login page sends back: part of its text, exit code, meaning, what to
+ * do. */
 export const LOGIN_ADVICE: [string, number, string, string][] = [
   ["no policy rules", 5, "Tesla does not know your domain yet", "run register_partner first"],
   ["redirect_uri", 5, "TESLA_REDIRECT_URI is not registered",
     `add exactly that address to Allowed Redirect URIs on ${APP}; changes take a few minutes`],
-  ["invalid_scope", 5, "your app may not ask for one of these scopes", `tick it on ${APP}, or correct TESLA_SCOPES`],
-  ["unauthorized_client", 5, "your app may not log you in", `check TESLA_CLIENT_ID against ${APP}, and ${GRANT}`],
+  ["invalid_scope", 5, "your app may not ask for one of these scopes",
+    `tick it on ${APP}, or correct TESLA_SCOPES`],
+  ["unauthorized_client", 5, "your app may not log you in",
+    `check TESLA_CLIENT_ID against ${APP}, and ${GRANT}`],
   ["invalid_client|client_not_found", 5, "Tesla does not know this app", `copy TESLA_CLIENT_ID from ${APP}`],
-  ["invalid_request|unsupported_response_type", 5, "Tesla finds something missing or wrong in the login address",
+  ["invalid_request|unsupported_response_type", 5, "Tesla finds a mistake in the login address",
     "check every setting in .env"],
   ["cancel|access_denied", 2, "you cancelled the login", LOG_IN_AGAIN],
   ["", 4, "Tesla did not log you in", LOG_IN_AGAIN],
 ];
 
 // What to do when nobody knows whether a request was carried out, by part of the address.
-const AFTER_UNKNOWN: [string, string][] = [
+export const AFTER_UNKNOWN: [string, string][] = [
   ["/wake_up", "see with list_vehicles whether the car is online; another wake_up may cost another $0.02"],
   [REGISTER, "run register_partner again: registering twice does no harm"],
   ["command", "check with read_charge, or at the car, before you repeat it; it was not sent again"],
   ["", "see what has changed before you repeat it; it was not sent again"],
 ];
 
-function fits(part: string, text: string): boolean {
+/** Whether a text holds a part, or one of several with | between them. */
+export function fits(part: string, text: string): boolean {
   return part.split("|").some((words) => text.toLowerCase().includes(words));
 }
 
 /** Fills in the owner's own domain, and the portal of the region. */
 export function filledIn(fix: string, address = ""): string {
   const paired = fix.includes("YOUR.DOMAIN") ? fix.replace(/https:\S*YOUR\.DOMAIN/, pairingAddress()) : fix;
-  return address.includes(".tesla.cn") ? paired.replaceAll(PORTALS.na, PORTALS.cn) : paired;
+  const isChina = [FLEET_API.cn, TOKEN_HOST.cn].some((origin) => address.startsWith(origin));
+  return isChina ? paired.replaceAll(PORTALS.na, PORTALS.cn) : paired;
 }
 
-// Whether the token has the scope that a 403 is about: the one that Tesla names, or the one that the call needs.
+// Whether the token has the scope that a 403 is about: the one that Tesla names, or the one that the call
+// needs.
 function hasScope(address: string, text: string, granted: string[]): boolean {
   const named = text.match(/\b(vehicle|energy|user)_[a-z_]+\b/g);
   if (named) return named.every((scope) => granted.includes(scope));
@@ -174,31 +208,23 @@ function hasScope(address: string, text: string, granted: string[]): boolean {
   return /\/vehicles\b(?!.*location)/.test(address) && granted.includes("vehicle_device_data");
 }
 
+type Answer = { status: number; text: string };
+
 /** The error for an answer that is none of what was asked for. `found` says what came; `wait` how long Tesla
  * asks to wait, if it does; `granted` the scopes of the token. */
 export function failureFor(
   address: string,
-  status: number,
-  text: string,
+  { status, text }: Answer,
   found: string,
   wait = "",
   granted: string[] = [],
-): Failure {
+) {
   const statuses = [status, Math.floor(status / 100) * 100];
-  const row = ADVICE.find(
-    ([place, code, part]) => address.includes(place) && statuses.includes(code) && fits(part, text),
-  );
-  const [, , , exitCode, problem, usualFix] = row ?? [
-    "",
-    0,
-    "",
-    1,
-    "Tesla's answer is unknown",
-    "try again later",
-  ];
-  if (status === 403 && exitCode === 5 && text.includes("scope") && hasScope(address, text, granted)) {
-    const problem = "Tesla says that a scope is missing, but your token has it";
-    return new Failure(5, problem, found, "try again in a minute", status);
+  const isFitting = ([place, code, part]: (typeof ADVICE)[number]): boolean =>
+    address.includes(place) && statuses.includes(code) && fits(part, text);
+  const [, , , exitCode, problem, usualFix] = ADVICE.find(isFitting) ?? UNKNOWN_ANSWER;
+  if (problem === LACKS_SCOPE && hasScope(address, text.toLowerCase(), granted)) {
+    return new Failure(5, HAS_SCOPE, found, "try again in a minute", status);
   }
   const named = Object.entries(FLEET_API).find(([, origin]) => status === 421 && text.includes(origin));
   const fix = named ? `set TESLA_REGION=${named[0]}` : filledIn(usualFix, address);

@@ -1,11 +1,11 @@
 // Sends one command in the way that TESLA_COMMANDS names, and reports the car's own verdict.
-import { filledIn, PAIR, unknownOutcome } from "./advice.ts";
+import { filledIn, HAS_SCOPE, PAIR, unknownOutcome } from "./advice.ts";
 import { asRecord, clean, Failure, messageOf, say } from "./command_line.ts";
 import { FLEET_API } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
 import { COMMANDS } from "./signing/commands.ts";
 import { encodeCommand } from "./signing/encode_command.ts";
-import { payloadOf, sendSigned, type SignedCommand } from "./signing/signed_command.ts";
+import { payloadOf, sendSigned, type SignedCommand, type Verdict } from "./signing/signed_command.ts";
 import { askFleetApi } from "./tesla_fetch.ts";
 import { claimsOf } from "./token_claims.ts";
 import type { Token } from "./token_file.ts";
@@ -19,8 +19,8 @@ export interface Command extends SignedCommand {
 const START_CLIMATE = "start the climate first: send_command auto_conditioning_start";
 const RESTART = "restart the car's screen (hold both scroll wheels), or update the car's software";
 
-// Reasons for a refusal that mean: it was so already. The command ("" is any), part of the reason (^ and $ mark
-// its ends), and what to say. Sources: Tesla's page, and what owners have reported.
+// Reasons for a refusal that mean: it was so already. The command ("" is any), part of the reason (^ and $
+// mark its ends), and what to say. Sources: Tesla's page, and what owners have reported.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
 export const ALREADY_SO: [string, string, string][] = [
   ["", "^already", "nothing to do"],
@@ -62,14 +62,15 @@ export function commandNamed(name: string, json: Record<string, unknown>): Comma
 
 // Where the settings send a command.
 function routeOf({ name }: Command) {
-  const { TESLA_REGION, TESLA_VIN, TESLA_COMMANDS } = readSettings([
-    "TESLA_REGION",
-    "TESLA_VIN",
-    "TESLA_COMMANDS",
-  ]);
-  const isSigned = TESLA_COMMANDS === "signed";
-  const path = `vehicles/${TESLA_VIN}/${isSigned ? "signed_command" : `command/${name}`}`;
-  return { region: TESLA_REGION, vin: TESLA_VIN, isSigned, path };
+  const settings = readSettings(["TESLA_REGION", "TESLA_VIN", "TESLA_COMMANDS"]);
+  const { TESLA_REGION: region, TESLA_VIN: vin } = settings;
+  const isSigned = settings.TESLA_COMMANDS === "signed";
+  return {
+    region,
+    vin,
+    isSigned,
+    path: `vehicles/${vin}/${isSigned ? "signed_command" : `command/${name}`}`,
+  };
 }
 
 /** Shows the request on stdout, without sending anything: the bytes are those that would be signed. Of a PIN
@@ -89,53 +90,39 @@ function checkScope({ name, scope }: Command, scopes: string[] | undefined): voi
   if (!scopes || scopes.includes("vehicle_cmds") || scopes.includes(scope)) return;
   const fix =
     "tick it on your app's page on developer.tesla.com, add it to TESLA_SCOPES, run get_token --force";
-  throw new Failure(
-    5,
-    `${name} needs the scope ${scope}; nothing was sent`,
-    `granted: ${scopes.join(" ")}`,
-    fix,
-  );
+  const problem = `${name} needs the scope ${scope}; nothing was sent`;
+  throw new Failure(5, problem, `granted: ${scopes.join(" ")}`, fix);
 }
 
 // Tesla's "missing scopes" after we have seen that the token has what the command needs.
-function scopeRefusal(error: unknown, { name, scope }: Command, scopes: string[] | undefined): unknown {
-  if (!(error instanceof Failure) || error.status !== 403 || !error.found.includes("scope")) return error;
-  const namesOther = /\b(vehicle|energy|user)_[a-z_]+/.test(error.found);
-  const fix = scopes && !namesOther ? "try again in a minute" : `${error.fix} (${name} needs ${scope})`;
-  const problem =
-    scopes && !namesOther ? "Tesla says that a scope is missing, but your token has it" : error.message;
-  return new Failure(5, problem, error.found, fix, error.status);
+function scopeRefusal(error: unknown, { scope }: Command, scopes: string[] | undefined): unknown {
+  if (!(error instanceof Failure) || error.status !== 403 || !/scope/i.test(error.found)) return error;
+  if (error.message === HAS_SCOPE) return error;
+  const namesOther = /\b(vehicle|energy|user)_[a-z_]+/i.test(error.found);
+  if (!scopes || namesOther)
+    return new Failure(5, error.message, error.found, `${error.fix} (it needs ${scope})`);
+  return new Failure(5, HAS_SCOPE, error.found, "try again in a minute");
 }
 
-/** Sends the command and says the verdict, with `done` as the words for success; returns the number of requests.
- * Throws Failure: 5 when the token lacks the scope, 6 with the car's reason when it refuses, 8 when nobody knows
- * whether it ran. */
-export async function sendCommand(
-  command: Command,
-  token: Token,
-  done = "the car confirmed it",
-): Promise<number> {
+/** Sends the command and says the verdict, with `done` as the words for success; returns the number of
+ * requests. Throws Failure: 5 when the token lacks the scope, 6 with the car's reason when it refuses, 8
+ * when nobody knows whether it ran. */
+export async function sendCommand(command: Command, token: Token, done = "the car confirmed it") {
   const { region, vin, isSigned, path } = routeOf(command);
   const { scopes } = claimsOf(token);
   checkScope(command, scopes);
   const bearer = token.access_token;
-  let verdict: {
-    result?: unknown;
-    reason?: unknown;
-    string?: unknown;
-    doubtful?: boolean;
-    requests?: number;
-  };
+  let verdict: Partial<Verdict> & { string?: unknown }; // `string` is the reason in older answers
   try {
-    if (isSigned) verdict = await sendSigned(region, vin, bearer, command);
-    else
-      verdict = asRecord(asRecord(await askFleetApi(region, path, bearer, { json: command.json })).response);
+    verdict = isSigned
+      ? await sendSigned(region, vin, bearer, command)
+      : asRecord(asRecord(await askFleetApi(region, path, bearer, { json: command.json })).response);
   } catch (error) {
     throw scopeRefusal(error, command, scopes);
   }
   const { result, doubtful = false, requests = 1 } = verdict;
   if (typeof result !== "boolean") throw unknownOutcome("Tesla's answer holds no verdict from the car");
-  const words = clean(verdict.reason || verdict.string || "no reason given"); // `string` in older answers
+  const words = clean(verdict.reason || verdict.string || "no reason given");
   const reason = words.replace(/^(car|vcsec) could not execute command: /, "").slice(0, 200);
   const text = `^${reason.toLowerCase()}$`;
   const already = ALREADY_SO.find(([name, part]) => ["", command.name].includes(name) && text.includes(part));
@@ -144,7 +131,7 @@ export async function sendCommand(
     throw new Failure(exitCode, problem, `"${reason}" from the car`, filledIn(fix));
   }
   if (doubtful)
-    throw unknownOutcome('the car\'s "done" came unencrypted, although earlier answers were encrypted');
+    throw unknownOutcome("the car's answer came unencrypted, although earlier answers were encrypted");
   const price = `${requests} ${requests === 1 ? "request" : "requests"}, $${(requests * 0.001).toFixed(3)}`;
   say(`${result ? `done: ${done}` : `${already?.[2]}: the car reports ${reason}`} (${price})`);
   return requests;

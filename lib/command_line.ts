@@ -1,4 +1,5 @@
-// How every script starts and ends: its arguments, what it prints, and on failure three rows and an exit code.
+// How every script starts and ends: its arguments, what it prints, and on failure three rows and an exit
+// code.
 //
 //   0 done                   3 the car is asleep or offline   6 refused
 //   1 unexpected             4 login needed                   7 a limit
@@ -37,7 +38,8 @@ export function clean(value: unknown): string {
     .replace(/eyJ[\w-]{10,}[\w.-]*|\b(NA|EU|CN)_[\w-]{10,}|ta-secret\.\S+/g, "[secret removed]");
 }
 
-/** Prints a value on stdout as JSON. Characters that `clean` would remove are written as \u009b and the like. */
+/** Prints a value on stdout as JSON. Characters that `clean` would remove are written as \u009b and the
+ * like. */
 export function showJson(value: unknown): void {
   const json = JSON.stringify(value, null, 2) ?? "null";
   const escaped = json.replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
@@ -61,7 +63,7 @@ export function localTime(time: Date): string {
 // biome-ignore format: a table of words
 const FILE_ERRORS: Record<string, string> = { ENOENT: "not found", EACCES: "permission denied",
   EPERM: "not permitted, or in use by another program", EBUSY: "in use by another program",
-  EEXIST: "already exists", EISDIR: "it is a folder", ENOSPC: "the disk is full", EROFS: "the disk is read-only",
+  EEXIST: "already exists", EISDIR: "it is a folder", ENOSPC: "the disk is full", EROFS: "read-only disk",
   EFBIG: "the disk is full, or a file would be too large", EADDRINUSE: "already in use by another program" };
 
 /** What an error says; the usual errors of files in plain words. */
@@ -70,18 +72,24 @@ export function messageOf(error: unknown): string {
   return FILE_ERRORS[String(code)] ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** What to do about a file that cannot be read or written. */
-export function fixForFile(file: string, error: unknown): string {
+/** What to do about a file that cannot be read or written; `otherwise` if it is missing, or its content
+ * wrong. */
+export function fixForFile(
+  file: string,
+  error: unknown,
+  otherwise = `check ${file}, then try again`,
+): string {
   const { code } = asRecord(error);
   if (code === "EBUSY" || code === "EPERM") return `close the program that uses ${file}, then try again`;
   if (code === "ENOSPC" || code === "EFBIG") return "free some space, then run it again";
-  if (code !== "EACCES" && code !== "EROFS") return `check ${file}, then run it again`;
-  const target = existsSync(file) ? file : process.cwd(); // a file that is not there: the folder is closed to us
+  if (code !== "EACCES" && code !== "EROFS") return otherwise;
+  const target = existsSync(file) ? file : process.cwd(); // a missing file: its folder is closed to us
   if (process.platform === "win32") return `give your account full control of ${target} (Properties)`;
   return `make it yours: sudo chown "$USER" ${target} && chmod u+rw ${target}`;
 }
 
-// An error as three rows. One that nobody expected also says where in this project, or in a copy, it happened.
+// An error as three rows. One that nobody expected also says where in this project, or in a copy, it
+// happened.
 function showFailure(error: unknown): number {
   const stack = String(asRecord(error).stack).replace(/.*node_modules.*/g, "");
   const [where = "an unknown place"] = /[\w-]+[\\/][\w.-]+\.ts:\d+/.exec(stack) ?? [];
@@ -115,14 +123,10 @@ interface Takes<Word, Text, Flag> {
 
 /** Starts a script: from here on an error ends it with three rows and an exit code. Returns what was given on
  * the command line, by name. --help prints the header of `file`, the script. */
-export function startScript<
-  Word extends string = never,
-  Text extends string = never,
-  Flag extends string = never,
->(
+export function startScript<W extends string = never, T extends string = never, F extends string = never>(
   file: string,
-  takes: Takes<Word, Text, Flag> = {},
-): Record<Word, string> & Partial<Record<Text, string>> & Partial<Record<Flag, boolean>> {
+  takes: Takes<W, T, F> = {},
+): Record<W, string> & Partial<Record<T, string>> & Partial<Record<F, boolean>> {
   const { words = [], optional = [], flags = [], values = [] } = takes;
   process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
   process.on("uncaughtException", (error) => process.exit(showFailure(error)));
@@ -144,5 +148,5 @@ export function startScript<
     throw wrongUsage(file, `expected ${names.join(", ") || "no arguments"}; got ${found.length}`);
   }
   const named = Object.fromEntries(found.map((word, index) => [names[index], word]));
-  return { ...named, ...given.values } as ReturnType<typeof startScript<Word, Text, Flag>>;
+  return { ...named, ...given.values } as ReturnType<typeof startScript<W, T, F>>;
 }

@@ -1,6 +1,7 @@
 // Every host of Tesla's that these scripts know, and what goes there. No setting can add or move one.
 
-export type Region = "na" | "eu" | "cn"; // North America, Asia, Pacific; Europe, Middle East, Africa; mainland China
+// North America, Asia and Pacific; Europe, Middle East and Africa; mainland China.
+export type Region = "na" | "eu" | "cn";
 
 // Fleet API: gets the request, with the access token or the partner token.
 // https://developer.tesla.com/docs/fleet-api/getting-started/base-urls

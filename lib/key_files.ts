@@ -1,22 +1,11 @@
 // Your key pair in this folder, and public keys in one form, to compare them.
 import { createECDH, createPrivateKey, createPublicKey, type ECDH } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { asRecord, Failure, fixForFile, messageOf, say } from "./command_line.ts";
+import { Failure, fixForFile, messageOf, say } from "./command_line.ts";
 
 export const PRIVATE_KEY_FILE = "private-key.pem";
 export const PUBLIC_KEY_FILE = "public-key.pem";
-/** What to do when the world has seen the private key. */
-export const AFTER_EXPOSURE =
-  "this key is known to the world: take it down; move both keys away; run generate_key; publish public-key.pem; "
-  + "run register_partner; remove the old key in the car (Locks); pair again";
-
-// The file is there, but cannot be read: a new key would be the wrong advice.
-function fixForKey(file: string, error: unknown, otherwise: string): string {
-  const { code } = asRecord(error); // of the file system; there is none when the content is wrong
-  return code === undefined || code === "ENOENT" || String(code).startsWith("ERR_")
-    ? otherwise
-    : fixForFile(file, error);
-}
+export const MAKE_PUBLIC = "openssl ec -in private-key.pem -pubout -out public-key.pem";
 
 /** Your private key, which goes nowhere. Throws Failure 5 when it is missing, encrypted, or not on P-256. */
 export function readPrivateKey(): ECDH {
@@ -36,7 +25,7 @@ export function readPrivateKey(): ECDH {
     return key;
   } catch (error) {
     const otherwise = "copy yours here; if it is lost, run generate_key, then register and pair again";
-    const fix = fixForKey(PRIVATE_KEY_FILE, error, otherwise);
+    const fix = fixForFile(PRIVATE_KEY_FILE, error, otherwise);
     throw new Failure(5, `${PRIVATE_KEY_FILE} cannot be used`, messageOf(error), fix);
   }
 }
@@ -64,9 +53,8 @@ export function readPublicKey(): { pem: string; point: string } {
     const pem = readFileSync(PUBLIC_KEY_FILE, "utf8");
     return { pem, point: pointIn(pem) };
   } catch (error) {
-    const otherwise =
-      "run generate_key; if you have private-key.pem: openssl ec -in private-key.pem -pubout -out public-key.pem";
-    const fix = fixForKey(PUBLIC_KEY_FILE, error, otherwise);
+    const otherwise = `run generate_key; if you have ${PRIVATE_KEY_FILE}: ${MAKE_PUBLIC}`;
+    const fix = fixForFile(PUBLIC_KEY_FILE, error, otherwise);
     throw new Failure(5, `${PUBLIC_KEY_FILE} cannot be used`, messageOf(error), fix);
   }
 }

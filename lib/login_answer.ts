@@ -10,34 +10,17 @@ const LOOPBACK = new Map([
   ["127.0.0.1", ["127.0.0.1"]],
   ["[::1]", ["::1"]],
 ]);
-const NOT_OURS = "that address is from a different login (an old tab?); paste the full address of the page";
-const UNASKED =
-  "a web page sent an answer that does not belong to this login; it was ignored; still waiting (Ctrl-C cancels)";
+const NOT_OURS =
+  "that address is from a different login (an old tab?); paste the full address; still waiting";
+const UNASKED = "a page sent an answer that is not for this login; ignored; still waiting (Ctrl-C cancels)";
 
 // An authorization code, and what shows the outcome in the browser that brought it.
-interface LoginAnswer {
-  code: string;
-  show: (status: number, text: string) => Promise<void>;
-}
-interface FirstAnswer {
-  promise: Promise<LoginAnswer>;
-  resolve: (answer: LoginAnswer) => void;
-  reject: (reason: Failure) => void;
-}
+type LoginAnswer = { code: string; show: (status: number, text: string) => Promise<void> };
+// Who calls one of these first decides how the wait ends.
+type Decide = { resolve: (answer: LoginAnswer) => void; reject: (reason: Failure) => void };
 
-// The promise of an answer; whoever resolves or rejects it first decides.
-function firstAnswer(): FirstAnswer {
-  let resolve: FirstAnswer["resolve"] = () => {};
-  let reject: FirstAnswer["reject"] = () => {};
-  const promise = new Promise<LoginAnswer>((onCode, onRefusal) => {
-    resolve = onCode;
-    reject = onRefusal;
-  });
-  return { promise, resolve, reject };
-}
-
-// The answer that carries this login's `state`: a code, or an error of Tesla's. Without it nothing is relied on
-// or shown: any web page can send such an answer.
+// The answer that carries this login's `state`: a code, or an error of Tesla's. Without it nothing is
+// relied on or shown: any web page can send such an answer.
 function read(query: URLSearchParams, state: string): { code: string } | Failure | undefined {
   if (query.get("state") !== state) return undefined;
   const error = `${query.get("error") ?? ""} ${query.get("error_description") ?? ""}`.trim();
@@ -47,7 +30,7 @@ function read(query: URLSearchParams, state: string): { code: string } | Failure
 }
 
 // Takes what the browser brings to the redirect URI. Returns the function that ends it.
-async function listenForBrowser(redirect: URL, state: string, first: FirstAnswer): Promise<() => void> {
+async function listenForBrowser(redirect: URL, state: string, first: Decide): Promise<() => void> {
   const { protocol, hostname, port, pathname } = redirect;
   const addresses = protocol === "http:" ? (LOOPBACK.get(hostname) ?? []) : [];
   const fix = "stop what uses it, or set TESLA_REDIRECT_URI to another port, also on your app's page";
@@ -67,21 +50,19 @@ async function listenForBrowser(redirect: URL, state: string, first: FirstAnswer
   });
 }
 
-// Takes what the owner pastes. Returns the function that ends it. The end of standard input ends the login only
-// where no browser can reach this machine.
-function listenForPaste(isOnlyWay: boolean, state: string, first: FirstAnswer): () => void {
+// Takes what the owner pastes. Returns the function that ends it. The end of standard input ends the login
+// only where no browser can reach this machine.
+function listenForPaste(isOnlyWay: boolean, state: string, first: Decide): () => void {
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
     // quotes, blanks and marks of the terminal may be around it
     const [query] = /\b(code|state|error)=[^\s"'`<>#\u001b\u0080-\uffff]*/.exec(line) ?? [""];
     const answer = read(new URLSearchParams(query), state);
-    if (answer === undefined)
-      say(`${NOT_OURS} at which your browser ended, beginning with http; still waiting`);
+    if (answer === undefined) say(NOT_OURS);
     else if (answer instanceof Failure) first.reject(answer);
     else first.resolve({ ...answer, show: async () => {} });
   });
-  if (isOnlyWay)
-    lines.once("close", () => first.reject(cancelled("standard input has ended, nothing was pasted")));
+  if (isOnlyWay) lines.once("close", () => first.reject(cancelled("standard input has ended")));
   return () => {
     lines.close();
     process.stdin.destroy();
@@ -89,7 +70,7 @@ function listenForPaste(isOnlyWay: boolean, state: string, first: FirstAnswer): 
 }
 
 // Ends the login on Ctrl-C and after five minutes. Returns the function that ends that.
-function listenForEnd(first: FirstAnswer): () => void {
+function listenForEnd(first: Decide): () => void {
   const end = (found: string): void => first.reject(cancelled(found));
   const timer = setTimeout(end, MINUTES * 60_000, `no answer within ${MINUTES} minutes`);
   const interrupt = (): void => end("Ctrl-C");
@@ -114,12 +95,15 @@ export async function useLoginCode<Result extends { page: string }>(
 ): Promise<Result> {
   const redirect = new URL(redirectUri);
   const isOnlyWay = redirect.protocol !== "http:" || !LOOPBACK.has(redirect.hostname);
-  const first = firstAnswer();
+  let first: Decide = { resolve: () => {}, reject: () => {} };
+  const answered = new Promise<LoginAnswer>((resolve, reject) => {
+    first = { resolve, reject };
+  });
   const closing = [await listenForBrowser(redirect, state, first)];
   closing.push(listenForPaste(isOnlyWay, state, first), listenForEnd(first));
   say(request);
   try {
-    const { code, show } = await first.promise;
+    const { code, show } = await answered;
     try {
       const result = await use(code);
       await show(200, result.page);

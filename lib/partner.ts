@@ -1,14 +1,23 @@
-// What your app asks for: a token of its own, and your public key as your domain serves it and Tesla keeps it.
+// What your app asks for: a token of its own, and your public key as your domain serves it and Tesla keeps
+// it.
 import { asRecord, Failure, messageOf } from "./command_line.ts";
-import { FLEET_API, KEY_PATH } from "./hosts.ts";
-import { AFTER_EXPOSURE, holdsPrivateKey, pointIn, PUBLIC_KEY_FILE } from "./key_files.ts";
+import { FLEET_API, KEY_PATH, type Region } from "./hosts.ts";
+import { holdsPrivateKey, pointIn, PUBLIC_KEY_FILE } from "./key_files.ts";
 import type { Settings } from "./settings.ts";
 import { askDomain, askFleetApi, askTokenHost } from "./tesla_fetch.ts";
 
-type AppSettings = Pick<
-  Settings,
-  "TESLA_CLIENT_ID" | "TESLA_CLIENT_SECRET" | "TESLA_REGION" | "TESLA_SCOPES"
->;
+type AppSetting = "TESLA_CLIENT_ID" | "TESLA_CLIENT_SECRET" | "TESLA_REGION" | "TESLA_SCOPES";
+/** The settings that a partner token needs. */
+export const APP_SETTINGS: AppSetting[] = [
+  "TESLA_CLIENT_ID",
+  "TESLA_CLIENT_SECRET",
+  "TESLA_REGION",
+  "TESLA_SCOPES",
+];
+// What to do when the world has seen the private key.
+const AFTER_EXPOSURE =
+  "this key is known to the world: take it down; move both keys away; run generate_key; publish the new key; "
+  + "run register_partner; remove the old key in the car (Locks); pair again";
 
 /** Fetches the key on your domain as Tesla fetches it, without any secret, and compares it with `point`, the
  * public key here. Throws Failure 5. */
@@ -31,7 +40,7 @@ export async function checkPublishedKey(domain: string, point: string): Promise<
 
 /** A new partner token: your app's, not the owner's. It is kept in memory only. Throws Failure.
  * https://developer.tesla.com/docs/fleet-api/authentication/partner-tokens */
-export async function partnerToken(settings: AppSettings): Promise<string> {
+export async function partnerToken(settings: Pick<Settings, AppSetting>): Promise<string> {
   const answer = await askTokenHost(settings.TESLA_REGION, {
     grant_type: "client_credentials",
     client_id: settings.TESLA_CLIENT_ID,
@@ -44,23 +53,15 @@ export async function partnerToken(settings: AppSettings): Promise<string> {
   throw new Failure(1, "Tesla's answer cannot be used", "it has no partner token", "try again later");
 }
 
-/** The key that Tesla has on file for the domain in the region of the settings. Throws Failure.
+/** The key that Tesla has on file for the domain in the region. Throws Failure.
  * https://developer.tesla.com/docs/fleet-api/endpoints/partner-endpoints#public-key */
-export async function registeredPoint(
-  settings: Pick<Settings, "TESLA_DOMAIN" | "TESLA_REGION">,
-  bearer: string,
-): Promise<string> {
-  const path = `partner_accounts/public_key?domain=${settings.TESLA_DOMAIN}`;
-  const { response } = asRecord(await askFleetApi(settings.TESLA_REGION, path, bearer));
+export async function registeredPoint(region: Region, domain: string, bearer: string): Promise<string> {
+  const path = `partner_accounts/public_key?domain=${domain}`;
+  const { response } = asRecord(await askFleetApi(region, path, bearer));
   try {
     const key = String(asRecord(response).public_key);
     return /^04[0-9a-f]{128}$/i.test(key) ? key.toLowerCase() : pointIn(key); // Tesla sends the point in hex
   } catch {
-    throw new Failure(
-      1,
-      "Tesla's answer cannot be used",
-      "it has no public key that can be read",
-      "try again later",
-    );
+    throw new Failure(1, "Tesla's answer cannot be used", "it has no readable public key", "try again later");
   }
 }

@@ -13,9 +13,9 @@ const MOST_BYTES = 16_384; // more than any of our files has
 const IN_USE = ["EPERM", "EACCES", "EBUSY"];
 
 // A lock is a file of claims, one a line, each appended whole: process number, the machine's uptime, a random
-// number. The first claim whose run is still there holds the lock; the holder removes the file. A claim counts
-// for a day at most, by a clock that nobody can set, since another process may get the same number. A run that
-// gives up appends its claim again, with a minus.
+// number. The first claim whose run is still there holds the lock; the holder removes the file. A claim
+// counts for a day at most, by a clock that nobody can set, since another process may get the same number.
+// A run that gives up appends its claim again, with a minus.
 function readClaims(lock: string): string[] {
   try {
     const lines = readFileSync(lock, "utf8").split("\n");
@@ -45,7 +45,7 @@ function isAlive(claim: string): boolean {
     process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
     return true;
   } catch (error) {
-    return asRecord(error).code !== "ESRCH"; // no such process
+    return !/^(ESRCH|ERR_)/.test(String(asRecord(error).code)); // no such process, or no such number
   }
 }
 
@@ -58,21 +58,17 @@ function holds(lock: string, claim: string): boolean {
       return holds(lock, claim);
     }
     const first = claims.find((one) => one === claim || isAlive(one));
-    return first === claim && readClaims(lock).includes(claim); // again: a holder may have removed it meanwhile
+    return first === claim && readClaims(lock).includes(claim); // a holder may have removed it
   } catch (error) {
     const isBusy = process.platform === "win32" && IN_USE.includes(String(asRecord(error).code));
     if (isBusy) return false; // while another run removes it
-    throw new Failure(
-      1,
-      `cannot write ${lock}`,
-      messageOf(error),
-      `${fixForFile(lock, error)}; nothing was sent`,
-    );
+    const fix = `${fixForFile(lock, error)}; nothing was sent`;
+    throw new Failure(1, `cannot write ${lock}`, messageOf(error), fix);
   }
 }
 
-/** Does `work` while this run alone holds the lock beside `file`, and returns what it returns. Throws Failure 1
- * when another run keeps the lock, or when the folder cannot be written. */
+/** Does `work` while this run alone holds the lock beside `file`, and returns what it returns. Throws
+ * Failure 1 when another run keeps the lock, or when the folder cannot be written. */
 export async function withLock<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
   const lock = `${file}.lock`;
   const claim = `${process.pid} ${Math.floor(uptime())} ${randomBytes(8).toString("hex")}`;
@@ -136,9 +132,9 @@ async function makeFile<Content>(path: string, produce: () => Promise<Content>):
   }
 }
 
-/** Replaces `file`, whose lock the caller holds, with the JSON of what `produce` returns, and returns that. The
- * new file is made beside it before `produce` runs, so that a full disk is found before a token is spent. The
- * old file stays as it is until the new one is complete and on the disk. Throws Failure 1. */
+/** Replaces `file`, whose lock the caller holds, with the JSON of what `produce` returns, and returns that.
+ * The new file is made beside it before `produce` runs, so that a full disk is found before a token is
+ * spent. The old file stays as it is until the new one is complete and on the disk. Throws Failure 1. */
 export async function replaceFile<Content>(file: string, produce: () => Promise<Content>): Promise<Content> {
   const beside = `${file}.new`;
   const old = existsSync(file) ? `${file} is unchanged` : "nothing was saved";

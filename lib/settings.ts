@@ -22,13 +22,14 @@ const RULES: Record<Name, [RegExp, string, string?]> = {
   TESLA_CLIENT_ID: [/^[\w-]{8,}$/, "the Client ID of your app on developer.tesla.com"],
   TESLA_CLIENT_SECRET: [/^(?!["'`])[!-~]{8,}(?<!["'`])$/,
     "the Client Secret of your app on developer.tesla.com, without quotes"],
-  TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "an Allowed Redirect URI of your app, with a path",
+  TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "an Allowed Redirect URI of your app, with path",
     "http://localhost:3000/callback"],
   TESLA_REGION: [/^(na|eu|cn)$/, "na (North America, Asia, Pacific), eu (Europe, Middle East, Africa) or cn"],
   TESLA_DOMAIN: [/^(?!.*\.(local|lan|internal|arpa)$)([a-z0-9]+(-+[a-z0-9]+)*\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
     "your public domain in lower case, without https:// and slash, such as car.example.com"],
   TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 characters in capitals, no I, O or Q; list_vehicles prints it"],
-  TESLA_COMMANDS: [/^(signed|rest)$/, "signed (nearly every car), or rest (a Model S or X before 2021)", "signed"],
+  TESLA_COMMANDS: [/^(signed|rest)$/, "signed (nearly every car), or rest (a Model S or X before 2021)",
+    "signed"],
   TESLA_SCOPES: [/^(?=.*\bopenid\b)(?=.*\boffline_access\b)[a-z_]+( [a-z_]+)*$/,
     "scopes with one space between them, openid and offline_access among them",
     "openid offline_access vehicle_device_data vehicle_charging_cmds"], // the least that works
@@ -51,7 +52,8 @@ function isRight(name: Name, value: string): boolean {
   return RULES[name][0].test(value) && (name !== "TESLA_REDIRECT_URI" || URL.canParse(value));
 }
 
-// What is wrong with a value, as far as it may be shown: what follows a blank or = may be another, misplaced one.
+// What is wrong with a value, as far as it may be shown: what follows a blank or = may be another,
+// misplaced one.
 function problemWith(name: Name, value: string): string {
   if (value === "") return "not set";
   if (name === "TESLA_CLIENT_SECRET" || value.includes("@")) return "malformed (not shown)";
@@ -74,9 +76,8 @@ export function readSettings<Asked extends Name>(names: Asked[]): Pick<Settings,
     const isEnvironment = environment !== undefined;
     wrong.push(name);
     found.push(`${name} is ${problemWith(name, value)}${isEnvironment ? " in the environment" : ""}`);
-    fixes.push(
-      `${isEnvironment ? `unset ${name}, or correct it in the environment` : `${name} in .env`}: ${expected}`,
-    );
+    const place = isEnvironment ? `unset ${name}, or correct it in the environment` : `${name} in .env`;
+    fixes.push(`${place}: ${expected}`);
   }
   if (wrong.length === 0) return settings as Pick<Settings, Asked>;
   const isNoFile = !existsSync(".env") && fixes.some((fix) => !fix.startsWith("unset"));
@@ -90,7 +91,8 @@ export function settingsFromEnvironment(): string[] {
   return Object.keys(RULES).filter((name) => process.env[name] !== undefined);
 }
 
-/** Where the owner pairs the virtual key: complete if TESLA_DOMAIN is set, otherwise with a gap to fill in. */
+/** Where the owner pairs the virtual key: complete if TESLA_DOMAIN is set, otherwise with a gap to fill in.
+ *  */
 export function pairingAddress(): string {
   const file = readEnvFile();
   const { TESLA_DOMAIN = file.TESLA_DOMAIN ?? "", TESLA_REGION = file.TESLA_REGION } = process.env;

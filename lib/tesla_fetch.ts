@@ -1,16 +1,19 @@
-// All network requests go through this file. Each kind of place has its own function, which builds the address
-// itself and takes only the secrets that belong there. What came of a request is decided here, from facts:
+// All network requests go through this file. Each kind of place has its own function, which builds the
+// address itself and takes only the secrets that belong there. What came of a request is decided here, from
+// facts:
 //
 //   answered   2xx, and the body can be read
-//   refused    an answer that says that it was not carried out: 3xx, 4xx, 501, and a 503 that names the vehicle
+//   refused    an answer that says that it was not carried out: 3xx, 4xx, 501, and a 503 that names the
+// vehicle
 //              or says that no server was reached
 //   not sent   the connection never stood: name look-up, connect, TLS
 //   unknown    sent, and no usable answer came
 //
-// Unknown is exit code 8 for what makes something happen, and 1 for what only reads. All functions throw Failure.
+// Unknown is exit code 8 for what makes something happen, and 1 for what only reads. All functions throw
+// Failure.
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { request } from "undici";
-import { failureFor, unknownOutcome } from "./advice.ts";
+import { failureFor, fits, NOT_REACHED, TIMED_OUT, unknownOutcome } from "./advice.ts";
 import { asRecord, clean, localTime, messageOf, say } from "./command_line.ts";
 import { FLEET_API, KEY_PATH, TOKEN_HOST, type Region } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
@@ -18,30 +21,21 @@ import { claimsOf } from "./token_claims.ts";
 
 const SHOWN = ["error", "error_description", "messages", "reason", "txid"]; // of an error answer
 const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_uri"]; // of a form
-const NOT_REACHED = /vehicle (is )?(not available|unavailable|offline)|no healthy upstream/i; // of a 503
-const TIMED_OUT = /time.?out|timed.?out|deadline exceeded/i; // of a 503: it may have reached the car all the same
+// One character, spelled otherwise: %41, \u0041, \x41, &#x41;, &#65; or &amp;
+const SPELLED =
+  /(?:%(?:25)*|\\{1,4}[ux]0{0,2}|&#x0{0,6})([0-9a-f]{2});?|&#0{0,6}(\d{2,3});|&(amp|lt|gt|quot);/gi;
+const NAMED: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"' };
 const NEVER_CONNECTED =
-  /^(ENOTFOUND|EAI_|UND_ERR_CONNECT_TIMEOUT|ERR_TLS|ERR_SSL|EPROTO|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED)/;
+  /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
 // Requests that only look, or that may be repeated without harm, though they are no GET.
 const ONLY_READS = /\/oauth2\/v3\/token$|\/vehicles\/fleet_status$|\/fleet_telemetry_config/;
 
-interface Extras {
-  json?: object;
-  method?: string;
-  handshake?: true; // a POST that only asks the car for its session info
-}
-interface Outgoing extends Extras {
-  method: string;
-  form?: Record<string, string>;
-  bearer?: string;
-}
-interface Incoming {
-  status: number; // 0 if no answer came
-  text: string;
-  headers: Record<string, unknown>;
-  problem: string; // why no answer came, or why it cannot be read
-  neverConnected: boolean;
-}
+// `handshake` marks a POST that only asks the car for its session info.
+type Extras = { json?: object; method?: string; handshake?: true };
+type Outgoing = Extras & { method: string; form?: Record<string, string>; bearer?: string };
+type Fields = Record<string, unknown>;
+// `status` is 0 if no answer came; `problem` says why, or why it cannot be read.
+type Incoming = { status: number; text: string; headers: Fields; problem: string; neverConnected: boolean };
 
 /** The token host: a form with the client secret, the authorization code or the refresh token. */
 export async function askTokenHost(region: Region, form: Record<string, string>): Promise<unknown> {
@@ -49,12 +43,7 @@ export async function askTokenHost(region: Region, form: Record<string, string>)
 }
 
 /** Fleet API, below /api/1/: the access token or the partner token. With `json` it is a POST by default. */
-export async function askFleetApi(
-  region: Region,
-  path: string,
-  bearer: string,
-  extras: Extras = {},
-): Promise<unknown> {
+export async function askFleetApi(region: Region, path: string, bearer: string, extras: Extras = {}) {
   const method = extras.method ?? (extras.json ? "POST" : "GET");
   return send(`${FLEET_API[region]}/api/1/${path}`, { ...extras, method, bearer });
 }
@@ -82,15 +71,13 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
 
   const { status, text, headers, problem } = incoming;
   const secrets = Object.entries(form).filter(([name]) => !NOT_SECRET.includes(name));
-  const shown = status > 0 ? `${status} from ${host}${wordsOf(asRecord(value))}` : `no answer from ${host}`;
-  const why = status === 0 || outcome === "unknown" ? problem && `: ${problem}` : "";
-  const found = secrets
-    .reduce((words, [, secret]) => withoutSecret(words, secret), `${shown}${why}`)
-    .slice(0, 500);
+  let words = problem !== "" && outcome !== "refused" ? `: ${problem}` : wordsOf(asRecord(value));
+  for (const [, secret] of secrets) words = withoutSecret(words, secret);
+  const found = `${status > 0 ? status : "no answer"} from ${host}${words.slice(0, 400)}`;
   const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });
-  throw failureFor(url, status, text, found, waitOf(headers, text), scopes);
+  throw failureFor(url, incoming, found, waitOf(headers, text), scopes);
 }
 
 // What came of a request, from facts alone.
@@ -98,21 +85,19 @@ function outcomeOf({ status, text, problem, neverConnected }: Incoming) {
   if (status === 0) return neverConnected ? "not sent" : "unknown";
   if (status >= 200 && status < 300) return problem === "" ? "answered" : "unknown";
   if ((status >= 300 && status < 500) || status === 501) return "refused";
-  const isRefused = status === 503 && NOT_REACHED.test(text) && !TIMED_OUT.test(text);
+  const isRefused = status === 503 && fits(NOT_REACHED, text) && !fits(TIMED_OUT, text);
   return isRefused ? "refused" : "unknown";
 }
 
 // Sends one request, never again, and reads the answer. undici's request() follows no redirect.
 async function exchange(url: string, { method, form, json, bearer }: Outgoing): Promise<Incoming> {
-  const headers: Record<string, string> = { "user-agent": "tesla-fleet-scripts" };
-  headers["content-type"] = form ? "application/x-www-form-urlencoded" : "application/json"; // on GET too
+  const type = form ? "application/x-www-form-urlencoded" : "application/json"; // on GET too
+  const headers: Record<string, string> = { "user-agent": "tesla-fleet-scripts", "content-type": type };
   if (bearer) headers.authorization = `Bearer ${bearer}`;
   const body = form ? String(new URLSearchParams(form)) : json && JSON.stringify(json);
   const incoming: Incoming = { status: 0, text: "", headers: {}, problem: "", neverConnected: false };
-  let isSent = false;
-  const onSent = (): void => {
-    isSent = true;
-  };
+  const sent: unknown[] = [];
+  const onSent = (message: unknown): unknown => sent.push(message);
   subscribe("undici:client:sendHeaders", onSent); // undici says so before the first byte of a request leaves
   process.stderr.write(`${method} ${clean(url)}  `);
   try {
@@ -126,7 +111,7 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
     }
   } catch (error) {
     incoming.problem = clean(messageOf(error) || asRecord(error).code);
-    incoming.neverConnected = !isSent && hasNotConnected(error);
+    incoming.neverConnected = sent.length === 0 && hasNotConnected(error);
   }
   unsubscribe("undici:client:sendHeaders", onSent);
   say(incoming.status > 0 ? String(incoming.status) : "no answer");
@@ -134,7 +119,7 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
 }
 
 function hasNotConnected(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.every(hasNotConnected); // one for each address tried
+  if (error instanceof AggregateError) return error.errors.every(hasNotConnected); // one an address
   const { code, syscall, message } = asRecord(error);
   const isTls = String(message).includes("before secure TLS connection");
   return syscall === "connect" || isTls || NEVER_CONNECTED.test(String(code));
@@ -146,33 +131,37 @@ function wordsOf(answer: Record<string, unknown>): string {
   return words.length > 0 ? ` "${words.join("; ")}"` : "";
 }
 
-// The text without the secret, however a server may spell it: in another case, with percent signs, escaped for
-// JSON or HTML, in base64 or in hex, and with invisible characters in between.
+// The text without the secret. Where it has the secret in another spelling (in another case, with percent
+// signs, escaped for JSON or HTML, in base64 or hex, with invisible characters in between), nothing of it
+// is left.
 function withoutSecret(text: string, secret: string): string {
-  if (secret === "") return text;
-  const letters = secret.split("").map((letter) => {
-    const code = letter.charCodeAt(0);
-    const hex = code.toString(16);
-    const literal = `\\u${hex.padStart(4, "0")}`;
-    return `(?:\\\\{0,4}${literal}|%(?:25){0,4}${hex}|\\\\{1,4}[ux]0{0,4}${hex}|&#(?:x0{0,4}${hex}|0{0,4}${code});)`;
+  if (secret.length < 4) return text; // no secret is so short
+  const rest = text.replaceAll(secret, "[secret removed]");
+  const decoded = rest.replace(SPELLED, (_, hex, decimal, name) => {
+    if (name !== undefined) return NAMED[name.toLowerCase()] ?? "";
+    return String.fromCharCode(decimal ?? Number.parseInt(hex, 16));
   });
+  const plain = decoded.replace(/[^!-~]+/g, "").toLowerCase();
   const bytes = Buffer.from(secret);
-  const spellings = [letters.join("[^!-~]*"), bytes.toString("base64url"), bytes.toString("hex")];
-  return text.replace(new RegExp(spellings.join("|"), "gi"), "[secret removed]");
+  const base64 = [0, 1, 2].map((shift) => {
+    const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
+    return whole.slice(4, -4); // the ends depend on what is beside it
+  });
+  const inUrls = base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
+  const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls];
+  const isThere = spellings.some((form) => form.length > 3 && plain.includes(form.toLowerCase()));
+  return isThere ? "[removed: it holds a secret]" : rest;
 }
 
 // How long Tesla asks to wait: a header gives seconds or a date, a plain text gives seconds.
-function waitOf(headers: Record<string, unknown>, text: string): string {
+function waitOf(headers: Fields, text: string): string {
   const reset = Object.keys(headers).find((name) => /^ratelimit-(.+-)?reset$/.test(name)) ?? "";
   const [, inText] = /retry in (\d+) second/i.exec(text) ?? [];
   const value = clean(headers["retry-after"] ?? inText ?? headers[reset] ?? "");
-  const seconds = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
-  const isDelay = seconds < 1e9; // a larger number is a time in seconds since 1970
-  const time = isDelay
-    ? Date.now() + seconds * 1000
-    : Number.isNaN(seconds)
-      ? Date.parse(value)
-      : seconds * 1000;
-  if (!(Math.abs(time) < 8.64e15)) return ""; // none, or beyond what a Date can hold
+  const isNumber = /^\d{1,10}(\.\d{1,10})?$/.test(value);
+  const isDelay = isNumber && Number(value) < 1e9; // a larger number is a time in seconds since 1970
+  const isDate = /^(\w{3}, \d\d \w{3} \d{4} |\d{4}-\d\d-\d\dT)/.test(value);
+  const time = isNumber ? Number(value) * 1000 + (isDelay ? Date.now() : 0) : isDate ? Date.parse(value) : 0;
+  if (!(time >= Date.now() - 1000)) return ""; // none, or past
   return `${isDelay ? `${value} seconds, ` : ""}until ${localTime(new Date(time))}`;
 }

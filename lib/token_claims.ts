@@ -2,8 +2,8 @@
 import { asRecord, clean } from "./command_line.ts";
 import type { Token } from "./token_file.ts";
 
-/** To be shown, not relied on: `region` is not always the account's. `scopes` is undefined where the token does
- * not say; `expires` is in seconds since 1970, and NaN where it does not say. */
+/** To be shown, not relied on: `region` is not always the account's. `scopes` is undefined where the token
+ * does not say; `expires` is in seconds since 1970, and NaN where it does not say. */
 export function claimsOf(token: { access_token?: unknown }): {
   scopes?: string[];
   region: string;

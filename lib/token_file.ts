@@ -27,9 +27,7 @@ export function readToken(): Token {
     return checkToken(asRecord(JSON.parse(text)));
   } catch (error) {
     const reason = error instanceof SyntaxError ? "it is not JSON" : messageOf(error);
-    const { code } = asRecord(error); // of the file system; there is none when the content is wrong
-    const isUnreadable = code !== undefined && code !== "ENOENT";
-    const fix = isUnreadable ? fixForFile(TOKEN_FILE, error) : "run get_token here";
+    const fix = fixForFile(TOKEN_FILE, error, "run get_token here");
     throw new Failure(4, "not logged in (in this folder)", `${TOKEN_FILE}: ${reason}`, fix);
   }
 }

@@ -6,7 +6,7 @@
 //   costs     as Tesla bills the call
 //   run       npx tsx scripts/call_api.ts METHOD 'PATH' ['{"json": "body"}'] [--partner]
 import { asRecord, Failure, showJson, startScript } from "../lib/command_line.ts";
-import { partnerToken } from "../lib/partner.ts";
+import { APP_SETTINGS, partnerToken } from "../lib/partner.ts";
 import { readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
@@ -45,13 +45,8 @@ if (body !== undefined) {
 
 // Step 2: one request, with your access token, or your app's own.
 const { TESLA_REGION } = readSettings(["TESLA_REGION"]);
-let bearer = "";
-if (given.partner) {
-  const app = ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REGION", "TESLA_SCOPES"] as const;
-  bearer = await partnerToken(readSettings([...app]));
-} else {
-  bearer = readToken().access_token;
-}
+const isPartner = given.partner === true;
+const bearer = isPartner ? await partnerToken(readSettings(APP_SETTINGS)) : readToken().access_token;
 const answer = await askFleetApi(TESLA_REGION, path.slice("/api/1/".length), bearer, { json, method });
 showJson(answer);
 if (asRecord(asRecord(answer).response).result === false) {

@@ -8,7 +8,7 @@
 import { existsSync, statSync } from "node:fs";
 import { asRecord, clean, Failure, localTime, messageOf, say, startScript } from "../lib/command_line.ts";
 import { PRIVATE_KEY_FILE, readPrivateKey, readPublicKey } from "../lib/key_files.ts";
-import { checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
+import { APP_SETTINGS, checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
 import { pairingAddress, readSettings, settingsFromEnvironment } from "../lib/settings.ts";
 import { hasAnsweredEncrypted } from "../lib/signing/session.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
@@ -42,32 +42,16 @@ async function step(name: string, needs: string[], check: () => Found | Promise<
     print("", "", `fix:   ${failure.fix}`);
   }
 }
-function heading(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
 
 // Step 1: this folder. Nothing is sent.
-heading("This folder");
+process.stdout.write("This folder\n");
 await step("settings", [], () => {
-  const { TESLA_CLIENT_ID, TESLA_REGION, TESLA_DOMAIN, TESLA_COMMANDS } = readSettings([
-    "TESLA_CLIENT_ID",
-    "TESLA_CLIENT_SECRET",
-    "TESLA_REDIRECT_URI",
-    "TESLA_REGION",
-    "TESLA_DOMAIN",
-    "TESLA_COMMANDS",
-    "TESLA_SCOPES",
-  ]);
-  return `app ${TESLA_CLIENT_ID.slice(0, 8)}…, ${TESLA_REGION}, ${TESLA_DOMAIN}, ${TESLA_COMMANDS} commands`;
+  const settings = readSettings([...APP_SETTINGS, "TESLA_REDIRECT_URI", "TESLA_DOMAIN", "TESLA_COMMANDS"]);
+  const app = `app ${settings.TESLA_CLIENT_ID.slice(0, 8)}…`;
+  return `${app}, ${settings.TESLA_REGION}, ${settings.TESLA_DOMAIN}, ${settings.TESLA_COMMANDS} commands`;
 });
 const fromEnvironment = settingsFromEnvironment();
-if (fromEnvironment.length > 0) {
-  print(
-    "note",
-    "environment",
-    `these come from the environment, not from .env: ${fromEnvironment.join(" ")}`,
-  );
-}
+if (fromEnvironment.length > 0) print("note", "environment", `wins over .env: ${fromEnvironment.join(" ")}`);
 await step("VIN", [], () => readSettings(["TESLA_VIN"]).TESLA_VIN);
 await step("key pair", [], () => {
   const { point } = readPublicKey();
@@ -83,9 +67,16 @@ await step("file modes", [], () => {
     return { note: `this disk keeps no file modes (WSL /mnt, exFAT): others here may read ${open}` };
   }
   if (open !== "") throw new Failure(5, "other users can read your secrets", open, `run: chmod 600 ${open}`);
-  const { mode, uid, gid } = statSync(".");
-  const isOpen = (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== uid); // a group of one's own is no other
-  if (!isOpen) return "only you can read your secrets";
+  let folder: { mode: number; uid: number; gid: number };
+  try {
+    folder = statSync(".");
+  } catch {
+    return {
+      note: "only you can read your secrets; the folder cannot be looked at from inside this sandbox",
+    };
+  }
+  const isOwnGroup = folder.gid === folder.uid; // has no other member
+  if ((folder.mode & (isOwnGroup ? 0o002 : 0o022)) === 0) return "only you can read your secrets";
   throw new Failure(5, "other users can write in this folder", process.cwd(), "run: chmod go-w .");
 });
 await step("login", [], () => {
@@ -93,17 +84,13 @@ await step("login", [], () => {
   const expiry = expiryOf(token); // undefined where neither file nor token says
   const days = Math.floor((Date.now() - Date.parse(token.obtained_at ?? "")) / 86_400_000);
   if (days >= 90) {
-    throw new Failure(
-      4,
-      "the refresh token has expired",
-      `it is ${days} days old; it lasts 3 months`,
-      "run get_token",
-    );
+    const found = `it is ${days} days old; it lasts 3 months`;
+    throw new Failure(4, "the refresh token has expired", found, "run get_token");
   }
   if (expiry && expiry < new Date()) {
     throw new Failure(4, "the access token has expired", `at ${localTime(expiry)}`, "run refresh_token");
   }
-  return `valid until ${expiry ? localTime(expiry) : "?"}; the refresh token ends 3 months after its last use`;
+  return `valid until ${expiry ? localTime(expiry) : "?"}; the refresh token ends 3 months after its use`;
 });
 await step("scopes", ["settings", "login"], () => {
   const { scopes } = claimsOf(readToken());
@@ -121,7 +108,7 @@ await step("region", ["settings", "login"], () => {
 });
 
 // Step 2: your domain and your app. Nothing is billed.
-heading("At Tesla");
+process.stdout.write("At Tesla\n");
 let partner = ""; // your app's token
 if (given["skip-check"]) print("skipped", "published key", "(--skip-check)");
 else {
@@ -132,15 +119,14 @@ else {
   });
 }
 await step("app", ["settings"], async () => {
-  partner = await partnerToken(
-    readSettings(["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REGION", "TESLA_SCOPES"]),
-  );
+  partner = await partnerToken(readSettings(APP_SETTINGS));
   return "Tesla knows your app and its secret";
 });
 await step("registration", ["key pair", "app"], async () => {
+  const { TESLA_DOMAIN, TESLA_REGION } = readSettings(["TESLA_DOMAIN", "TESLA_REGION"]);
   let registered: string;
   try {
-    registered = await registeredPoint(readSettings(["TESLA_DOMAIN", "TESLA_REGION"]), partner);
+    registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, partner);
   } catch (error) {
     const isHidden = error instanceof Failure && [403, 421].includes(error.status);
     if (!isHidden) throw error;
@@ -152,7 +138,7 @@ await step("registration", ["key pair", "app"], async () => {
 
 // Step 3: your car. The two requests cost $0.002 each.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#fleet-status
-heading("Your car");
+process.stdout.write("Your car\n");
 if (given.free) print("skipped", "car, virtual key", "(--free)");
 else {
   say("the next two requests cost $0.002 each; --free skips them");
@@ -172,18 +158,15 @@ else {
 
 // What Tesla reports about the key is a hint: only the car's answer to a command decides.
 async function virtualKey(): Promise<Found> {
-  const { TESLA_REGION, TESLA_VIN, TESLA_COMMANDS } = readSettings([
-    "TESLA_REGION",
-    "TESLA_VIN",
-    "TESLA_COMMANDS",
-  ]);
+  const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
+  const { TESLA_COMMANDS } = readSettings(["TESLA_COMMANDS"]);
   const json = { vins: [TESLA_VIN] };
   const answer = await askFleetApi(TESLA_REGION, "vehicles/fleet_status", readToken().access_token, { json });
   const { key_paired_vins, vehicle_info } = asRecord(asRecord(answer).response);
   const car = asRecord(asRecord(vehicle_info)[TESLA_VIN]);
   const firmware = `firmware ${clean(car.firmware_version ?? "unknown")}`;
   const mustSign = car.vehicle_command_protocol_required === true;
-  const isOld = /^.{3}[SX].{5}[A-HJ-L]/.test(TESLA_VIN); // 4th character: the model; 10th: the year, L is 2020
+  const isOld = /^.{3}[SX].{5}[A-HJ-L]/.test(TESLA_VIN); // 4th: the model; 10th: the year, L is 2020
   const pair = `open ${pairingAddress()} on your phone`;
   if (TESLA_COMMANDS === "rest" && isOld && !mustSign) return `not needed; ${firmware}`;
   if (TESLA_COMMANDS === "rest") {
@@ -209,11 +192,6 @@ const [first] = failures.values();
 if (first) {
   const things = failures.size === 1 ? "1 thing" : `${failures.size} things`;
   const problem = `${things} to fix: ${[...failures.keys()].join(", ")}`;
-  throw new Failure(
-    first.exitCode,
-    problem,
-    "see FAILED above",
-    "fix that first, then run check_setup again",
-  );
+  throw new Failure(first.exitCode, problem, "see FAILED above", "fix it, then run check_setup again");
 }
 say("everything is set up");

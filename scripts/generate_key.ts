@@ -8,6 +8,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { Failure, fixForFile, messageOf, say, startScript } from "../lib/command_line.ts";
+import { MAKE_PUBLIC } from "../lib/key_files.ts";
 
 // Step 1: a key that is here already is kept.
 startScript(import.meta.filename);
@@ -15,7 +16,7 @@ const here = ["private-key.pem", "public-key.pem"].filter((file) => existsSync(f
 if (here.length > 0) {
   const isPublicMissing = here.length === 1 && here[0] === "private-key.pem";
   const fix = isPublicMissing
-    ? "make it from the private key: openssl ec -in private-key.pem -pubout -out public-key.pem"
+    ? `make it from the private key: ${MAKE_PUBLIC}`
     : "keep them; a new pair would have to be registered and paired again: for that, move both keys away";
   throw new Failure(2, `${here.join(" and ")} already exists, left unchanged`, "nothing was made", fix);
 }

@@ -9,6 +9,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { asRecord, Failure, localTime, say, startScript } from "../lib/command_line.ts";
 import { FLEET_API, LOGIN_HOST, PORTALS } from "../lib/hosts.ts";
 import { useLoginCode } from "../lib/login_answer.ts";
+import { APP_SETTINGS } from "../lib/partner.ts";
 import { replaceFile, withLock } from "../lib/safe_file.ts";
 import { readSettings } from "../lib/settings.ts";
 import { askTokenHost } from "../lib/tesla_fetch.ts";
@@ -24,13 +25,7 @@ const IN_WORDS = new Map([["openid", "log in"], ["offline_access", "stay logged 
 
 // Step 1: the settings. A login that still works is kept, since a new one could end a running cron job's.
 const { force } = startScript(import.meta.filename, { flags: ["force"] });
-const settings = readSettings([
-  "TESLA_CLIENT_ID",
-  "TESLA_CLIENT_SECRET",
-  "TESLA_REDIRECT_URI",
-  "TESLA_REGION",
-  "TESLA_SCOPES",
-]);
+const settings = readSettings([...APP_SETTINGS, "TESLA_REDIRECT_URI"]);
 let expiry: Date | undefined;
 try {
   expiry = expiryOf(readToken());
@@ -39,7 +34,7 @@ if (expiry && expiry > new Date() && !force) {
   say(`logged in until ${localTime(expiry)}; use --force to log in again or change scopes`);
   process.exit(0);
 }
-await withLock(TOKEN_FILE, async () => {}); // a folder that cannot be written is found now, not after the login
+await withLock(TOKEN_FILE, async () => {}); // a closed folder is found now, not after the login
 
 // Step 2: the login address. `state` ties Tesla's answer to this run, PKCE ties the code to this run.
 // https://developer.tesla.com/docs/fleet-api/authentication/third-party-tokens
@@ -77,35 +72,30 @@ function missingFrom(token: { access_token?: unknown }): string[] {
   return asked.filter((scope) => scopes && !scopes.includes(scope));
 }
 function scopesFailure(missing: string[], tokens: string): Failure {
-  const fix =
-    `tick them on your app's page on ${PORTALS[settings.TESLA_REGION]}, wait 10 minutes, run get_token --force `
-    + "and tick every box";
+  const page = `your app's page on ${PORTALS[settings.TESLA_REGION]}`;
+  const fix = `tick them on ${page}, wait 10 minutes, run get_token --force and tick every box`;
   return new Failure(5, "Tesla left out scopes", `not granted: ${missing.join(" ")}; ${tokens}`, fix);
 }
 async function exchange(code: string): Promise<Token> {
-  const answer = asRecord(
-    await askTokenHost(settings.TESLA_REGION, {
-      grant_type: "authorization_code",
-      client_id: settings.TESLA_CLIENT_ID,
-      client_secret: settings.TESLA_CLIENT_SECRET,
-      code,
-      code_verifier: verifier,
-      audience: FLEET_API[settings.TESLA_REGION],
-      redirect_uri: settings.TESLA_REDIRECT_URI,
-    }),
-  );
-  const missing = missingFrom(answer);
-  if (!answer.refresh_token && missing.includes("offline_access"))
-    throw scopesFailure(missing, "nothing was saved");
+  const answer = await askTokenHost(settings.TESLA_REGION, {
+    grant_type: "authorization_code",
+    client_id: settings.TESLA_CLIENT_ID,
+    client_secret: settings.TESLA_CLIENT_SECRET,
+    code,
+    code_verifier: verifier,
+    audience: FLEET_API[settings.TESLA_REGION],
+    redirect_uri: settings.TESLA_REDIRECT_URI,
+  });
+  const missing = missingFrom(asRecord(answer));
+  const isLasting = asRecord(answer).refresh_token || !missing.includes("offline_access");
+  if (!isLasting) throw scopesFailure(missing, "nothing was saved");
   return newToken(answer);
 }
 const { token } = await useLoginCode(settings.TESLA_REDIRECT_URI, state, request, async (code) => {
   const saved = await withLock(TOKEN_FILE, () => replaceFile(TOKEN_FILE, () => exchange(code)));
   const isWhole = missingFrom(saved).length === 0;
-  const next = isWhole
-    ? "You can close this page and go back to the terminal."
-    : "But Tesla left out scopes: see there.";
-  return { token: saved, page: `Your tokens are saved. ${next}` };
+  const next = `go back to the terminal${isWhole ? "" : ", since Tesla left out scopes"}`;
+  return { token: saved, page: `Your tokens are saved. You can close this page and ${next}.` };
 });
 
 // Step 4: what Tesla granted.
@@ -116,11 +106,8 @@ const consent = `${LOGIN_HOST[settings.TESLA_REGION]}/user/revoke/consent?revoke
 say(`logged in until ${until ? localTime(until) : "some hours from now"}; ${TOKEN_FILE} saved
 granted  ${granted || "unknown"}
 revoke   ${consent}${settings.TESLA_CLIENT_ID}`);
-if (!["", settings.TESLA_REGION].includes(region)) {
-  say(
-    `region   the token names ${region}, TESLA_REGION is ${settings.TESLA_REGION}; only Tesla's answers decide`,
-  );
-}
+const isOther = !["", settings.TESLA_REGION].includes(region);
+if (isOther) say(`region   the token names ${region}; if Tesla answers 421, change TESLA_REGION`);
 const missing = missingFrom(token);
 if (missing.length > 0) throw scopesFailure(missing, "the tokens are saved");
 say("next     npx tsx scripts/list_vehicles.ts");

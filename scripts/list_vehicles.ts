@@ -32,7 +32,5 @@ if (cars.length > 0) {
   say("next     put the VIN into .env as TESLA_VIN, then: npx tsx scripts/read_charge.ts");
 } else {
   say("no cars in this account; log in with the owner's account: npx tsx scripts/get_token.ts --force");
-  say(
-    "         log out at Tesla first, or open the address in a private window: the browser may know you already",
-  );
+  say("         log out at Tesla first, or open the address in a private window");
 }

@@ -20,7 +20,7 @@ const { access_token } = readToken();
 const path = `vehicles/${TESLA_VIN}/vehicle_data?endpoints=charge_state`;
 const car = asRecord(asRecord(await askFleetApi(TESLA_REGION, path, access_token)).response);
 const charge = asRecord(car.charge_state);
-if (Object.keys(charge).length === 0) {
+if (car.charge_state !== charge) {
   throw new Failure(1, "Tesla's answer cannot be used", "it has no charge_state", "try again in a minute");
 }
 if (json) {
@@ -36,41 +36,38 @@ function number(field: string): number {
 function show(value: number, unit: string): string {
   return Number.isFinite(value) ? `${Math.round(value * 10) / 10} ${unit}` : "unknown";
 }
-const [amps, volts, power] = [
-  number("charger_actual_current"),
-  number("charger_voltage"),
-  number("charger_power"),
-];
+const [amps, volts] = [number("charger_actual_current"), number("charger_voltage")];
+const power = number("charger_power");
 
-// The phases that fit power, volts and amps: Tesla's own figure says 2 for three phases, and sometimes 4. The
-// power is a whole number of kW, so that several may fit; then Tesla's figure chooses, if it can.
+// The phases that fit volts and amps. The power is a whole number of kW, so that several may fit; then
+// Tesla's own figure chooses, but for its 2, which is what three phases give as well.
 function phases(): string {
-  const fitting = [1, 2, 3].filter((count) => Math.abs((count * volts * amps) / 1000 - power) < 1);
-  const [only] = fitting.length === 1 ? fitting : fitting.filter((count) => count === charge.charger_phases);
+  const fitting = [1, 2, 3].filter((count) => {
+    const difference = (count * volts * amps) / 1000 - power;
+    return difference >= -0.5 && difference < 1;
+  });
+  const named = fitting.filter((count) => count === charge.charger_phases && count !== 2);
+  const [only] = fitting.length === 1 ? fitting : named;
   if (!(amps >= 1)) return "";
-  if (only === undefined) return "phases unknown, ";
-  return `${only} ${only === 1 ? "phase" : "phases"}, `;
+  return only === undefined ? "phases unknown, " : `${only} ${only === 1 ? "phase" : "phases"}, `;
 }
 
 const state = clean(charge.charging_state ?? "Unknown");
 const isCharging = state === "Charging" || state === "Starting";
-const setTo = `${show(number("charge_current_request"), "A")} of at most ${show(number("charge_current_request_max"), "A")}`;
+const most = show(number("charge_current_request_max"), "A");
+const setTo = `${show(number("charge_current_request"), "A")} of at most ${most}`;
 const minutes = number("minutes_to_full_charge");
-const left =
-  minutes >= 0 && minutes < 1e6 ? `${Math.floor(minutes / 60)} h ${Math.round(minutes % 60)} min` : "unknown";
-const WORDS = new Map([
-  ["Disconnected", "not plugged in"],
-  ["NoPower", "plugged in, but the station gives no power"],
-  ["Stopped", "stopped"],
-  ["Complete", "complete"],
-]);
+const isTime = minutes >= 0 && minutes < 1e6;
+const left = isTime ? `${Math.floor(minutes / 60)} h ${Math.round(minutes % 60)} min` : "unknown";
+// biome-ignore format: a table of words
+const WORDS = new Map([["Disconnected", "not plugged in"], ["Stopped", "stopped"], ["Complete", "complete"],
+  ["NoPower", "plugged in, but the station gives no power"]]);
 
 // Step 4: only the rows that mean something now.
 const miles = number("battery_range");
 const range = `range ${show(Math.round(miles * 1.609344), "km")} (${show(Math.round(miles), "mi")})`;
-const rows = [
-  `battery    ${show(number("battery_level"), "%")}, limit ${show(number("charge_limit_soc"), "%")}, ${range}`,
-];
+const limit = show(number("charge_limit_soc"), "%");
+const rows = [`battery    ${show(number("battery_level"), "%")}, limit ${limit}, ${range}`];
 if (isCharging && charge.fast_charger_present === true) {
   rows.push(`charging   at a fast charger, ${show(power, "kW")}`);
 } else if (isCharging) {
@@ -89,8 +86,7 @@ if (!isAwake || age > 5 * 60_000) {
   const days = Math.floor(age / 86_400_000);
   const ago = days >= 1 ? ` (${days} ${days === 1 ? "day" : "days"} ago)` : "";
   const when = Number.isNaN(age) ? "an unknown time" : `${localTime(taken)}${ago}`;
-  rows.push(
-    `as of      ${when}: the car is ${clean(car.state ?? "out of reach")}, and Tesla sent what it had kept`,
-  );
+  const where = clean(car.state ?? "out of reach");
+  rows.push(`as of      ${when}: the car is ${where}, and Tesla sent what it had kept`);
 }
 process.stdout.write(`${rows.join("\n")}\n`);

@@ -31,7 +31,8 @@ if (number && expiry && expiry.getTime() > Date.now() + minutes * 60_000) {
   process.exit(0);
 }
 
-// Step 2: one run at a time. Another one may have used the refresh token since this one read it: then all is done.
+// Step 2: one run at a time. Another one may have used the refresh token since this one read it: then all
+// is done.
 await withLock(TOKEN_FILE, async () => {
   const old = readToken();
   if (old.refresh_token !== before.refresh_token) return say("already refreshed by another run");

@@ -7,19 +7,13 @@
 //   run       npx tsx scripts/register_partner.ts [--skip-check]
 import { clean, Failure, say, startScript } from "../lib/command_line.ts";
 import { readPublicKey } from "../lib/key_files.ts";
-import { checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
+import { APP_SETTINGS, checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
 import { pairingAddress, readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 
 // Step 1: the settings and your public key.
 const { "skip-check": skipCheck } = startScript(import.meta.filename, { flags: ["skip-check"] });
-const settings = readSettings([
-  "TESLA_CLIENT_ID",
-  "TESLA_CLIENT_SECRET",
-  "TESLA_REGION",
-  "TESLA_DOMAIN",
-  "TESLA_SCOPES",
-]);
+const settings = readSettings([...APP_SETTINGS, "TESLA_DOMAIN"]);
 const { TESLA_DOMAIN, TESLA_REGION } = settings;
 const { point } = readPublicKey();
 
@@ -42,7 +36,7 @@ try {
 // Step 5: what Tesla has on file now. Where it has taken the registration, it need not show us the key.
 let state = "Tesla has your key on file";
 try {
-  const registered = await registeredPoint(settings, bearer);
+  const registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, bearer);
   if (registered !== point) {
     const found = `another key than public-key.pem, for ${TESLA_DOMAIN} in region ${TESLA_REGION}`;
     throw taken ?? new Failure(5, "Tesla has a different key on file", found, "try again in a few minutes");
@@ -57,7 +51,7 @@ try {
 // Step 6: the virtual key. The car's owner approves it in the Tesla app.
 say(`registered: ${TESLA_DOMAIN} in region ${TESLA_REGION}; ${state}
 next     npx tsx scripts/get_token.ts
-then     open the address below on the phone that has the Tesla app (on a computer, scan the code with it), and
+then     open the address below on the phone that has the Tesla app (on a computer, scan the code), and
          approve the virtual key. The car must be online, and the phone must be one of its keys. With several
          cars, select the car in the app first. A Model S or X before 2021 needs none of this.`);
 process.stdout.write(`${pairingAddress()}\n`);

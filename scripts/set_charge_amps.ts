@@ -48,36 +48,31 @@ if (given.verify) {
   const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
   const path = `vehicles/${TESLA_VIN}/vehicle_data?endpoints=charge_state`;
   const car = asRecord(asRecord(await askFleetApi(TESLA_REGION, path, token.access_token)).response);
-  const {
-    timestamp,
-    charge_current_request: asked,
-    charger_actual_current: drawn,
-  } = asRecord(car.charge_state);
-  const isFresh = typeof timestamp === "number" && timestamp >= sentAt;
+  const charge = asRecord(car.charge_state);
+  const [asked, drawn] = [charge.charge_current_request, Number(charge.charger_actual_current)];
+  const isFresh = typeof charge.timestamp === "number" && charge.timestamp >= sentAt;
   if (!isFresh || typeof asked !== "number") {
     const found = isFresh ? "no charge_current_request" : "data from before the command";
-    throw new Failure(
-      1,
-      "not verified: Tesla sent no fresh data",
-      found,
-      "look again with read_charge in a minute",
-    );
+    throw new Failure(1, "not verified: Tesla sent no fresh data", found, "see read_charge in a minute");
   }
   const isLow = amps >= 1 && amps < LEAST_SHOWN;
-  const now = isLow && typeof drawn === "number" && drawn > 0 ? drawn : asked;
+  if (isLow && !(drawn > 0)) {
+    const found = "nothing is drawn, and below 5 A only that shows it";
+    throw new Failure(
+      1,
+      "not verified: the car is not charging",
+      found,
+      "start charging, then run this again",
+    );
+  }
+  const now = isLow ? drawn : asked;
+  const what = isLow ? "draws" : "asks for";
   process.stdout.write(`${now}\n`);
-  const what = now === asked ? "asks for" : "draws";
   if (now !== amps) {
-    const isLimit = now < amps;
-    const found = isLimit
-      ? "the limit of the car or the station"
-      : "its lowest current, or another app's wish";
-    const fix = isLow
-      ? "run this again in a few seconds"
-      : isLimit
-        ? `choose ${now} A or less`
-        : "see read_charge";
-    throw new Failure(6, `the car accepted ${amps} A but now ${what} ${now} A`, found, fix);
+    const problem = `the car accepted ${amps} A but now ${what} ${now} A`;
+    if (isLow) throw new Failure(6, problem, "only a second call sets it", "run this again in a few seconds");
+    const found = now < amps ? "the limit of the car or the station" : "another app may have changed it";
+    throw new Failure(6, problem, found, now < amps ? `choose ${now} A or less` : "run this again");
   }
   const price = `${requests + 1} requests in total, $${(requests * 0.001 + 0.002).toFixed(3)}`;
   say(`verified: the car now ${what} ${now} A (${price})`);

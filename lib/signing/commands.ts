@@ -2,7 +2,8 @@
 //
 //   at          where the command is in Tesla's message: field numbers, from the outside inwards
 //   fixed       what is always there, as [field number, value]
-//   parameters  what the owner gives: its field (0: only plain REST has it), kind and range; `name?` may be left
+//   parameters  what the owner gives: its field (0: only plain REST has it), kind and range; `name?` may be
+// left
 //               out; or a list of words, each with the field and value that it stands for
 //   beside      the same for parameters one level further out
 //   domain      the computer in the car that acts: infotainment, unless it says SECURITY
@@ -65,7 +66,8 @@ export const COMMANDS: { [name: string]: CommandRow } = {
   // since firmware 2024.26 each call of these two adds a schedule; add_ and remove_ below are clearer
   set_scheduled_charging: { at: [41], parameters: { enable: FLAG, "time?": [2, ...MINUTES] }, scope: CHARGING,
     once: true },
-  set_scheduled_departure: { at: [42], switchedBy: "enable", scope: CHARGING, once: true, parameters: { enable: FLAG,
+  set_scheduled_departure: { at: [42], switchedBy: "enable", scope: CHARGING, once: true, parameters: {
+    enable: FLAG,
     "departure_time?": [2, ...MINUTES], "end_off_peak_time?": [5, ...MINUTES],
     "preconditioning_enabled?": [3, "all week"], "preconditioning_weekdays_only?": [3, "weekdays"],
     "off_peak_charging_enabled?": [4, "all week"], "off_peak_charging_weekdays_only?": [4, "weekdays"] } },
@@ -75,7 +77,8 @@ export const COMMANDS: { [name: string]: CommandRow } = {
     lat: [10, ...LATITUDE], lon: [11, ...LONGITUDE] } },
   remove_charge_schedule: { at: [98], parameters: { id: [1, "id"] }, scope: CHARGING },
   batch_remove_charge_schedules: { at: [108], parameters: PLACES },
-  add_precondition_schedule: { at: [99], scope: CHARGING, parameters: { "id?": [1, "id"], days_of_week: [3, "days"],
+  add_precondition_schedule: { at: [99], scope: CHARGING, parameters: {
+    "id?": [1, "id"], days_of_week: [3, "days"],
     precondition_time: [4, ...MINUTES], "one_time?": [5, "flag"], enabled: [6, "flag"],
     lat: [7, ...LATITUDE], lon: [8, ...LONGITUDE] } },
   remove_precondition_schedule: { at: [100], parameters: { id: [1, "id"] }, scope: CHARGING },
@@ -110,7 +113,8 @@ export const COMMANDS: { [name: string]: CommandRow } = {
     "lat?": [0, ...LATITUDE], "lon?": [0, ...LONGITUDE] } }, // cars before 2021 close only with the place
   sun_roof_control: { at: [32], parameters: { state: { vent: [3, []], close: [4, []] } } },
   trigger_homelink: { at: [33, 1], once: true,
-    parameters: { lat: [1, ...LATITUDE], lon: [2, ...LONGITUDE] }, beside: { "token?": [2, "text", 1, 1000] } },
+    parameters: { lat: [1, ...LATITUDE], lon: [2, ...LONGITUDE] },
+    beside: { "token?": [2, "text", 1, 1000] } },
   flash_lights: { at: [26], once: true }, honk_horn: { at: [27], once: true },
   // media
   media_toggle_playback: { at: [15], once: true },

@@ -16,7 +16,8 @@ export const FAULTS: Record<number, [number, string, string]> = {
   4: [5, "the virtual key is switched off", PAIR_AGAIN],
   5: [6, "the car says that the signature is wrong", AGAIN],
   6: [6, "the car has seen this counter before, perhaps with this very command", `check, then ${AGAIN}`],
-  7: [6, "the key's role or the car's state does not allow this", "a driver's key may do less than an owner's"],
+  7: [6, "the key's role or the car's state does not allow this",
+    "a driver's key may do less than an owner's"],
   8: [6, "the car does not know the part that this command is for", UPDATE],
   9: [6, "the car does not know this command", UPDATE],
   10: [6, "the car could not decode the command", UPDATE],
@@ -29,7 +30,7 @@ export const FAULTS: Record<number, [number, string, string]> = {
   17: [6, "the command came too late", `check this machine's clock, then ${AGAIN}`],
   18: [6, "the car does not know its own VIN", "it needs service"],
   19: [6, "the car could not check the command", AGAIN],
-  20: [6, "the car's clock and ours differ", `check this machine's clock, then ${AGAIN}; if that does not help, `
+  20: [6, "the car's clock and ours differ", `check this machine's clock, then ${AGAIN}; if it stays so, `
     + "delete tesla_session.json"],
   21: [5, "mobile access is off", "allow it in the car: Controls, Safety"],
   22: [6, "the car does not allow this to a service key", PAIR_AGAIN],

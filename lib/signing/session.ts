@@ -49,12 +49,11 @@ export function readSession(target: Target): Session | undefined {
   const { clientKey, vehicleKey, epoch, counter, clock, clockOffset } = session;
   try {
     if (clientKey !== target.ownKey.getPublicKey("hex")) return undefined;
-    sharedKey(target.ownKey, Buffer.from(String(vehicleKey), "hex")); // throws when it is no point on the curve
-    const isWhole =
-      /^[0-9a-f]{32}$/.test(String(epoch))
-      && typeof clockOffset === "number"
-      && [counter, clock].every((n) => Number.isInteger(n) && Number(n) >= 0 && Number(n) < MOST_COUNTER);
-    return isWhole ? (session as unknown as Session) : undefined;
+    sharedKey(target.ownKey, Buffer.from(String(vehicleKey), "hex")); // throws when it is no point
+    const isCount = (n: unknown): boolean =>
+      typeof n === "number" && n % 1 === 0 && n >= 0 && n < MOST_COUNTER;
+    const hasNumbers = isCount(counter) && isCount(clock) && typeof clockOffset === "number";
+    return hasNumbers && /^[0-9a-f]{32}$/.test(String(epoch)) ? (session as unknown as Session) : undefined;
   } catch {
     return undefined;
   }
@@ -96,32 +95,24 @@ export function sessionInfoIn(answer: Buffer, { vin, ownKey }: Target, uuid: Buf
   if (tag.length !== right.length || !timingSafeEqual(tag, right)) throw new Error("its tag is wrong");
   const epoch = bytesAt(info, [INFO.epoch]);
   const [counter, clock] = [numberAt(info, [INFO.counter]), numberAt(info, [INFO.clock])];
-  if (epoch.length !== 16 || clock >= MOST_SECONDS || counter >= MOST_COUNTER)
-    throw new Error("out of range");
+  const isInRange = epoch.length === 16 && clock < MOST_SECONDS && counter < MOST_COUNTER;
+  if (!isInRange) throw new Error("out of range");
   return { vehicleKey: vehicleKey.toString("hex"), epoch: epoch.toString("hex"), counter, clock };
 }
 
 /** The session after what the car reported. Within an epoch the counter never goes back, and undefined is
  * returned when the car's clock has gone back. Throws Failure 5 when the car's key has changed. */
-export function renewSession(
-  old: Session | undefined,
-  info: SessionInfo,
-  { ownKey }: Target,
-): Session | undefined {
+export function renewSession(old: Session | undefined, info: SessionInfo, { ownKey }: Target) {
   if (old && old.vehicleKey !== info.vehicleKey) {
-    const found =
-      "someone may be intercepting, or the car has a new computer; nothing was signed for the new key";
-    throw new Failure(
-      5,
-      "the car's key has changed",
-      found,
-      `if the car got a new computer, delete ${SESSION_FILE}`,
-    );
+    const problem = "the car's key has changed; nothing was signed for the new one";
+    const found = "someone may be intercepting, or the car has a new computer";
+    throw new Failure(5, problem, found, `if the car got a new computer, delete ${SESSION_FILE}`);
   }
   const isSameEpoch = old?.epoch === info.epoch;
   if (isSameEpoch && info.clock < old.clock) return undefined;
   const counter = isSameEpoch ? Math.max(old.counter, info.counter) : info.counter;
   const clockOffset = Date.now() / 1000 - info.clock;
   const clientKey = ownKey.getPublicKey("hex");
-  return { ...info, counter, clockOffset, clientKey, encrypted: old?.encrypted ?? false };
+  const session: Session = { ...info, counter, clockOffset, clientKey, encrypted: old?.encrypted ?? false };
+  return session;
 }

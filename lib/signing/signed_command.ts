@@ -1,7 +1,7 @@
-// Signed commands (docs/protocol.md, sections 5 to 7, 11): the public entry point of this folder. In order: take
-// the stored session, or shake hands for one; write the next counter to the disk; sign; send; open the answer.
-// When the car proves that our session is out of date, the command is signed once more, if that does no harm and
-// the first message can no longer be carried out. Nothing else is ever sent a second time.
+// Signed commands (docs/protocol.md, sections 5 to 7, 11): the public entry point of this folder. In order:
+// take the stored session, or shake hands for one; write the next counter to the disk; sign; send; open the
+// answer. When the car proves that our session is out of date, the command is signed once more, if that
+// does no harm and the first message can no longer be carried out. Nothing else is ever sent a second time.
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { unknownOutcome } from "../advice.ts";
@@ -43,18 +43,14 @@ type Attempt = Opened & { session: Session; expiresAt: number; uuid: Buffer; ans
 async function exchange(connection: Connection, message: Buffer, handshake?: true): Promise<Buffer> {
   connection.requests += 1;
   const { region, bearer, target } = connection;
-  const json = { routable_message: message.toString("base64") };
-  const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, {
-    json,
-    handshake,
-  });
+  const extras = { json: { routable_message: message.toString("base64") }, handshake };
+  const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, extras);
   const { response } = asRecord(answer);
   const bytes = Buffer.from(String(response), "base64");
   if (bytes.length > 0 && bytes.toString("base64") === response) return bytes;
   const found = "Tesla's answer holds no message from the car";
-  throw handshake
-    ? new Failure(1, "Tesla's answer cannot be read", found, "try again later")
-    : unknownOutcome(found);
+  if (!handshake) throw unknownOutcome(found);
+  throw new Failure(1, "Tesla's answer cannot be read", found, "try again later");
 }
 
 // The session as the car reports it when it is asked. Nothing is signed, and nothing is written yet.
@@ -82,7 +78,7 @@ async function shakeHands(connection: Connection, stored?: Session): Promise<Ses
 async function attempt(connection: Connection, before: Session, command: SignedCommand): Promise<Attempt> {
   const { target } = connection;
   const session = { ...before, counter: before.counter + 1 };
-  await keepSession(target, session); // on the disk before it is sent: no other run may use this counter again
+  await keepSession(target, session); // before it is sent: no other run may use this counter again
   const expiresAt = Math.floor(carTime(session)) + LIFETIME_SECONDS;
   const payload = payloadOf(command);
   const sent = signedMessage(target, payload, expiresAt, session, randomBytes(16), randomBytes(16));
@@ -109,8 +105,8 @@ async function resync({ target }: Connection, { session, answer, uuid }: Attempt
   return renewed;
 }
 
-// How long, in seconds, the first message could still be carried out: whoever holds it back, with a fault that
-// nothing authenticates, must not have the command done twice.
+// How long, in seconds, the first message could still be carried out: whoever holds it back, with a fault
+// that nothing authenticates, must not have the command done twice.
 function secondsAlive({ session, expiresAt }: Attempt, renewed: Session): number {
   if (renewed.epoch !== session.epoch || renewed.counter > session.counter + COUNTER_WINDOW) return 0;
   return Math.max(0, Math.ceil(expiresAt - carTime(renewed)) + 1);

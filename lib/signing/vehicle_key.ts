@@ -2,18 +2,9 @@
 import { createHash, createHmac, type ECDH } from "node:crypto";
 
 // What metadata may hold, in the order of the tags 0 to 9.
-const TAGS = [
-  "type",
-  "domain",
-  "vin",
-  "epoch",
-  "expiresAt",
-  "counter",
-  "challenge",
-  "flags",
-  "requestHash",
-  "fault",
-];
+// biome-ignore format: a table of words
+const TAGS = ["type", "domain", "vin", "epoch", "expiresAt", "counter", "challenge", "flags", "requestHash",
+  "fault"];
 
 /** K: 16 bytes of SHA-1 over the 32-byte x coordinate that both sides compute, leading zeros kept. Throws an
  * Error when `vehicleKey` is not an uncompressed point on the curve. */

@@ -15,23 +15,23 @@ function varint(value: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
+function encodeField([number, value]: Field): Buffer[] {
+  if (typeof value === "number") return [varint(number * 8), varint(value)];
+  if (Array.isArray(value) || typeof value === "string" || Buffer.isBuffer(value)) {
+    const bytes = Array.isArray(value) ? encodeFields(value) : Buffer.from(value);
+    return [varint(number * 8 + 2), varint(bytes.length), bytes];
+  }
+  const bytes = Buffer.alloc("float64" in value ? 8 : 4);
+  if ("fixed32" in value) bytes.writeUInt32LE(value.fixed32);
+  else if ("float32" in value) bytes.writeFloatLE(value.float32);
+  else bytes.writeDoubleLE(value.float64);
+  return [varint(number * 8 + (bytes.length === 8 ? 1 : 5)), bytes];
+}
+
 /** A message's bytes; a list of fields inside a field is a message of its own. Nothing is left out: a field
  * that protobuf wants absent (a zero, mostly) must not be given. Numbers are whole and not negative. */
 export function encodeFields(fields: Field[]): Buffer {
-  return Buffer.concat(
-    fields.flatMap(([number, value]) => {
-      if (typeof value === "number") return [varint(number * 8), varint(value)];
-      if (Array.isArray(value) || typeof value === "string" || Buffer.isBuffer(value)) {
-        const bytes = Array.isArray(value) ? encodeFields(value) : Buffer.from(value);
-        return [varint(number * 8 + 2), varint(bytes.length), bytes];
-      }
-      const bytes = Buffer.alloc("float64" in value ? 8 : 4);
-      if ("fixed32" in value) bytes.writeUInt32LE(value.fixed32);
-      else if ("float32" in value) bytes.writeFloatLE(value.float32);
-      else bytes.writeDoubleLE(value.float64);
-      return [varint(number * 8 + (bytes.length === 8 ? 1 : 5)), bytes];
-    }),
-  );
+  return Buffer.concat(fields.flatMap(encodeField));
 }
 
 // The fields of one message, the last one of each number; what is nested stays bytes. Throws an Error when

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { secretsTable, type Cell } from "../pictures/secrets_table.ts";
 import { FLEET_API, TOKEN_HOST } from "../../lib/hosts.ts";
+import { makeCertificates } from "../simulator/server/server.ts";
 import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import {
   assertEnd,
@@ -175,6 +176,13 @@ const AMPS_PROXY = (owner: Owner): Record<string, string> => ({
   TESLA_COMMANDS: "proxy",
   TESLA_PROXY_URL: owner.simulator.proxyUrl,
 });
+
+// With the private key beside the certificate, which must stay here.
+function writeTelemetry(owner: Owner): void {
+  const { ca, key } = makeCertificates(["telemetry.car.example.com"]);
+  owner.write("telemetry-ca.pem", key + ca);
+  owner.write("telemetry.json", readFileSync(join(PROJECT, "examples", "telemetry.json")));
+}
 const WAYS: Record<string, Way[]> = {
   generate_key: [
     {
@@ -206,6 +214,13 @@ const WAYS: Record<string, Way[]> = {
   call_api: [
     { words: ["GET", "/api/1/products"] },
     { words: ["GET", "/api/1/partner_accounts/public_key?domain=DOMAIN", "--partner"] },
+  ],
+  telemetry_config: [
+    { words: ["show"] },
+    { words: ["send", "telemetry.json"], before: writeTelemetry },
+    { words: ["send", "telemetry.json", "--dry-run"] },
+    { words: ["errors"] },
+    { words: ["remove"] },
   ],
 };
 

@@ -21,7 +21,7 @@ const example = (name: string): string => join(PROJECT, "examples", `${name}.ts`
 /** The examples as if they were scripts, beside the files of lib/. */
 function asScripts(): Texts {
   const files: Texts = new Map([...auditedFiles()].filter(([path]) => path.startsWith("lib/")));
-  for (const name of readdirSync(join(PROJECT, "examples"))) {
+  for (const name of readdirSync(join(PROJECT, "examples")).filter((file) => file.endsWith(".ts"))) {
     const text = readFileSync(join(PROJECT, "examples", name), "utf8");
     files.set(`scripts/${name}`, text.replace("npx tsx examples/", "npx tsx scripts/")
       // after the header, solar_loop has some words more
@@ -31,9 +31,9 @@ function asScripts(): Texts {
 }
 
 describe("the files of examples/", () => {
-  test("there are the four that docs/your_own_calls.md names", () => {
+  test("there are the four that docs/your_own_calls.md names, and the file of docs/telemetry.md", () => {
     const found = readdirSync(join(PROJECT, "examples")).sort();
-    assert.deepEqual(found, NAMES.map((name) => `${name}.ts`));
+    assert.deepEqual(found, [...NAMES.map((name) => `${name}.ts`), "telemetry.json"]);
   });
   test("keep every rule of the scripts, and their headers say what they do", () => {
     const files = asScripts();

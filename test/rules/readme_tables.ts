@@ -179,6 +179,7 @@ function commands(files: Texts): string {
 function examples(): string {
   const read = (path: string): string => readFileSync(new URL(path, PROJECT), "utf8");
   const rows = readdirSync(new URL("examples", PROJECT))
+    .filter((file) => file.endsWith(".ts")) // telemetry.json is explained in docs/telemetry.md
     .sort()
     .map((file) => {
       const path = `examples/${file}`;

@@ -11,7 +11,7 @@ import type { Entrance } from "./router.ts";
 import { readAll, sendReply } from "./server/server.ts";
 import { rateLimited } from "./tesla/tesla.ts";
 import type { Incoming, Reply, SeenRequest } from "./tesla/tesla.ts";
-import { factsOf, notPlanned } from "./world/world.ts";
+import { dropTelemetry, factsOf, notPlanned } from "./world/world.ts";
 import type { World } from "./world/world.ts";
 
 export class Reception {
@@ -78,6 +78,8 @@ export class Reception {
     const instead = world.failures.next("answer", services, incoming);
     let reply: Reply;
     if (instead !== undefined) {
+      // Above its billing limit an application loses what it has configured, for good.
+      if (instead.failure.name === "billing_limit") dropTelemetry(world.garage.telemetry);
       if (instead.after) await handle(world, incoming, entrance);
       reply = instead.failure.answer?.(incoming, factsOf(world)) ?? { status: 500, headers: {}, body: "" };
     } else if (this.isLimited(incoming.seen)) reply = rateLimited();

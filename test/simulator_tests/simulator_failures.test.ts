@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { request } from "undici";
+import { TELEMETRY_FAILURES } from "../simulator/failures/telemetry_failures.ts";
 import type { Simulator } from "../simulator/simulator.ts";
 import { CLIENT_ID } from "../simulator/tesla/tesla.ts";
 import {
@@ -160,8 +161,9 @@ const TABLE: [string, Send, number, string | RegExp][] = [
   ["redirect_307", read, 307, /^$/],
   ["redirect_308", read, 308, /^$/],
 ];
-// These have tests of their own below.
+// These have tests of their own below; those of telemetry in simulator_telemetry.test.ts.
 const APART = [
+  ...TELEMETRY_FAILURES.map(({ name }) => name),
   "no_policy_rules",
   "consent_drops_scopes",
   "callback_wrong_state",

@@ -4,6 +4,7 @@
 import type { Failure, Service } from "./failure_kinds.ts";
 import { FLEET_FAILURES } from "./fleet_failures.ts";
 import { REGISTRATION_FAILURES } from "./registration_failures.ts";
+import { TELEMETRY_FAILURES } from "./telemetry_failures.ts";
 import { LOGIN_FAILURES, TOKEN_FAILURES } from "./token_failures.ts";
 import { WIRE_FAILURES } from "./wire_failures.ts";
 import type { Incoming } from "../tesla/tesla.ts";
@@ -41,6 +42,7 @@ export class Failures {
     ...LOGIN_FAILURES,
     ...REGISTRATION_FAILURES,
     ...FLEET_FAILURES,
+    ...TELEMETRY_FAILURES,
     ...WIRE_FAILURES,
   ];
   active: ActiveFailure[] = [];

@@ -141,7 +141,7 @@ export async function handlePartner(
   if (token.kind !== "partner") return fleetError(403, "Unauthorized missing scopes", false);
   if (route === "GET /api/1/partner_accounts/public_key") return keyOnFile(world, region, incoming.url);
   if (route === "GET /api/1/partner_accounts/fleet_telemetry_errors") {
-    return json(200, { response: { fleet_telemetry_errors: [] } });
+    return json(200, { response: { fleet_telemetry_errors: world.garage.telemetry.errors } });
   }
   if (route === "GET /api/1/partner_accounts/fleet_telemetry_error_vins") return json(200, { response: [] });
   notPlanned(world, incoming, "no such partner endpoint");

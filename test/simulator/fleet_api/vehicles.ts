@@ -8,6 +8,7 @@ import type { Incoming, Reply } from "../tesla/tesla.ts";
 import { notPlanned } from "../world/world.ts";
 import type { GrantedToken, World } from "../world/world.ts";
 import { EITHER, isEncrypted, scopesFor, scopesForSigned } from "./command_scopes.ts";
+import { handleTelemetry } from "./telemetry.ts";
 import { nearbySites, vehicleData, vehicleObject, withUser } from "./vehicle_data.ts";
 
 const DATA = ["vehicle_device_data"];
@@ -132,14 +133,8 @@ export function handleVehicles(
   const route = `${method} ${url.pathname.replace("/api/1/vehicles", "")}`;
   const notFound = (what: string) => fleetError(404, `${what} not_found`, false);
   if (route === "POST /fleet_status") return missingScope(token, DATA) ?? fleetStatus(world, body);
-  if (route === "POST /fleet_telemetry_config") {
-    return fleetError(
-      400,
-      "This endpoint must be called through the Vehicle Command HTTP Proxy. Refer to " +
-        "https://github.com/teslamotors/vehicle-command for details",
-      false,
-    );
-  }
+  const telemetry = handleTelemetry(world, incoming, token, body);
+  if (telemetry !== undefined) return telemetry;
   if (route === "GET ") {
     if (token.kind === "partner") return fleetError(403, "Unauthorized missing scopes", false);
     return missingScope(token, DATA) ?? list(world, url);

@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { SCOPE_NAMES, html, messagePage } from "../tesla/tesla.ts";
 import type { Incoming, Reply } from "../tesla/tesla.ts";
-import { notPlanned } from "../world/world.ts";
+import { dropTelemetry, notPlanned } from "../world/world.ts";
 import type { World } from "../world/world.ts";
 import { consentPage, loginPage, revokePage } from "./pages.ts";
 import { issueCode } from "./tokens.ts";
@@ -159,6 +159,8 @@ function authorize(world: World, incoming: Incoming): Reply {
   open.delete(ticket);
   // Unticking a scope takes back what was granted before; that shows in access tokens made from now on.
   account.consentedScopes = account.consentedScopes.filter((scope) => !scopes.includes(scope));
+  const kept = [...account.consentedScopes, ...ticked];
+  if (!kept.includes("vehicle_device_data")) dropTelemetry(world.garage.telemetry);
   return grant(world, asked, incoming.host, ticked);
 }
 
@@ -170,6 +172,7 @@ export function revokeConsent(world: World): void {
   world.account.chains = [];
   world.account.accessTokens.clear();
   world.account.codes.clear();
+  dropTelemetry(world.garage.telemetry); // Tesla takes it off the car, and does not put it back later
 }
 
 function revoke(world: World, incoming: Incoming): Reply {

@@ -3,6 +3,7 @@
 import type { SimulatedCar } from "../car/car.ts";
 import type { Failures } from "../failures/failures.ts";
 import type { Facts, Region } from "../tesla/tesla.ts";
+import type { Telemetry } from "./telemetry_state.ts";
 
 export interface GrantedToken {
   kind: "user" | "partner";
@@ -89,6 +90,7 @@ export interface Garage {
   firmware: string;
   mobileEnabledForm: "object" | "boolean" | "string";
   backupReserve: number;
+  telemetry: Telemetry;
   cacheAgeMs: number; // how old the data is that "cached_data" answers
   reportedCharge: Record<string, unknown>; // instead of what charge_state of vehicle_data would say
 }

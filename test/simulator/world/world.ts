@@ -7,9 +7,11 @@ import { Failures } from "../failures/failures.ts";
 import { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE_NAMES, VIN } from "../tesla/tesla.ts";
 import type { Facts, Incoming, Region } from "../tesla/tesla.ts";
 import type { Account, Clock, Garage, Partner, World } from "./state.ts";
+import { newTelemetry } from "./telemetry_state.ts";
 
 export { restoreWorld, worldToText } from "./kept_world.ts";
 export type { GrantedToken, RefreshChain, Registration, World } from "./state.ts";
+export { dropTelemetry } from "./telemetry_state.ts";
 
 export function newWorld(domain: string, region: Region): World {
   const clock: Clock = { offsetMs: 0, now: () => Date.now() + clock.offsetMs };
@@ -55,6 +57,7 @@ export function newWorld(domain: string, region: Region): World {
     firmware: "2025.44.25",
     mobileEnabledForm: "object",
     backupReserve: 20,
+    telemetry: newTelemetry(),
     cacheAgeMs: 3 * 24 * 3600 * 1000,
     reportedCharge: {},
   };
