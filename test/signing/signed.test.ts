@@ -22,7 +22,7 @@ useFewProcesses();
 const SESSION = "tesla_session.json";
 const SIGNED = `POST ${FLEET}/api/1/vehicles/${VIN}/signed_command`;
 const NAME = `${VIN} infotainment`;
-const ADDRESS = `open https://tesla.com/_ak/${DOMAIN} on the phone that has the Tesla app`; // the owner's own
+const ADDRESS = `open https://tesla.com/_ak/${DOMAIN} on `; // the owner's own
 
 function messageIn(request: SeenRequest): RoutableMessage {
   return decodeRoutable(Buffer.from(JSON.parse(request.body).routable_message, "base64"));
@@ -78,11 +78,8 @@ async function obeys(owner: Owner, requests: number, amps = "10"): Promise<Resul
 /** A run in which the car, or somebody in its place, shows another key: one request, and the file is named. */
 async function refusesKey(owner: Owner, amps = "11"): Promise<Result> {
   const result = await owner.run("set_charge_amps", [amps]);
-  assertEnd(result, 5, "error: the car's key has changed\n", "nothing was signed for the new key\n");
-  assert.ok(
-    result.stderr.endsWith(`fix:   if the car got a new computer, delete ${SESSION}\n`),
-    result.stderr,
-  );
+  assertEnd(result, 5, /^error: the car's key has changed; nothing was signed for the new one$/m);
+  assertEnd(result, 5, `fix:   if the car got a new computer, delete ${SESSION}\n`);
   assertRequests(result, 1);
   return result;
 }
@@ -136,23 +133,19 @@ describe("sessions", { concurrency: 3 }, () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest(
-    "a new computer in the car: nothing is signed for it until the file is deleted",
-    {},
-    async (owner) => {
-      const { car } = owner.simulator;
-      await obeys(owner, 2);
-      const known = sessionOf(owner).vehicleKey;
-      car.changeKey();
-      for (const amps of ["16", "17"]) await refusesKey(owner, amps);
-      assert.deepEqual([car.executed.length, sessionOf(owner).vehicleKey], [1, known]);
-      rmSync(owner.path(SESSION)); // as the line says
-      await obeys(owner, 2, "9");
-      assert.notEqual(sessionOf(owner).vehicleKey, known);
-      await obeys(owner, 1);
-      assertNoCounterTwice(owner);
-    },
-  );
+  ownerTest("a new computer in the car: nothing is signed for it, the file is named", {}, async (owner) => {
+    const { car } = owner.simulator;
+    await obeys(owner, 2);
+    const known = sessionOf(owner).vehicleKey;
+    car.changeKey();
+    for (const amps of ["16", "17"]) await refusesKey(owner, amps);
+    assert.deepEqual([car.executed.length, sessionOf(owner).vehicleKey], [1, known]);
+    rmSync(owner.path(SESSION)); // as the line says
+    await obeys(owner, 2, "9");
+    assert.notEqual(sessionOf(owner).vehicleKey, known);
+    await obeys(owner, 1);
+    assertNoCounterTwice(owner);
+  });
 
   ownerTest("a clock that was wrong does not make the car's key forgotten", {}, async (owner) => {
     await sends(owner, 2);
@@ -166,25 +159,21 @@ describe("sessions", { concurrency: 3 }, () => {
     assert.equal(owner.simulator.car.executed.length, 1);
   });
 
-  ownerTest(
-    "a key that somebody slips in once: nothing is signed for it; the car's own counts on",
-    {},
-    async (owner) => {
-      const { car } = owner.simulator;
-      await sends(owner, 2);
-      car.reboot();
-      car.tamper("other_key"); // in a fault
-      await refusesKey(owner);
-      await sends(owner, 2, 11);
-      // On a handshake of a car that is already known, too.
-      owner.write(SESSION, JSON.stringify({ [NAME]: { ...sessionOf(owner), stale: true } }));
-      car.tamper("other_key");
-      await refusesKey(owner);
-      assert.equal(car.executed.length, 2);
-      await sends(owner, 2, 12);
-      assertNoCounterTwice(owner);
-    },
-  );
+  ownerTest("a key that somebody slips in once: nothing is signed for it", {}, async (owner) => {
+    const { car } = owner.simulator;
+    await sends(owner, 2);
+    car.reboot();
+    car.tamper("other_key"); // in a fault
+    await refusesKey(owner);
+    await sends(owner, 2, 11);
+    // On a handshake of a car that is already known, too.
+    owner.write(SESSION, JSON.stringify({ [NAME]: { ...sessionOf(owner), stale: true } }));
+    car.tamper("other_key");
+    await refusesKey(owner);
+    assert.equal(car.executed.length, 2);
+    await sends(owner, 2, 12);
+    assertNoCounterTwice(owner);
+  });
 
   ownerTest("what the owner's key may not do", {}, async (owner) => {
     const { car } = owner.simulator;
@@ -342,20 +331,16 @@ describe("answers that are not what they should be", () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest(
-    "another key at the very first handshake: the car refuses, and the file is named",
-    {},
-    async (owner) => {
-      const { car } = owner.simulator;
-      car.tamper("other_key");
-      const result = await send(owner, 11);
-      assertEnd(result, 5, "the car's key has changed", `delete ${SESSION}`);
-      assertRequests(result, 2);
-      assert.equal(car.executed.length, 0);
-      rmSync(owner.path(SESSION));
-      await sends(owner, 2, 11);
-    },
-  );
+  ownerTest("another key at the first handshake: the car refuses, the file is named", {}, async (owner) => {
+    const { car } = owner.simulator;
+    car.tamper("other_key");
+    const result = await send(owner, 11);
+    assertEnd(result, 5, "the car's key has changed", `delete ${SESSION}`);
+    assertRequests(result, 2);
+    assert.equal(car.executed.length, 0);
+    rmSync(owner.path(SESSION));
+    await sends(owner, 2, 11);
+  });
 
   ownerTest("a clock or a counter at its end", {}, async (owner) => {
     const { car } = owner.simulator;
@@ -417,7 +402,7 @@ describe("answers that are not what they should be", () => {
     await sends(owner, 1);
     assert.equal(sessionOf(owner).encrypted, true);
     car.encryptsResponses = false;
-    const doubt = 'found: the car\'s "done" came unencrypted, although earlier answers were encrypted\n';
+    const doubt = "came unencrypted, although earlier answers were encrypted\n";
     assertEnd(await send(owner, 12), 8, doubt, "read_charge");
     car.reboot(); // a reboot alone changes nothing
     assertEnd(await send(owner, 12), 8, doubt);
@@ -451,7 +436,7 @@ const FAULTS: [number, number, string, string][] = [
   [17, 6, "came too late", CLOCK],
   [18, 6, "does not know its own VIN", "it needs service"],
   [19, 6, "could not check the command", "run it again"],
-  [20, 6, "the car's clock and ours differ", `${CLOCK}; if that does not help, delete ${SESSION}`],
+  [20, 6, "the car's clock and ours differ", `${CLOCK}; if it stays so, delete ${SESSION}`],
   [21, 5, "mobile access is off", "Controls, Safety"],
   [22, 6, "does not allow this to a service key", "remove the key in the car"],
   [23, 6, "only from your Tesla account", "use the Tesla app"],
@@ -474,27 +459,23 @@ describe("faults", { concurrency: 3 }, () => {
     );
   });
 
-  ownerTest(
-    "each has its meaning, its exit code and what to do; nothing is sent again",
-    {},
-    async (owner) => {
-      const { car } = owner.simulator;
-      await sends(owner, 2);
-      for (const [fault, code, meaning, fix] of FAULTS) {
-        car.injectFault(fault, 1, { withSessionInfo: false }); // so that nothing proves it
-        const executed = car.executed.length;
-        const result = await send(owner, 11);
-        assertEnd(result, code, `found: fault ${fault} from the car\n`, fix);
-        const [problem = ""] = /^error: .*/m.exec(result.stderr) ?? [];
-        assert.ok(problem.includes(meaning), problem);
-        assertRequests(result, 1, `fault ${fault}`);
-        assert.equal(car.executed.length - executed, fault === 25 ? 1 : 0);
-        if (RESYNC.includes(fault)) await sends(owner, 2, 10); // the next run shakes hands
-      }
-      await sends(owner, 1, 9);
-      assertNoCounterTwice(owner);
-    },
-  );
+  ownerTest("each says what it means and what to do; nothing is sent again", {}, async (owner) => {
+    const { car } = owner.simulator;
+    await sends(owner, 2);
+    for (const [fault, code, meaning, fix] of FAULTS) {
+      car.injectFault(fault, 1, { withSessionInfo: false }); // so that nothing proves it
+      const executed = car.executed.length;
+      const result = await send(owner, 11);
+      assertEnd(result, code, `found: fault ${fault} from the car\n`, fix);
+      const [problem = ""] = /^error: .*/m.exec(result.stderr) ?? [];
+      assert.ok(problem.includes(meaning), problem);
+      assertRequests(result, 1, `fault ${fault}`);
+      assert.equal(car.executed.length - executed, fault === 25 ? 1 : 0);
+      if (RESYNC.includes(fault)) await sends(owner, 2, 10); // the next run shakes hands
+    }
+    await sends(owner, 1, 9);
+    assertNoCounterTwice(owner);
+  });
 
   // Ready to open: the owner's own domain where it is set, and the region's host.
   const pages: [Region, string][] = [
@@ -512,7 +493,7 @@ describe("faults", { concurrency: 3 }, () => {
           for (const TESLA_DOMAIN of [DOMAIN, ""]) {
             owner.setSettings({ TESLA_DOMAIN });
             const result = await send(owner, 11);
-            assertEnd(result, 5, `${host}${TESLA_DOMAIN || "YOUR.DOMAIN"} on the phone`);
+            assertEnd(result, 5, `${host}${TESLA_DOMAIN || "YOUR.DOMAIN"} on `);
             assert.equal(result.requests.length, 1);
           }
         };
@@ -553,47 +534,39 @@ describe("faults", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest(
-    "a car whose clock went back: the first run names the file, as every other does",
-    {},
-    async (owner) => {
-      const { car } = owner.simulator;
-      car.moveClock(600);
-      await sends(owner, 2);
-      car.moveClock(-300);
-      car.injectFault(20);
-      assertEnd(await send(owner, 11), 6, "clock", `delete ${SESSION}`);
-      for (const amps of [12, 13]) {
-        const result = await send(owner, amps);
-        assertEnd(result, 1, "error: the car's clock went backwards\n", `delete ${SESSION}`);
-        assertRequests(result, 1);
-      }
-      rmSync(owner.path(SESSION)); // as the line says
-      await sends(owner, 2, 9);
-      assert.equal(car.executed.length, 2);
-    },
-  );
+  ownerTest("a car whose clock went back: every run names the file", {}, async (owner) => {
+    const { car } = owner.simulator;
+    car.moveClock(600);
+    await sends(owner, 2);
+    car.moveClock(-300);
+    car.injectFault(20);
+    assertEnd(await send(owner, 11), 6, "clock", `delete ${SESSION}`);
+    for (const amps of [12, 13]) {
+      const result = await send(owner, amps);
+      assertEnd(result, 1, "error: the car's clock went backwards\n", `delete ${SESSION}`);
+      assertRequests(result, 1);
+    }
+    rmSync(owner.path(SESSION)); // as the line says
+    await sends(owner, 2, 9);
+    assert.equal(car.executed.length, 2);
+  });
 
-  ownerTest(
-    "out of date, but the proof does not hold: not signed again, and the next run asks",
-    {},
-    async (owner) => {
-      const { car } = owner.simulator;
-      await sends(owner, 2);
-      for (const name of ["wrong_tag", "short_epoch", "unknown_status", "garbage_session_info"]) {
-        car.injectFault(15);
-        car.tamper(name);
-        const executed = car.executed.length;
-        const result = await send(owner, 11);
-        assertEnd(result, 6, "the car has restarted");
-        assertRequests(result, 1, name);
-        assert.equal(car.executed.length, executed);
-        car.clear();
-        await sends(owner, 2, 10);
-      }
-      assertNoCounterTwice(owner);
-    },
-  );
+  ownerTest("out of date, but the proof does not hold: not signed again", {}, async (owner) => {
+    const { car } = owner.simulator;
+    await sends(owner, 2);
+    for (const name of ["wrong_tag", "short_epoch", "unknown_status", "garbage_session_info"]) {
+      car.injectFault(15);
+      car.tamper(name);
+      const executed = car.executed.length;
+      const result = await send(owner, 11);
+      assertEnd(result, 6, "the car has restarted");
+      assertRequests(result, 1, name);
+      assert.equal(car.executed.length, executed);
+      car.clear();
+      await sends(owner, 2, 10);
+    }
+    assertNoCounterTwice(owner);
+  });
 
   ownerTest("at the handshake", {}, async (owner) => {
     for (const [fault, code] of FAULTS.filter(([fault]) => [1, 3, 11, 14, 15, 21].includes(fault))) {
@@ -606,20 +579,16 @@ describe("faults", { concurrency: 3 }, () => {
     assert.equal(owner.simulator.car.executed.length, 0);
   });
 
-  ownerTest(
-    "an answer that was cut between two fields is none: base64 has its padding",
-    {},
-    async (owner) => {
-      await sends(owner, 2);
-      const kept = { ...sessionOf(owner), encrypted: false }; // a car that does not encrypt
-      owner.write(SESSION, JSON.stringify({ [NAME]: kept }));
-      owner.answer("/signed_command", 200, { response: "OgIIAw==" }); // from infotainment, and nothing more
-      assertEnd(await send(owner, 11), 0);
-      owner.simulator.clear();
-      owner.answer("/signed_command", 200, { response: "OgIIAw" });
-      assertEnd(await send(owner, 11), 8, "no message");
-    },
-  );
+  ownerTest("an answer cut between two fields is none: base64 has its padding", {}, async (owner) => {
+    await sends(owner, 2);
+    const kept = { ...sessionOf(owner), encrypted: false }; // a car that does not encrypt
+    owner.write(SESSION, JSON.stringify({ [NAME]: kept }));
+    owner.answer("/signed_command", 200, { response: "OgIIAw==" }); // from infotainment, and nothing more
+    assertEnd(await send(owner, 11), 0);
+    owner.simulator.clear();
+    owner.answer("/signed_command", 200, { response: "OgIIAw" });
+    assertEnd(await send(owner, 11), 8, "no message");
+  });
 
   // Reasons for a refusal: what the owner reads, and whether there is anything left to do.
   const RESTART = "restart the car's screen";

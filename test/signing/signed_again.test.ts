@@ -76,60 +76,49 @@ describe("a command that is held back", () => {
     ["its counter is the last in the car's window: waited out", [6], moreCounters(33), 16, EXPIRED],
     ["the car's clock is back by 4 seconds: waited out", [20], (car) => car.moveClock(-4), 20, EXPIRED],
   ];
-  ownerTest(
-    "is signed again when it can no longer be carried out, and never done twice",
-    {},
-    async (owner) => {
-      const { car } = owner.simulator;
-      assertEnd(await setAmps(owner, 10), 0);
-      for (const [title, faults, meanwhile, seconds, later] of cases) {
-        for (const fault of faults) {
-          time.pass(100);
-          time.pauses = [];
-          const letThrough = holdBack(owner, fault, meanwhile);
-          time.after = () =>
-            assert.equal(letThrough(), later, `${title}: let through at the end of the wait`);
-          const before = car.executed.length;
-          const result = await (fault === 6
-            ? runInside(owner, "set_charge_amps", ["16"])
-            : setAmps(owner, 16));
-          time.after = still;
-          const when = seconds === 0 ? "" : `, in ${seconds} s, when the first signature has expired`;
-          assertEnd(
-            result,
-            0,
-            `session out of date (fault ${fault}): re-signing once${when}\n`,
-            "(2 requests, $0.002)",
-          );
-          assert.deepEqual(time.pauses, seconds === 0 ? [] : [seconds], title);
-          assertEnd(await setAmps(owner, 6), 0, "(1 request, $0.001)");
-          assert.equal(letThrough(), later, `${title}: let through later`);
-          const amps = car.executed.slice(before).map(({ params }) => params.charging_amps);
-          assert.deepEqual([amps, car.amps], [[16, 6], 6], "16, then 6, is never 16 again");
-        }
+  ownerTest("is signed again when it can no longer be carried out: never done twice", {}, async (owner) => {
+    const { car } = owner.simulator;
+    assertEnd(await setAmps(owner, 10), 0);
+    for (const [title, faults, meanwhile, seconds, later] of cases) {
+      for (const fault of faults) {
+        time.pass(100);
+        time.pauses = [];
+        const letThrough = holdBack(owner, fault, meanwhile);
+        time.after = () => assert.equal(letThrough(), later, `${title}: let through at the end of the wait`);
+        const before = car.executed.length;
+        const result = await (fault === 6 ? runInside(owner, "set_charge_amps", ["16"]) : setAmps(owner, 16));
+        time.after = still;
+        const when = seconds === 0 ? "" : `, in ${seconds} s, when the first signature has expired`;
+        assertEnd(
+          result,
+          0,
+          `session out of date (fault ${fault}): re-signing once${when}\n`,
+          "(2 requests, $0.002)",
+        );
+        assert.deepEqual(time.pauses, seconds === 0 ? [] : [seconds], title);
+        assertEnd(await setAmps(owner, 6), 0, "(1 request, $0.001)");
+        assert.equal(letThrough(), later, `${title}: let through later`);
+        const amps = car.executed.slice(before).map(({ params }) => params.charging_amps);
+        assert.deepEqual([amps, car.amps], [[16, 6], 6], "16, then 6, is never 16 again");
       }
-    },
-  );
+    }
+  });
 
-  ownerTest(
-    "whatever the fractions of the seconds, the first message is dead when the second is made",
-    {},
-    async (owner) => {
-      const { car } = owner.simulator;
-      const fractions = [0, 0.001, 0.999];
-      for (const first of fractions) {
-        for (const second of fractions) {
-          owner.write("tesla_session.json", "{}");
-          time.pass(1 + first);
-          const letThrough = holdBack(owner, 6, () => time.pass(second));
-          time.after = () => assert.equal(letThrough(), EXPIRED, `${first} ${second}`);
-          const before = car.executed.length;
-          assertEnd(await setAmps(owner, 11), 0, "(3 requests");
-          assert.equal(car.executed.length, before + 1);
-        }
+  ownerTest("whatever the fractions of the seconds", {}, async (owner) => {
+    const { car } = owner.simulator;
+    const fractions = [0, 0.001, 0.999];
+    for (const first of fractions) {
+      for (const second of fractions) {
+        owner.write("tesla_session.json", "{}");
+        time.pass(1 + first);
+        const letThrough = holdBack(owner, 6, () => time.pass(second));
+        time.after = () => assert.equal(letThrough(), EXPIRED, `${first} ${second}`);
+        const before = car.executed.length;
+        assertEnd(await setAmps(owner, 11), 0, "(3 requests");
+        assert.equal(car.executed.length, before + 1);
       }
-    },
-  );
+    }
+  });
 
   ownerTest("longer than 20 seconds is not waited: it is not signed again", {}, async (owner) => {
     assertEnd(await setAmps(owner, 10), 0);
