@@ -534,6 +534,15 @@ describe("faults", { concurrency: 3 }, () => {
     }
   });
 
+  ownerTest("a status without a fault: the car waits, or has failed", {}, async (owner) => {
+    const { car } = owner.simulator;
+    await sends(owner, 2);
+    car.answerWait();
+    assertEnd(await send(owner, 11), 6, "busy or still waking up", "WAIT from the car", "in a few seconds");
+    car.scripted.push({ operationStatus: 2, payload: Buffer.alloc(0) });
+    assertEnd(await send(owner, 11), 6, "internal error", "ERROR from the car", "in a minute");
+  });
+
   ownerTest("a car whose clock went back: every run names the file", {}, async (owner) => {
     const { car } = owner.simulator;
     car.moveClock(600);
