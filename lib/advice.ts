@@ -2,7 +2,7 @@
 // happened to a request is decided in tesla_fetch.ts; nothing here can change that. The first row that fits
 // an answer counts. Sources: Tesla's pages, and what owners have reported.
 // https://developer.tesla.com/docs/fleet-api/getting-started/conventions
-import { Failure } from "./command_line.ts";
+import { asRecord, clean, Failure } from "./command_line.ts";
 import { FLEET_API, PAIRING_PAGE, PORTALS, TOKEN_HOST } from "./hosts.ts";
 import { pairingAddress } from "./settings.ts";
 
@@ -12,7 +12,7 @@ const KEY = "/.well-known/";
 const REGISTER = "/partner_accounts";
 const LOOK_UP = "/partner_accounts/public_key";
 const APP = `your app's page on ${PORTALS.na}`;
-const GRANT = `set the grant type on ${APP} to "Authorization Code and Machine-to-Machine"`;
+const GRANT = 'set its grant type to "Authorization Code and Machine-to-Machine"';
 const LOG_IN_AGAIN = "run get_token --force";
 const WAIT = "as long as Tesla says";
 const OTHER_NETWORK = "try another network; VPNs and cloud machines are often blocked";
@@ -32,9 +32,8 @@ const NO_SERVER = "no healthy upstream";
 /** What the text of a 503 says that was not carried out. */
 export const NOT_REACHED = `${NOT_AVAILABLE}|${NO_SERVER}`;
 /** What to do about a key that is not on the car; `filledIn` completes the address. */
-export const PAIR =
-  `open ${PAIRING_PAGE.na}YOUR.DOMAIN on the phone that has the Tesla app (on a computer, scan the code), `
-  + "and approve";
+const SCAN = "on your phone and approve (on a computer, scan the code)";
+export const PAIR = `open ${PAIRING_PAGE.na}YOUR.DOMAIN ${SCAN}`;
 
 // biome-ignore format: a table of words and numbers
 /** Part of the address; status (300, 400 and 500 stand for 3xx, 4xx and 5xx, 0 for no answer); part of
@@ -46,7 +45,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   [TOKEN, 400, "invalid_auth_code", 4, "the authorization code was used before, or is over 2 minutes old",
     `${LOG_IN_AGAIN} and log in promptly`],
   [TOKEN, 400, "unauthorized_client", 5, "TESLA_CLIENT_ID and TESLA_CLIENT_SECRET do not belong together",
-    `copy both again from ${APP}, and ${GRANT}`],
+    `copy both again from ${APP}; ${GRANT}`],
   [TOKEN, 400, "invalid_client_id", 5, "the login was for another app",
     `fix TESLA_CLIENT_ID, then ${LOG_IN_AGAIN}`],
   [TOKEN, 400, "invalid_client", 5, "Tesla does not know this app", `copy TESLA_CLIENT_ID from ${APP}`],
@@ -58,7 +57,8 @@ export const ADVICE: [string, number, string, number, string, string][] = [
     + "the new ones that Tesla has refused since August 2026",
     "check TESLA_REGION; a new app can only wait: github.com/teslamotors/vehicle-command/issues/460"],
   [TOKEN, 400, "invalid_scope", 5, "your app may not ask for one of these scopes", `tick it on ${APP}`],
-  [TOKEN, 400, "unsupported_grant_type", 5, "your app may not ask for this kind of token", GRANT],
+  [TOKEN, 400, "unsupported_grant_type", 5, "your app may not ask for this kind of token",
+    `on ${APP}, ${GRANT}`],
   [TOKEN, 400, "server_error", 1, "Tesla's server failed", "try again later"],
   [TOKEN, 400, "invalid_request", 5, "Tesla finds something missing or wrong in the request",
     `${LOG_IN_AGAIN}; if that fails too, check every setting in .env`],
@@ -84,7 +84,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   [LOOK_UP, 421, "", 5, "Tesla does not show the key in this region", "check TESLA_REGION"],
   [REGISTER, 400, "invalid domain", 5, "TESLA_DOMAIN is misspelt", "use lower case, no https://, no slash"],
   [REGISTER, 400, "unauthorized_client", 5, "Tesla does not let your app register",
-    `see its status on ${APP} (is it approved yet?), check TESLA_CLIENT_ID and its secret, and ${GRANT}`],
+    `see its status on ${APP} (is it approved yet?), check TESLA_CLIENT_ID and its secret; ${GRANT}`],
   [REGISTER, 412, "root domain", 5, "TESLA_DOMAIN is not one of your app's Allowed Origins",
     `add https:// and TESLA_DOMAIN to them on ${APP}; changes take a few minutes`],
   [REGISTER, 412, "must be registered", 5, "this call needs your app's own token", "use call_api --partner"],
@@ -171,12 +171,41 @@ export const LOGIN_ADVICE: [string, number, string, string][] = [
   ["invalid_scope", 5, "your app may not ask for one of these scopes",
     `tick it on ${APP}, or correct TESLA_SCOPES`],
   ["unauthorized_client", 5, "your app may not log you in",
-    `check TESLA_CLIENT_ID against ${APP}, and ${GRANT}`],
+    `check TESLA_CLIENT_ID against ${APP}; ${GRANT}`],
   ["invalid_client|client_not_found", 5, "Tesla does not know this app", `copy TESLA_CLIENT_ID from ${APP}`],
   ["invalid_request|unsupported_response_type", 5, "Tesla finds a mistake in the login address",
     "check every setting in .env"],
   ["cancel|access_denied", 2, "you cancelled the login", LOG_IN_AGAIN],
   ["", 4, "Tesla did not log you in", LOG_IN_AGAIN],
+];
+
+const START_CLIMATE = "start the climate first: send_command auto_conditioning_start";
+const RESTART = "restart the car's screen (hold both scroll wheels), or update the car's software";
+
+/** Reasons of the car's that mean: it was so already. The command ("" is any), part of the reason (^ and $
+ * mark its ends), and what to say. Sources: Tesla's page, and what owners have reported.
+ * https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands */
+export const ALREADY_SO: [string, string, string][] = [
+  ["", "^already", "nothing to do"],
+  ["charge_start", "^is_charging$|^charging$", "nothing to do"],
+  ["charge_start", "^requested$", "asked for, but not charging yet (a schedule or the station decides)"],
+  ["charge_stop", "^not_charging$", "nothing to do"],
+];
+
+// biome-ignore format: a table of words
+/** The other reasons: part of the reason, exit code, what it means, what to do. */
+export const REFUSALS: [string, number, string, string][] = [
+  ["^complete$", 6, "the car refused: the battery is at its limit", "raise the charge limit first"],
+  ["^disconnected$", 6, "the car refused: it is not plugged in", "plug the car in"],
+  ["^no_power$", 6, "the car refused: the charging station gives no power", "check the station"],
+  ["could_not_wake_buses", 6, "the car was not ready", "wait 5 seconds, then run it again"],
+  ["^busy$", 6, "the car is busy", "try again in a few seconds"],
+  ["unsigned_cmds_hardlocked|command protocol required|requires signed commands", 5,
+    "this car accepts only signed commands", "set TESLA_COMMANDS=signed"],
+  ["not been paired|not_on_whitelist", 5, "the virtual key is not on the car", PAIR],
+  ["setchargingamps failed", 6, "the car could not set the amps", RESTART],
+  ["cabin comfort remote settings not enabled", 6, "the car refused: its climate is off", START_CLIMATE],
+  ["", 6, "the car refused", "this is the car's own reason; search online for it"],
 ];
 
 // What to do when nobody knows whether a request was carried out, by part of the address.
@@ -242,4 +271,19 @@ export function loginFailure(text: string): Failure {
   const row = LOGIN_ADVICE.find(([part]) => fits(part, text));
   const [, exitCode, problem, fix] = row ?? ["", 4, "Tesla did not log you in", LOG_IN_AGAIN];
   return new Failure(exitCode, problem, `Tesla's page says "${text}"`, fix);
+}
+
+/** What a command came to, by the car's own verdict: "" if it is done, or why there was nothing to do. Throws
+ * Failure: with the car's reason if it refused, 8 if there is no verdict. */
+export function verdictOf(command: string, verdict: unknown): string {
+  const { result, reason: told, string } = asRecord(verdict); // `string` in older answers
+  if (typeof result !== "boolean") throw unknownOutcome("Tesla's answer holds no verdict from the car");
+  if (result) return "";
+  const words = clean(told || string || "no reason given").slice(0, 200);
+  const reason = words.replace(/^(car|vcsec) could not execute command: /, "");
+  const text = `^${reason.toLowerCase()}$`;
+  const already = ALREADY_SO.find(([name, part]) => ["", command].includes(name) && fits(part, text));
+  if (already) return `${already[2]}: the car reports ${reason}`;
+  const [, exitCode, problem, fix] = REFUSALS.find(([part]) => fits(part, text)) ?? ["", 6, "", ""];
+  throw new Failure(exitCode, problem, `"${reason}" from the car`, filledIn(fix));
 }

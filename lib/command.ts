@@ -1,6 +1,6 @@
 // Sends one command in the way that TESLA_COMMANDS names, and reports the car's own verdict.
-import { filledIn, HAS_SCOPE, PAIR, unknownOutcome } from "./advice.ts";
-import { asRecord, clean, Failure, messageOf, say } from "./command_line.ts";
+import { HAS_SCOPE, unknownOutcome, verdictOf } from "./advice.ts";
+import { asRecord, Failure, messageOf, say } from "./command_line.ts";
 import { FLEET_API } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
 import { COMMANDS } from "./signing/commands.ts";
@@ -15,38 +15,6 @@ export interface Command extends SignedCommand {
   json: object; // the parameters, as plain REST has them
   scope: string; // what the token must allow; vehicle_cmds will always do
 }
-
-const START_CLIMATE = "start the climate first: send_command auto_conditioning_start";
-const RESTART = "restart the car's screen (hold both scroll wheels), or update the car's software";
-
-// Reasons for a refusal that mean: it was so already. The command ("" is any), part of the reason (^ and $
-// mark its ends), and what to say. Sources: Tesla's page, and what owners have reported.
-// https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
-export const ALREADY_SO: [string, string, string][] = [
-  ["", "^already", "nothing to do"],
-  ["charge_start", "^is_charging$", "nothing to do"],
-  ["charge_start", "^charging$", "nothing to do"],
-  ["charge_start", "^requested$", "asked for, but not charging yet (a schedule or the station decides)"],
-  ["charge_stop", "^not_charging$", "nothing to do"],
-];
-
-// biome-ignore format: a table of words
-/** The other reasons: part of the reason, exit code, what it means, what to do. */
-export const REFUSALS: [string, number, string, string][] = [
-  ["^complete$", 6, "the car refused: the battery is at its limit", "raise the charge limit first"],
-  ["^disconnected$", 6, "the car refused: it is not plugged in", "plug the car in"],
-  ["^no_power$", 6, "the car refused: the charging station gives no power", "check the station"],
-  ["could_not_wake_buses", 6, "the car was not ready", "wait 5 seconds, then run it again"],
-  ["^busy$", 6, "the car is busy", "try again in a few seconds"],
-  ["unsigned_cmds_hardlocked", 5, "this car accepts only signed commands", "set TESLA_COMMANDS=signed"],
-  ["command protocol required", 5, "this car accepts only signed commands", "set TESLA_COMMANDS=signed"],
-  ["requires signed commands", 5, "this car accepts only signed commands", "set TESLA_COMMANDS=signed"],
-  ["not been paired", 5, "the virtual key is not on the car", PAIR],
-  ["not_on_whitelist", 5, "the virtual key is not on the car", PAIR],
-  ["setchargingamps failed", 6, "the car could not set the amps", RESTART],
-  ["cabin comfort remote settings not enabled", 6, "the car refused: its climate is off", START_CLIMATE],
-  ["", 6, "the car refused", "this is the car's own reason; search online for it"],
-];
 
 /** A command of the table by its name in Tesla's REST documentation, with its parameters as they are there.
  * Throws Failure 2 if it is not in the table, or a parameter is wrong. */
@@ -112,7 +80,7 @@ export async function sendCommand(command: Command, token: Token, done = "the ca
   const { scopes } = claimsOf(token);
   checkScope(command, scopes);
   const bearer = token.access_token;
-  let verdict: Partial<Verdict> & { string?: unknown }; // `string` is the reason in older answers
+  let verdict: Partial<Verdict>;
   try {
     verdict = isSigned
       ? await sendSigned(region, vin, bearer, command)
@@ -120,19 +88,11 @@ export async function sendCommand(command: Command, token: Token, done = "the ca
   } catch (error) {
     throw scopeRefusal(error, command, scopes);
   }
-  const { result, doubtful = false, requests = 1 } = verdict;
-  if (typeof result !== "boolean") throw unknownOutcome("Tesla's answer holds no verdict from the car");
-  const words = clean(verdict.reason || verdict.string || "no reason given");
-  const reason = words.replace(/^(car|vcsec) could not execute command: /, "").slice(0, 200);
-  const text = `^${reason.toLowerCase()}$`;
-  const already = ALREADY_SO.find(([name, part]) => ["", command.name].includes(name) && text.includes(part));
-  if (!result && !already) {
-    const [, exitCode, problem, fix] = REFUSALS.find(([part]) => text.includes(part)) ?? ["", 6, "", ""];
-    throw new Failure(exitCode, problem, `"${reason}" from the car`, filledIn(fix));
-  }
+  const { doubtful = false, requests = 1 } = verdict;
+  const already = verdictOf(command.name, verdict);
   if (doubtful)
     throw unknownOutcome("the car's answer came unencrypted, although earlier answers were encrypted");
   const price = `${requests} ${requests === 1 ? "request" : "requests"}, $${(requests * 0.001).toFixed(3)}`;
-  say(`${result ? `done: ${done}` : `${already?.[2]}: the car reports ${reason}`} (${price})`);
+  say(`${already || `done: ${done}`} (${price})`);
   return requests;
 }

@@ -96,9 +96,9 @@ function showFailure(error: unknown): number {
   const report = "if you have changed nothing there, please report it";
   const unexpected = new Failure(1, `unexpected: ${messageOf(error)}`, `at ${where}`, report);
   const { exitCode, message, found, fix } = error instanceof Failure ? error : unexpected;
-  say(`error: ${clean(message)}`);
-  say(`found: ${clean(found)}`);
-  say(`fix:   ${clean(fix)}`);
+  say(`error: ${clean(message).slice(0, 500)}`);
+  say(`found: ${clean(found).slice(0, 500)}`);
+  say(`fix:   ${clean(fix).slice(0, 500)}`);
   return exitCode;
 }
 
@@ -145,7 +145,7 @@ export function startScript<W extends string = never, T extends string = never, 
   const names = [...words, ...optional];
   const found = given.positionals; // may hold a PIN: only their number is shown
   if (found.length < words.length || found.length > names.length) {
-    throw wrongUsage(file, `expected ${names.join(", ") || "no arguments"}; got ${found.length}`);
+    throw wrongUsage(file, `expected ${names.join(" ") || "no arguments"}; got ${found.length || "none"}`);
   }
   const named = Object.fromEntries(found.map((word, index) => [names[index], word]));
   return { ...named, ...given.values } as ReturnType<typeof startScript<W, T, F>>;

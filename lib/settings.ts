@@ -55,7 +55,7 @@ function isRight(name: Name, value: string): boolean {
 // What is wrong with a value, as far as it may be shown: what follows a blank or = may be another,
 // misplaced one.
 function problemWith(name: Name, value: string): string {
-  if (value === "") return "not set";
+  if (value === "") return process.env[name] === "" ? "empty" : "not set";
   if (name === "TESLA_CLIENT_SECRET" || value.includes("@")) return "malformed (not shown)";
   const [start = ""] = value.slice(0, 60).split(/[\s=]/);
   return `"${start}${start === value ? "" : "…"}"`;

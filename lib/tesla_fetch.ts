@@ -19,7 +19,7 @@ import { FLEET_API, KEY_PATH, TOKEN_HOST, type Region } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
 import { claimsOf } from "./token_claims.ts";
 
-const SHOWN = ["error", "error_description", "messages", "reason", "txid"]; // of an error answer
+const SHOWN = ["error", "error_description", "messages", "reason"]; // of an error answer
 const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_uri"]; // of a form
 // One character, spelled otherwise: %41, \u0041, \x41, &#x41;, &#65; or &amp;
 const SPELLED =
@@ -70,10 +70,16 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   if (outcome === "answered") return value;
 
   const { status, text, headers, problem } = incoming;
-  const secrets = Object.entries(form).filter(([name]) => !NOT_SECRET.includes(name));
-  let words = problem !== "" && outcome !== "refused" ? `: ${problem}` : wordsOf(asRecord(value));
-  for (const [, secret] of secrets) words = withoutSecret(words, secret);
-  const found = `${status > 0 ? status : "no answer"} from ${host}${words.slice(0, 400)}`;
+  const secrets = Object.keys(form)
+    .filter((name) => !NOT_SECRET.includes(name))
+    .map((name) => form[name] ?? "");
+  const fields = asRecord(value);
+  let words = wordsOf(fields);
+  for (const secret of [bearer, ...secrets]) words = withoutSecret(words, secret);
+  const told = words === "" ? "" : ` "${words.slice(0, 400)}"`;
+  const why = problem === "" || outcome === "refused" ? "" : ` (${problem})`;
+  const txid = fields.txid ? `; txid ${clean(fields.txid).slice(0, 60)}` : ""; // Tesla's support asks for it
+  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${txid}`;
   const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });
@@ -127,8 +133,9 @@ function hasNotConnected(error: unknown): boolean {
 
 // What may be printed of an error answer: Tesla's named fields.
 function wordsOf(answer: Record<string, unknown>): string {
-  const words = SHOWN.filter((name) => answer[name]).map((name) => clean(answer[name]));
-  return words.length > 0 ? ` "${words.join("; ")}"` : "";
+  return SHOWN.filter((name) => answer[name])
+    .map((name) => clean(answer[name]))
+    .join("; ");
 }
 
 // The text without the secret. Where it has the secret in another spelling (in another case, with percent
@@ -141,7 +148,8 @@ function withoutSecret(text: string, secret: string): string {
     if (name !== undefined) return NAMED[name.toLowerCase()] ?? "";
     return String.fromCharCode(decimal ?? Number.parseInt(hex, 16));
   });
-  const plain = decoded.replace(/[^!-~]+/g, "").toLowerCase();
+  const bare = (form: string): string => form.replace(/[^!-~]+|\\/g, "").toLowerCase();
+  const plain = bare(decoded);
   const bytes = Buffer.from(secret);
   const base64 = [0, 1, 2].map((shift) => {
     const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
@@ -149,7 +157,7 @@ function withoutSecret(text: string, secret: string): string {
   });
   const inUrls = base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
   const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls];
-  const isThere = spellings.some((form) => form.length > 3 && plain.includes(form.toLowerCase()));
+  const isThere = spellings.some((form) => form.length > 3 && plain.includes(bare(form)));
   return isThere ? "[removed: it holds a secret]" : rest;
 }
 

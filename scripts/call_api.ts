@@ -5,7 +5,8 @@
 //   contacts  Fleet API; with --partner the token host
 //   costs     as Tesla bills the call
 //   run       npx tsx scripts/call_api.ts METHOD 'PATH' ['{"json": "body"}'] [--partner]
-import { asRecord, Failure, showJson, startScript } from "../lib/command_line.ts";
+import { verdictOf } from "../lib/advice.ts";
+import { asRecord, Failure, say, showJson, startScript } from "../lib/command_line.ts";
 import { APP_SETTINGS, partnerToken } from "../lib/partner.ts";
 import { readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
@@ -49,6 +50,9 @@ const isPartner = given.partner === true;
 const bearer = isPartner ? await partnerToken(readSettings(APP_SETTINGS)) : readToken().access_token;
 const answer = await askFleetApi(TESLA_REGION, path.slice("/api/1/".length), bearer, { json, method });
 showJson(answer);
-if (asRecord(asRecord(answer).response).result === false) {
+const [, command] = /\/command\/([a-z_]+)$/.exec(path) ?? [];
+const { response } = asRecord(answer);
+if (command) say(verdictOf(command, response) || "done: the car confirmed it");
+else if (asRecord(response).result === false) {
   throw new Failure(6, "it was refused", "result false in Tesla's answer", "see the reason in the answer");
 }

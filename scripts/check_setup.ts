@@ -23,7 +23,7 @@ type Found = string | { note: string };
 const passed = new Set<string>();
 const failures = new Map<string, Failure>();
 function print(mark: string, name: string, text: string): void {
-  process.stdout.write(`  ${mark.padEnd(8)} ${name.padEnd(14)} ${clean(text)}\n`);
+  process.stdout.write(`  ${mark.padEnd(8)} ${name.padEnd(14)} ${clean(text).slice(0, 500)}\n`);
 }
 async function step(name: string, needs: string[], check: () => Found | Promise<Found>): Promise<void> {
   const missing = needs.filter((need) => !passed.has(need));
@@ -38,8 +38,9 @@ async function step(name: string, needs: string[], check: () => Found | Promise<
     const failure = error instanceof Failure ? error : unexpected;
     failures.set(name, failure);
     print("FAILED", name, failure.message);
-    print("", "", `found: ${failure.found}`);
-    print("", "", `fix:   ${failure.fix}`);
+    for (const row of [`found: ${clean(failure.found)}`, `fix:   ${clean(failure.fix)}`]) {
+      process.stdout.write(`${" ".repeat(26)}${row.slice(0, 500)}\n`);
+    }
   }
 }
 

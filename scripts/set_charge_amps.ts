@@ -35,7 +35,8 @@ if (given["dry-run"]) {
 const token = readToken();
 const sentAt = Date.now();
 const requests = await sendCommand(command, token, `the car accepted ${amps} A`);
-if (amps >= 1 && amps < LEAST_SHOWN) {
+const isLow = amps >= 1 && amps < LEAST_SHOWN;
+if (isLow && !given.verify) {
   say("cars accept 1–4 A only on a second call; run this again in a few seconds");
 } else if (amps > USUAL_MOST && !given.verify) {
   say("the limit of the car or the station may be lower; --verify shows it");
@@ -55,7 +56,6 @@ if (given.verify) {
     const found = isFresh ? "no charge_current_request" : "data from before the command";
     throw new Failure(1, "not verified: Tesla sent no fresh data", found, "see read_charge in a minute");
   }
-  const isLow = amps >= 1 && amps < LEAST_SHOWN;
   if (isLow && !(drawn > 0)) {
     const found = "nothing is drawn, and below 5 A only that shows it";
     throw new Failure(

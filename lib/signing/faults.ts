@@ -3,7 +3,7 @@ import { Failure } from "../command_line.ts";
 import { filledIn, PAIR } from "../advice.ts";
 
 const AGAIN = "run it again";
-const PAIR_AGAIN = "remove the key in the car (Locks), then pair it again";
+const PAIR_AGAIN = `remove the key in the car (Locks), then ${PAIR}`;
 const UPDATE = "update the car's software";
 const REPORT = "please report it";
 

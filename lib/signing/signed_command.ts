@@ -106,7 +106,7 @@ async function resync({ target }: Connection, { session, answer, uuid }: Attempt
 }
 
 // How long, in seconds, the first message could still be carried out: whoever holds it back, with a fault
-// that nothing authenticates, must not have the command done twice.
+// that nothing authenticates, can have the command done twice within this time, and not after it.
 function secondsAlive({ session, expiresAt }: Attempt, renewed: Session): number {
   if (renewed.epoch !== session.epoch || renewed.counter > session.counter + COUNTER_WINDOW) return 0;
   return Math.max(0, Math.ceil(expiresAt - carTime(renewed)) + 1);
