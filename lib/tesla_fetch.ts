@@ -75,11 +75,15 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
     .map((name) => form[name] ?? "");
   const fields = asRecord(value);
   let words = wordsOf(fields);
-  for (const secret of [bearer, ...secrets]) words = withoutSecret(words, secret);
+  let txid = clean(fields.txid ?? ""); // Tesla's support asks for it
+  for (const secret of [bearer, ...secrets]) {
+    words = withoutSecret(words, secret);
+    txid = withoutSecret(txid, secret);
+  }
   const told = words === "" ? "" : ` "${words.slice(0, 400)}"`;
   const why = problem === "" || outcome === "refused" ? "" : ` (${problem})`;
-  const txid = fields.txid ? `; txid ${clean(fields.txid).slice(0, 60)}` : ""; // Tesla's support asks for it
-  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${txid}`;
+  const number = txid && `; txid ${txid.slice(0, 60)}`;
+  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${number}`;
   const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });

@@ -31,7 +31,7 @@ import { bytesAt, encodeFields, type Field, numberAt, valueAt } from "../../lib/
 import { askFleetApi, askTokenHost } from "../../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf } from "../../lib/token_claims.ts";
 import { newToken, readToken, TOKEN_FILE } from "../../lib/token_file.ts";
-import { encryptResponse, requestHash, sessionInfoTag, sharedKey } from "../simulator/protocol/protocol.ts";
+import { encryptResponse, requestHash, sessionInfoTag, sharedKey } from "../simulator/protocol/crypto.ts";
 import { VIN } from "../simulator/tesla/tesla.ts";
 import * as tools from "./parser_tools.ts";
 import {
