@@ -13,7 +13,7 @@ import { secretsTable } from "../pictures/secrets_table.ts";
 import { FLEET_API, TOKEN_HOST } from "../../lib/hosts.ts";
 import { headerOf } from "../rules/project_rules.ts";
 import { auditedFiles, inRunningOrder } from "../rules/script_list.ts";
-import { makeCertificates } from "../simulator/server/server.ts";
+import { makeCertificates } from "../simulator/server.ts";
 import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import * as harness from "../support/harness.ts";
 import { assertEnd, ownerTest, PROJECT, runInside, type Owner, type Result } from "../support/harness.ts";
