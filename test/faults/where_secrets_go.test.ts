@@ -27,9 +27,14 @@ let connections = 0;
 
 const got: string[] = [];
 const other = createServer((socket) => {
-  got.push("a connection");
-  socket.on("data", (part) => got.push(part.toString("latin1"))).on("error", () => {});
+  socket
+    .on("error", () => {})
+    .once("data", (part) => {
+      got.push(part.toString("latin1"));
+      socket.destroy();
+    });
 });
+other.on("connection", () => got.push("a connection"));
 await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
 other.unref();
 const OTHER = `127.0.0.1:${(other.address() as AddressInfo).port}`;
