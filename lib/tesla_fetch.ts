@@ -70,9 +70,7 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   if (outcome === "answered") return value;
 
   const { status, text, headers, problem } = incoming;
-  const secrets = Object.keys(form)
-    .filter((name) => !NOT_SECRET.includes(name))
-    .map((name) => form[name] ?? "");
+  const secrets = Object.entries(form).flatMap(([name, value]) => (NOT_SECRET.includes(name) ? [] : [value]));
   const fields = asRecord(value);
   let words = wordsOf(fields);
   let txid = clean(fields.txid ?? ""); // Tesla's support asks for it
