@@ -100,8 +100,9 @@ export function settingsFromEnvironment(): string[] {
  *  */
 export function pairingAddress(): string {
   const file = readEnvFile();
-  const domain = process.env.TESLA_DOMAIN ?? file.TESLA_DOMAIN ?? "";
-  const isChina = (process.env.TESLA_REGION ?? file.TESLA_REGION) === "cn";
+  const valueFor = (name: Name): string => process.env[name] ?? file[name] ?? "";
+  const domain = valueFor("TESLA_DOMAIN");
+  const isChina = valueFor("TESLA_REGION") === "cn";
   const page = isChina ? PAIRING_PAGE.cn : PAIRING_PAGE.na;
   return `${page}${isRight("TESLA_DOMAIN", domain) ? domain : "YOUR.DOMAIN"}`;
 }

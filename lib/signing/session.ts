@@ -20,8 +20,8 @@ const MOST_COUNTER = 2 ** 32 - 1;
 /** What the car reports about itself: its public key and epoch in hex, its clock in seconds. */
 export type SessionInfo = { vehicleKey: string; epoch: string; counter: number; clock: number };
 
-/** One per VIN and domain, with our public key that it belongs to, in hex; our time minus the car's, in seconds;
- * whether the car has answered encrypted; and whether to shake hands before the next command. No secret: it is
+/** One per VIN and domain, with our public key that it belongs to, in hex, our time minus the car's in
+ * seconds, whether the car has answered encrypted, and whether to shake hands first. No secret: it is
  * of no use without private-key.pem. */
 export type Session = SessionInfo & {
   clientKey: string;
