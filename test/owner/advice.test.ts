@@ -1,8 +1,8 @@
 // The table of advice, row by row: the simulator gives the answer to the script that would meet it, and the
 // script must end with the exit code, say what it means and what to do, and show Tesla's named fields. A row
 // without a case fails, and so does a case without a row. Beside it: regions, how long to wait, the scope
-// that a token has, the owner's own domain, and bodies that are not shown. The wanted exit codes and words are
-// written here and do not come from the table. What makes an outcome unknown is in outcomes.test.ts.
+// that a token has, the owner's own domain, and bodies that are not shown. The wanted exit codes and words
+// are written here and do not come from the table. What makes an outcome unknown is in outcomes.test.ts.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
