@@ -149,7 +149,10 @@ const CASES: Case[] = [
   row("key 500", REGISTER, hosting("tunnel not found", 530), 5, 530, "does not serve the key",
     "serve_public_key", UNREGISTERED),
 
-  row("lookup 403", LOOK_UP, fails("key_look_up_403"), 5, 403, "does not show the key",
+  row("key 200", REGISTER, hosting(" ".repeat(2 ** 21), 200), 5, 200, "does not serve the key", "too large",
+    UNREGISTERED),
+
+  row("lookup 403 scope", LOOK_UP, fails("key_look_up_403"), 5, 403, "does not show the key",
     "vehicle_device_data"),
   row("lookup 404 not have access", LOOK_UP, fails("key_look_up_404"), 5, 404, "does not show the key",
     "run register_partner"),

@@ -36,10 +36,10 @@ useFewProcesses();
 // biome-ignore format: a table of words and numbers
 const STEPS: [name: string, needs: string[], call?: string][] = [
   ["settings", []],
-  ["VIN", []],
   ["key pair", []],
   ["file modes", []],
   ["login", []],
+  ["VIN", ["login"]],
   ["scopes", ["settings", "login"]],
   ["region", ["settings", "login"]],
   ["published key", ["settings", "key pair"], `GET ${DOMAIN}${KEY_PATH}`],
@@ -435,7 +435,8 @@ const BREAKS: Break[] = [
   ["file modes", "tokens", open(0o640, "tesla_token.json"), 5, "run: chmod 600 tesla_token.json"],
   ["file modes", "a folder that others can write", open(0o757, "."), 5, "run: chmod go-w ."],
 
-  ["login", "none", gone("tesla_token.json"), 4, "not logged in", "run get_token"],
+  ["login", "none", gone("tesla_token.json"), 4, "not logged in",
+    "run register_partner if you have not, then get_token"],
   ["login", "damaged", (owner) => owner.write("tesla_token.json", "{"), 4, "it is not JSON", "run get_token"],
   ["login", "expired", (owner) => owner.logIn({ obtained_at: ago(1) }), 4, "expired", "run refresh_token"],
   ["login", "too old", (owner) => owner.logIn({ obtained_at: ago(91), expires_in: 9_000_000 }), 4,
@@ -454,7 +455,7 @@ const BREAKS: Break[] = [
     EXPOSED],
   ["published key", "openssl's form", serves(() => "-----BEGIN EC PRIVATE KEY-----\nMHc=\n"), 5, EXPOSED],
   ["published key", "no connection", fails("hang_up_before", KEY_PATH), 5, "DNS", "--skip-check"],
-  ["published key", "too large", serves(({ publicKey }) => publicKey + " ".repeat(2 ** 21)), 1,
+  ["published key", "too large", serves(({ publicKey }) => publicKey + " ".repeat(2 ** 21)), 5,
     "larger than 1 MiB"],
 
   ["app", "a wrong secret", (owner) => owner.setSettings({ TESLA_CLIENT_SECRET: "ta-secret.wrong" }), 5,
@@ -635,8 +636,7 @@ class Walker {
     const unset = [...fix.matchAll(/(TESLA_\w+) in \.env: /g)].map(([, name = ""]) => name);
     const named = /set (TESLA_\w+)=(\w+)/.exec(fix);
     const pairing = /open (https:\/\/tesla\.com\/_ak\/(\S+)) on (?:your|the) phone/.exec(fix);
-    const command =
-      /(?:^|[ ,;])run (generate_key|register_partner|refresh_token|get_token)( --force)?\b/.exec(fix);
+    const commands = [...fix.matchAll(/\b(?:run|then) ([a-z]+_(?:key|partner|token))( --force)?\b/g)];
     const mode = /run: chmod 600 (.*)$/.exec(fix);
     const listed = /the account has (\w{17})$/.exec(found);
     const isRegionWrong =
@@ -661,8 +661,9 @@ class Walker {
     } else if (fix.includes("put public-key.pem there")) host(owner, owner.read("public-key.pem"));
     else if (fix.includes("add https:// and TESLA_DOMAIN")) partner.allowedOrigins.push(`https://${DOMAIN}`);
     else if (fix.includes("tick them on your app's page")) account.portalScopes = SCOPES.split(" ");
-    else if (command) await this.command(command[1] ?? "", command[2] ? ["--force"] : [], depth);
-    else assert.fail(`it does not let the owner go on: ${fix}`);
+    else if (commands.length === 0) assert.fail(`it does not let the owner go on: ${fix}`);
+    else
+      for (const [, name = "", force] of commands) await this.command(name, force ? ["--force"] : [], depth);
   }
 
   /** Round after round until all is well: the steps that were put right. `after` is told of each. */
