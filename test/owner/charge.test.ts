@@ -34,7 +34,7 @@ describe("read_charge", { concurrency: 3 }, () => {
   const LIMIT = "limit 80 %, range 276 km (171 mi)";
   const ONE_PHASE = "24 A, 226 V, 1 phase, 5 kW; set to 24 A of at most 32 A\nadded      3.1 kWh";
   // Tesla's example and what differs from it; the rows behind the battery's.
-  // biome-ignore format: a table, one row a line
+  // biome-ignore format: a table
   const screens: [string, Fields, string][] = [
     ["charging_1phase", {}, `${ONE_PHASE}, time left 1 h 25 min`],
     ["charging_3phase", {}, "16 A, 231 V, 3 phases, 11 kW; set to 16 A of at most 16 A\nadded      3.1 kWh, time left 1 h 25 min"],
@@ -63,7 +63,7 @@ describe("read_charge", { concurrency: 3 }, () => {
   });
 
   // Tesla's charger_phases, then volts, amps and kW, and what they say together. Its 2 is what three phases give as well.
-  // biome-ignore format: a table, one row a line
+  // biome-ignore format: a table
   const phases: [unknown, number, number, number, string][] = [
     [4, 230, 16, 11, "3 phases"], [2, 230, 16, 7, "2 phases"], [2, 231, 16, 11, "3 phases"], [1, 230, 32, 7, "1 phase"],
     [null, 240, 48, 11, "1 phase"], [3, 230, 16, 3, "1 phase"], [1, 230, 16, 22, "phases unknown"], [2, 230, 5, 3, "3 phases"],
@@ -78,7 +78,7 @@ describe("read_charge", { concurrency: 3 }, () => {
   });
 
   // The car's state, the age of the data in ms, and the row "as of", if there is one.
-  // biome-ignore format: a table, one row a line
+  // biome-ignore format: a table
   const ages: [unknown, unknown, RegExp | undefined][] = [
     ["asleep", 3 * DAY + 9, /^as of {6}\d{4}-\d\d-\d\d \d\d:\d\d \(3 days ago\): the car is asleep, and Tesla sent what it had kept$/m],
     ["offline", DAY + 9, /\(1 day ago\): the car is offline, and/], ["online", 2 * DAY + 9, /\(2 days ago\): the car is online, and/],
@@ -279,7 +279,7 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
   const OLD = { timestamp: 1_767_225_605_123 };
   const STALE = "error: not verified: Tesla sent no fresh data\nfound: data from before the command\n";
   const IDLE = "error: not verified: the car is not charging\n";
-  // biome-ignore format: a table, one row a line
+  // biome-ignore format: a table
   const readings: [number, Fields, number, string, ...string[]][] = [
     [9, {}, 0, "9\n", "verified: the car now asks for 9 A (2 requests in total, $0.003)\n"], [0, {}, 0, "0\n", "verified: the car now asks for 0 A"],
     [32, {}, 6, "16\n", "error: the car accepted 32 A but now asks for 16 A\n", "fix:   choose 16 A or less\n"],
