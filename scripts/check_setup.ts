@@ -8,8 +8,8 @@
 import { existsSync, statSync } from "node:fs";
 import { asRecord, clean, Failure, localTime, messageOf, say, startScript } from "../lib/command_line.ts";
 import { PRIVATE_KEY_FILE, readPrivateKey, readPublicKey } from "../lib/key_files.ts";
-import { APP_SETTINGS, checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
-import { pairingAddress, readSettings, settingsFromEnvironment } from "../lib/settings.ts";
+import { checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
+import { APP_SETTINGS, pairingAddress, readSettings, settingsFromEnvironment } from "../lib/settings.ts";
 import { hasAnsweredEncrypted } from "../lib/signing/session.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf } from "../lib/token_claims.ts";

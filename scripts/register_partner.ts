@@ -7,8 +7,8 @@
 //   run       npx tsx scripts/register_partner.ts [--skip-check]
 import { Failure, say, startScript } from "../lib/command_line.ts";
 import { readPublicKey } from "../lib/key_files.ts";
-import { APP_SETTINGS, checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
-import { pairingAddress, readSettings } from "../lib/settings.ts";
+import { checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
+import { APP_SETTINGS, pairingAddress, readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 
 // Step 1: the settings and your public key.
