@@ -194,6 +194,7 @@ describe("get_token", { concurrency: 3 }, () => {
         query,
       );
       assert.match(page.headers["content-type"] ?? "", /text\/plain/);
+      await running.said(/a page sent/); // it may come behind the page
       assert.equal(running.stderr(), before + UNASKED, query); // said once
     }
     for (const path of [`/${search}`, `/callback/${search}`, "/favicon.ico"])
