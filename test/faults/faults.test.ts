@@ -31,7 +31,7 @@ describe("tokens and sessions survive", { concurrency: 2 }, () => {
     const changing = [...calls.entries()].filter(([, call]) => !call.startsWith("read"));
     for (const [index, call] of faults.pick(changing, random, byLength(3, Infinity))) {
       for (const code of byLength(["EIO"], ["ENOSPC", "EIO", "EACCES"]))
-        await faults.failCall(owner, tally, index + 1, call, code);
+        await faults.failCall(owner, tally, { at: index + 1, call, code });
     }
   });
   faultTest("file calls of a command that fail: the exit code tells what the car did", async (owner) => {
@@ -39,13 +39,13 @@ describe("tokens and sessions survive", { concurrency: 2 }, () => {
     const changing = [...calls.entries()].filter(([, call]) => !call.startsWith("read"));
     const after = changing.slice(changing.findLastIndex(([, call]) => call.startsWith("openSync tesla")));
     for (const [index, call] of [...faults.pick(changing, random, 4), ...faults.pick(after, random, 2)]) {
-      await faults.failCommandCall(owner, tally, index + 1, call, "ENOSPC", true);
+      await faults.failCommandCall(owner, tally, { at: index + 1, call, code: "ENOSPC" }, true);
     }
   });
   faultTest("a lock that cannot be removed does not change the outcome", async (owner) => {
     const calls = await faults.callsOf(owner, "refresh_token");
     const last = calls.findLastIndex((call) => call.startsWith("rmSync"));
-    await faults.failCall(owner, tally, last + 1, calls[last] ?? "", "EPERM");
+    await faults.failCall(owner, tally, { at: last + 1, call: calls[last] ?? "", code: "EPERM" });
   });
   // In `npm test` with a quicker clock: tokens.test.ts, and the locks below.
   test("half a minute without an answer, and a lock kept for longer", {

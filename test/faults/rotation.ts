@@ -260,23 +260,25 @@ export async function killThenTooLate(owner: Owner, tally: Tally): Promise<void>
 
 // ---- Files that fail ----
 
+interface FailingCall {
+  at: number;
+  call: string;
+  code: string; // of the error that it throws
+}
+
 /** Each file call in turn fails: one error, both tokens kept, the next run works. */
-export async function failCall(
-  owner: Owner,
-  tally: Tally,
-  at: number,
-  call: string,
-  code: string,
-): Promise<void> {
+export async function failCall(owner: Owner, tally: Tally, { at, call, code }: FailingCall): Promise<void> {
   const result = await owner.run("refresh_token", [], faulty({ at, act: code }));
   tally.faults += 1;
   const where = `${call} fails with ${code}:\n${result.stderr}`;
-  const says = /nothing (more )?was sent/.test(result.stderr);
+  const isUnsent = result.code !== 0 && result.requests.length === 0;
   assert.equal(
-    says,
-    result.code !== 0 && result.requests.length === 0,
+    /nothing (more )?was sent/.test(result.stderr),
+    isUnsent,
     `whether anything was sent: ${where}`,
   );
+  const isKept = result.stderr.includes(`${TOKEN}.new is complete`);
+  assert.equal(owner.has(`${TOKEN}.new`), isKept, `a new file stays only where it is complete: ${where}`);
   // Where only tidying up failed the lock is still there: of a process that is gone.
   await assertNextRefresh(owner, tally);
 }
@@ -286,11 +288,10 @@ export async function failCall(
 export async function failCommandCall(
   owner: Owner,
   tally: Tally,
-  at: number,
-  call: string,
-  code: string,
+  failing: FailingCall,
   first: boolean,
 ): Promise<void> {
+  const { at, call, code } = failing;
   if (first) rmSync(owner.path(SESSION), { force: true });
   const { car } = owner.simulator;
   const done = car.executed.length;
@@ -492,12 +493,12 @@ export async function locks(owner: Owner, tally: Tally): Promise<void> {
   const cases: [string, string, number, boolean][] = [
     ["of a run that is gone", claimOf(goneProcess()), 0, false],
     ["empty: killed before its claim was in it", "", 0, false],
-    ["a number alone, as earlier versions left it", String(process.pid), 0, false],
     ["given up", `${lives}-${lives.trim()}\n`, 0, false],
     ["of before the machine started again", claimOf(process.pid, now + 1000), 0, false],
     ["a day old: the number may be another process's by now", lives, day, false],
     ["nearly a day old", lives, day - 600, true],
     ["new", lives, 0, true],
+    ["a number alone, as earlier versions left it", String(process.pid), 0, false],
   ];
   for (const [title, claim, older, isHeld] of cases) {
     owner.write(LOCK, claim);
