@@ -3,17 +3,9 @@
 import { asRecord, Failure, messageOf } from "./command_line.ts";
 import { FLEET_API, KEY_PATH, type Region } from "./hosts.ts";
 import { holdsPrivateKey, pointIn, PUBLIC_KEY_FILE } from "./key_files.ts";
-import type { Settings } from "./settings.ts";
+import type { AppSetting, Settings } from "./settings.ts";
 import { askDomain, askFleetApi, askTokenHost } from "./tesla_fetch.ts";
 
-type AppSetting = "TESLA_CLIENT_ID" | "TESLA_CLIENT_SECRET" | "TESLA_REGION" | "TESLA_SCOPES";
-/** The settings that a partner token needs. */
-export const APP_SETTINGS: AppSetting[] = [
-  "TESLA_CLIENT_ID",
-  "TESLA_CLIENT_SECRET",
-  "TESLA_REGION",
-  "TESLA_SCOPES",
-];
 // What to do when the world has seen the private key.
 const AFTER_EXPOSURE =
   "this key is known to the world: take it down; move both keys away; run generate_key; publish the new key; "

@@ -15,6 +15,11 @@ export interface Settings {
   TESLA_SCOPES: string;
 }
 type Name = keyof Settings;
+export type AppSetting = "TESLA_CLIENT_ID" | "TESLA_CLIENT_SECRET" | "TESLA_REGION" | "TESLA_SCOPES";
+/** The settings that speak of your app, and that a token needs. */
+// biome-ignore format: a list of words
+export const APP_SETTINGS: AppSetting[] = ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REGION",
+  "TESLA_SCOPES"];
 
 // What each setting must look like, as a pattern and in words, and what it is where nobody has set it.
 // biome-ignore format: a table of words
@@ -95,7 +100,9 @@ export function settingsFromEnvironment(): string[] {
  *  */
 export function pairingAddress(): string {
   const file = readEnvFile();
-  const { TESLA_DOMAIN = file.TESLA_DOMAIN ?? "", TESLA_REGION = file.TESLA_REGION } = process.env;
-  const page = PAIRING_PAGE[TESLA_REGION === "cn" ? "cn" : "na"];
-  return `${page}${isRight("TESLA_DOMAIN", TESLA_DOMAIN) ? TESLA_DOMAIN : "YOUR.DOMAIN"}`;
+  const valueFor = (name: Name): string => process.env[name] ?? file[name] ?? "";
+  const domain = valueFor("TESLA_DOMAIN");
+  const isChina = valueFor("TESLA_REGION") === "cn";
+  const page = isChina ? PAIRING_PAGE.cn : PAIRING_PAGE.na;
+  return `${page}${isRight("TESLA_DOMAIN", domain) ? domain : "YOUR.DOMAIN"}`;
 }

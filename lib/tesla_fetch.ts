@@ -24,7 +24,8 @@ const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_ur
 // One character, spelled otherwise: %41, \u0041, \x41, &#x41;, &#65; or &amp;
 const SPELLED =
   /(?:%(?:25)*|\\{1,4}[ux]0{0,2}|&#x0{0,6})([0-9a-f]{2});?|&#0{0,6}(\d{2,3});|&(amp|lt|gt|quot);/gi;
-const NAMED: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"' };
+// biome-ignore format: a table of words
+const NAMED = new Map([["amp", "&"], ["lt", "<"], ["gt", ">"], ["quot", '"']]);
 const NEVER_CONNECTED =
   /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
 // Requests that only look, or that may be repeated without harm, though they are no GET.
@@ -70,16 +71,18 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   if (outcome === "answered") return value;
 
   const { status, text, headers, problem } = incoming;
-  const secrets = Object.keys(form)
-    .filter((name) => !NOT_SECRET.includes(name))
-    .map((name) => form[name] ?? "");
+  const secrets = Object.entries(form).flatMap(([name, value]) => (NOT_SECRET.includes(name) ? [] : [value]));
   const fields = asRecord(value);
   let words = wordsOf(fields);
-  for (const secret of [bearer, ...secrets]) words = withoutSecret(words, secret);
+  let txid = clean(fields.txid ?? ""); // Tesla's support asks for it
+  for (const secret of [bearer, ...secrets]) {
+    words = withoutSecret(words, secret);
+    txid = withoutSecret(txid, secret);
+  }
   const told = words === "" ? "" : ` "${words.slice(0, 400)}"`;
   const why = problem === "" || outcome === "refused" ? "" : ` (${problem})`;
-  const txid = fields.txid ? `; txid ${clean(fields.txid).slice(0, 60)}` : ""; // Tesla's support asks for it
-  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${txid}`;
+  const number = txid && `; txid ${txid.slice(0, 60)}`;
+  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${number}`;
   const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });
@@ -145,7 +148,7 @@ function withoutSecret(text: string, secret: string): string {
   if (secret.length < 4) return text; // no secret is so short
   const rest = text.replaceAll(secret, "[secret removed]");
   const decoded = rest.replace(SPELLED, (_, hex, decimal, name) => {
-    if (name !== undefined) return NAMED[name.toLowerCase()] ?? "";
+    if (name !== undefined) return NAMED.get(name.toLowerCase()) ?? "";
     return String.fromCharCode(decimal ?? Number.parseInt(hex, 16));
   });
   const bare = (form: string): string => form.replace(/[^!-~]+|\\/g, "").toLowerCase();

@@ -7,8 +7,8 @@
 //   run       npx tsx scripts/call_api.ts METHOD 'PATH' ['{"json": "body"}'] [--partner]
 import { verdictOf } from "../lib/advice.ts";
 import { asRecord, Failure, say, showJson, startScript } from "../lib/command_line.ts";
-import { APP_SETTINGS, partnerToken } from "../lib/partner.ts";
-import { readSettings } from "../lib/settings.ts";
+import { partnerToken } from "../lib/partner.ts";
+import { APP_SETTINGS, readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
 

@@ -8,8 +8,8 @@
 import { existsSync, statSync } from "node:fs";
 import { asRecord, clean, Failure, localTime, messageOf, say, startScript } from "../lib/command_line.ts";
 import { PRIVATE_KEY_FILE, readPrivateKey, readPublicKey } from "../lib/key_files.ts";
-import { APP_SETTINGS, checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
-import { pairingAddress, readSettings, settingsFromEnvironment } from "../lib/settings.ts";
+import { checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
+import { APP_SETTINGS, pairingAddress, readSettings, settingsFromEnvironment } from "../lib/settings.ts";
 import { hasAnsweredEncrypted } from "../lib/signing/session.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { claimsOf, expiryOf } from "../lib/token_claims.ts";
@@ -53,7 +53,6 @@ await step("settings", [], () => {
 });
 const fromEnvironment = settingsFromEnvironment();
 if (fromEnvironment.length > 0) print("note", "environment", `wins over .env: ${fromEnvironment.join(" ")}`);
-await step("VIN", [], () => readSettings(["TESLA_VIN"]).TESLA_VIN);
 await step("key pair", [], () => {
   const { point } = readPublicKey();
   if (readPrivateKey().getPublicKey("hex") === point) return "P-256, the two files match";
@@ -81,6 +80,14 @@ await step("file modes", [], () => {
   throw new Failure(5, "other users can write in this folder", process.cwd(), "run: chmod go-w .");
 });
 await step("login", [], () => {
+  if (!existsSync(TOKEN_FILE)) {
+    throw new Failure(
+      4,
+      "not logged in",
+      `no ${TOKEN_FILE}`,
+      "run register_partner if you have not, then get_token",
+    );
+  }
   const token = readToken();
   const expiry = expiryOf(token); // undefined where neither file nor token says
   const days = Math.floor((Date.now() - Date.parse(token.obtained_at ?? "")) / 86_400_000);
@@ -93,6 +100,7 @@ await step("login", [], () => {
   }
   return `valid until ${expiry ? localTime(expiry) : "?"}; the refresh token ends 3 months after its use`;
 });
+await step("VIN", ["login"], () => readSettings(["TESLA_VIN"]).TESLA_VIN);
 await step("scopes", ["settings", "login"], () => {
   const { scopes } = claimsOf(readToken());
   const asked = readSettings(["TESLA_SCOPES"]).TESLA_SCOPES.split(" ");
@@ -129,9 +137,10 @@ await step("registration", ["key pair", "app"], async () => {
   try {
     registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, partner);
   } catch (error) {
-    const isHidden = error instanceof Failure && [403, 421].includes(error.status);
+    const isHidden =
+      error instanceof Failure && (error.status === 421 || /scope|not have access/i.test(error.found));
     if (!isHidden) throw error;
-    return { note: `${error.message} (${error.found}); register_partner says whether you are registered` };
+    return { note: `Tesla does not show the key (${error.found}); register_partner says whether it has it` };
   }
   if (registered === readPublicKey().point) return "Tesla has your key on file";
   throw new Failure(5, "Tesla has a different key on file", "not public-key.pem", "run register_partner");

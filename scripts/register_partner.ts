@@ -5,10 +5,10 @@
 //   contacts  TESLA_DOMAIN, token host, Fleet API
 //   costs     nothing
 //   run       npx tsx scripts/register_partner.ts [--skip-check]
-import { clean, Failure, say, startScript } from "../lib/command_line.ts";
+import { Failure, say, startScript } from "../lib/command_line.ts";
 import { readPublicKey } from "../lib/key_files.ts";
-import { APP_SETTINGS, checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
-import { pairingAddress, readSettings } from "../lib/settings.ts";
+import { checkPublishedKey, partnerToken, registeredPoint } from "../lib/partner.ts";
+import { APP_SETTINGS, pairingAddress, readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 
 // Step 1: the settings and your public key.
@@ -45,7 +45,8 @@ try {
   const isHidden = error instanceof Failure && [403, 404, 412, 421].includes(error.status);
   if (!isHidden) throw error;
   if (taken) throw taken; // by another app or domain
-  state = `Tesla does not show the key here (${clean(error.found)})`;
+  const why = error.status === 403 ? "; the look-up needs vehicle_device_data" : "";
+  state = `Tesla does not show the key here (${error.status}${why}), which does no harm`;
 }
 
 // Step 6: the virtual key. The car's owner approves it in the Tesla app.

@@ -1,11 +1,10 @@
 // Shows, sends or removes the car's Fleet Telemetry configuration: what it streams to a server of your own.
-// FILE is like examples/telemetry.json, and CA_FILE is what its "ca" names.
 //
 //   reads     .env, tesla_token.json, private-key.pem, public-key.pem, FILE, CA_FILE
 //   writes    nothing
 //   contacts  Fleet API
 //   costs     at most 1 data request ($0.002); what the car then streams, $1 for 150,000 values
-//   run       npx tsx scripts/telemetry_config.ts show | send FILE [--dry-run] | remove | errors
+//   run       npx tsx scripts/telemetry_config.ts show, send FILE [--dry-run], remove or errors
 import { asRecord, Failure, say, showJson, startScript } from "../lib/command_line.ts";
 import { readPrivateKey, readPublicKey } from "../lib/key_files.ts";
 import { readSettings } from "../lib/settings.ts";

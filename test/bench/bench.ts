@@ -16,8 +16,14 @@ import { memoryOf, timeOf } from "./run_once.ts";
 
 const MEMORY_RUNS = 3;
 const list = { type: "string" as const, multiple: true as const, default: [] as string[] };
-const { values } = parseArgs({ options: { runs: { type: "string", default: "15" }, node: list, deno: list,
-  only: { type: "string", default: "" } } });
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string", default: "15" },
+    node: list,
+    deno: list,
+    only: { type: "string", default: "" },
+  },
+});
 const runs = Number(values.runs);
 assert.ok(Number.isInteger(runs) && runs >= 1, "--runs takes a whole number");
 
@@ -34,8 +40,14 @@ function table(head: string[], rows: string[][]): void {
 
 const began = performance.now();
 const costs = await costsOfJobs();
-table(["job", "requests", "price"], costs.map(({ job, requests, dollars }) => [job, String(requests),
-  dollars === 0 ? "nothing" : `$${dollars.toFixed(3)}`]));
+table(
+  ["job", "requests", "price"],
+  costs.map(({ job, requests, dollars }) => [
+    job,
+    String(requests),
+    dollars === 0 ? "nothing" : `$${dollars.toFixed(3)}`,
+  ]),
+);
 
 const owner = await newOwner();
 const runtimes = findRuntimes([...values.node, ...values.deno]);
@@ -60,8 +72,10 @@ try {
     for (const program of programs) memory.get(program.name)?.push(await measure(program, memoryOf));
   }
   for (let round = 0; round < runs; round += 1) {
-    const turned = [...programs.slice(round % programs.length), ...programs.slice(0,
-      round % programs.length)];
+    const turned = [
+      ...programs.slice(round % programs.length),
+      ...programs.slice(0, round % programs.length),
+    ];
     for (const program of turned) times.get(program.name)?.push(await measure(program, timeOf));
   }
 } finally {
@@ -73,13 +87,20 @@ const ratio = (name: string, floor = ""): string => {
   const value = medianOf(name) / medianOf(floor);
   return Number.isFinite(value) ? value.toFixed(2) : "";
 };
-table(["program", "median ms", "of bare https", "of node -e 0", "peak MB", "requests"],
+table(
+  ["program", "median ms", "of bare https", "of node -e 0", "peak MB", "requests"],
   programs.map((program) => {
-  const megabytes = median(memory.get(program.name) ?? []);
-  return [program.name, medianOf(program.name).toFixed(0), ratio(program.name, program.floor),
-    ratio(program.name, program.nothing), Number.isNaN(megabytes) ? "" : megabytes.toFixed(0),
-      String(program.requests)];
-}));
+    const megabytes = median(memory.get(program.name) ?? []);
+    return [
+      program.name,
+      medianOf(program.name).toFixed(0),
+      ratio(program.name, program.floor),
+      ratio(program.name, program.nothing),
+      Number.isNaN(megabytes) ? "" : megabytes.toFixed(0),
+      String(program.requests),
+    ];
+  }),
+);
 
 const alone = programs.find(({ name }) => name.startsWith("import of undici"))?.name;
 for (const { name, floor } of programs.filter(({ name }) => name.startsWith("read_charge, "))) {
@@ -90,6 +111,8 @@ for (const { name, floor } of programs.filter(({ name }) => name.startsWith("rea
     process.stdout.write(`${name}: ${found} of a script that only imports undici (target 1.15)\n`);
   }
 }
-process.stdout.write(`${runs} runs each, in turn; requests counted and as they must be; took `
-  + `${((performance.now() - began) / 1000).toFixed(0)} s\n`);
+process.stdout.write(
+  `${runs} runs each, in turn; requests counted and as they must be; took `
+    + `${((performance.now() - began) / 1000).toFixed(0)} s\n`,
+);
 process.exit(0);

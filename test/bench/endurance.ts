@@ -7,12 +7,17 @@
 //   npm run endurance -- --processes --commands 48 --lost 6      the same day, fewer commands
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Owner } from "../support/harness.ts";
+import type { Owner } from "../support/harness.ts";
 import "./shifted_clock.mjs";
 import { liveOneDay, type Ended } from "./solar_day.ts";
 
-const { values } = parseArgs({ options: { processes: { type: "boolean" },
-  commands: { type: "string", default: "1440" }, lost: { type: "string", default: "20" } } });
+const { values } = parseArgs({
+  options: {
+    processes: { type: "boolean" },
+    commands: { type: "string", default: "1440" },
+    lost: { type: "string", default: "20" },
+  },
+});
 const addressOf = (script: string): string => new URL(`../../scripts/${script}.ts`, import.meta.url).href;
 
 class Exit extends Error {
@@ -31,11 +36,16 @@ async function runHere(script: string, words: string[], owner: Owner): Promise<E
   const write = { stdout: stdout.write, stderr: stderr.write };
   const here = process.cwd();
   let output = "";
-  const collect = ((text: string) => { output += text; return true; }) as typeof stdout.write;
+  const collect = ((text: string) => {
+    output += text;
+    return true;
+  }) as typeof stdout.write;
   let code = 0;
   try {
     process.argv = [argv[0] ?? "", fileURLToPath(addressOf(script)), ...words];
-    process.exit = ((status?: number) => { throw Object.assign(new Exit(), { exitCode: status ?? 0 }); });
+    process.exit = (status?: number) => {
+      throw Object.assign(new Exit(), { exitCode: status ?? 0 });
+    };
     stdout.write = collect;
     stderr.write = collect;
     process.chdir(owner.folder);
@@ -62,10 +72,13 @@ async function runProcess(script: string, words: string[], owner: Owner): Promis
   return { code, output: stdout + stderr };
 }
 
-const figures = await liveOneDay({ commands: Number(values.commands), lost: Number(values.lost),
-  run: values.processes === true ? runProcess : runHere });
-const { commands, commandRequests, refreshes, tokenRequests, done, unknown, sessionBytes, dollars,
-  seconds } = figures;
+const figures = await liveOneDay({
+  commands: Number(values.commands),
+  lost: Number(values.lost),
+  run: values.processes === true ? runProcess : runHere,
+});
+const { commands, commandRequests, refreshes, tokenRequests, done, unknown, sessionBytes, dollars, seconds } =
+  figures;
 const way = values.processes === true ? "a process each" : "in one process";
 process.stdout.write(`a day of ${commands} commands, ${way}
 commands   ${commandRequests} requests: one each, 1 handshake, 2 resyncs after the car's 2 reboots

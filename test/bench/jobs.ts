@@ -1,9 +1,13 @@
 // What each job costs at Tesla: every script once against the simulated Tesla, its requests counted there.
 import assert from "node:assert/strict";
-import { PRICES, type Bill, type BilledKind } from "../simulator/bill.ts";
+import { PRICES, type Bill, type BilledKind } from "../simulator/reception.ts";
 import { assertEnd, IN_A_HURRY, newOwner } from "../support/harness.ts";
 
-export interface Cost { job: string; requests: number; dollars: number }
+export interface Cost {
+  job: string;
+  requests: number;
+  dollars: number;
+}
 
 // [job, script and words, requests, what is billed]. In this order: the car sleeps only for the last one.
 const JOBS: [string, string, number, Partial<Bill>][] = [
@@ -25,7 +29,7 @@ export async function costsOfJobs(): Promise<Cost[]> {
   let failed = true;
   try {
     for (const [job, line, requests, bill] of JOBS) {
-      const [script, ...words] = line.split(" ");
+      const [script = "", ...words] = line.split(" ");
       if (job.includes("rebooted")) owner.simulator.car.reboot();
       if (script === "wake_up") owner.simulator.car.awake = false;
       const before = owner.simulator.bill();

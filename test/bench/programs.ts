@@ -17,7 +17,11 @@ export interface Program {
   env?: Record<string, string>; // besides what all of them get
 }
 
-export interface Runtime { name: string; path: string; readsTypes: boolean }
+export interface Runtime {
+  name: string;
+  path: string;
+  readsTypes: boolean;
+}
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 // An argument of the process that runs the script: NODE_OPTIONS would load it into npx and tsx's own
@@ -61,19 +65,30 @@ export function programsOf(owner: Owner, runtimes: ReturnType<typeof findRuntime
   for (const { name, path } of nodes) {
     const nothing = `${name} -e 0`;
     programs.push({ name: nothing, command: [path, "-e", "0"], requests: 0 });
-    programs.push({ name: `${name}, bare https`, command: [path, here("bare_https.mjs")], requests: 1,
-      nothing });
+    programs.push({
+      name: `${name}, bare https`,
+      command: [path, here("bare_https.mjs")],
+      requests: 1,
+      nothing,
+    });
   }
 
-  const against = (name: string): Partial<Program> => ({ floor: `${name}, bare https`,
-    nothing: `${name} -e 0` });
+  const against = (name: string): Partial<Program> => ({
+    floor: `${name}, bare https`,
+    nothing: `${name} -e 0`,
+  });
   for (const node of nodes.filter(({ readsTypes }) => readsTypes)) {
     const command = [node.path, ...PRELOAD, script("read_charge")];
     programs.push({ name: `read_charge, ${node.name}`, command, requests: 1, ...against(node.name) });
     // Node's own cache of compiled code, on the disk; from Node 24 on it keeps code without its types too.
     if (node.name !== "node 22") {
-      programs.push({ name: `read_charge, ${node.name}, NODE_COMPILE_CACHE`, command, requests: 1,
-        env: { NODE_COMPILE_CACHE: owner.path("compile_cache") }, ...against(node.name) });
+      programs.push({
+        name: `read_charge, ${node.name}, NODE_COMPILE_CACHE`,
+        command,
+        requests: 1,
+        env: { NODE_COMPILE_CACHE: owner.path("compile_cache") },
+        ...against(node.name),
+      });
     }
   }
   const loader = createRequire(import.meta.url).resolve("tsx");
@@ -81,20 +96,43 @@ export function programsOf(owner: Owner, runtimes: ReturnType<typeof findRuntime
   // npx looks for tsx in the folder in which it is run, as in an owner's folder.
   symlinkSync(join(PROJECT, "node_modules"), owner.path("node_modules"), "junction");
   copyFileSync(join(PROJECT, "package.json"), owner.path("package.json"));
-  const ways: [string, string[]][] = [["npx tsx", ["npx", "tsx"]], ["tsx", [bin]],
-    ["node --import tsx", [own.path, "--import", loader]]];
+  const ways: [string, string[]][] = [
+    ["npx tsx", ["npx", "tsx"]],
+    ["tsx", [bin]],
+    ["node --import tsx", [own.path, "--import", loader]],
+  ];
   for (const [name, way] of ways) {
-    programs.push({ name: `read_charge, ${name} (${own.name})`, command: [...way, ...PRELOAD,
-      script("read_charge")],
-      requests: 1,       ...against(own.name) });
+    programs.push({
+      name: `read_charge, ${name} (${own.name})`,
+      command: [...way, ...PRELOAD, script("read_charge")],
+      requests: 1,
+      ...against(own.name),
+    });
   }
-  programs.push({ name: `import of undici alone, tsx (${own.name})`, command: [bin, here("import_undici.ts")],
-    requests: 0, ...against(own.name) });
+  programs.push({
+    name: `import of undici alone, tsx (${own.name})`,
+    command: [bin, here("import_undici.ts")],
+    requests: 0,
+    ...against(own.name),
+  });
   if (deno) {
     const allowed = ["--allow-read", "--allow-env", "--allow-sys", "--allow-net"];
-    programs.push({ name: "read_charge, deno", requests: 1, ...against(own.name), command: [deno, "run",
-      "--quiet", "--no-lock", "--node-modules-dir=manual", ...allowed, "--preload",
-        here("../simulator/preload.mjs"), script("read_charge")] });
+    programs.push({
+      name: "read_charge, deno",
+      requests: 1,
+      ...against(own.name),
+      command: [
+        deno,
+        "run",
+        "--quiet",
+        "--no-lock",
+        "--node-modules-dir=manual",
+        ...allowed,
+        "--preload",
+        here("../simulator/preload.mjs"),
+        script("read_charge"),
+      ],
+    });
   }
 
   // The other jobs, with the quickest way there is.
@@ -103,30 +141,63 @@ export function programsOf(owner: Owner, runtimes: ReturnType<typeof findRuntime
   const name = (quick ?? own).name;
   const session = owner.path("tesla_session.json");
   programs.push(
-    { name: `set_charge_amps, session kept, ${name}`, command: [...way, script("set_charge_amps"), "10"],
+    {
+      name: `set_charge_amps, session kept, ${name}`,
+      command: [...way, script("set_charge_amps"), "10"],
       requests: 1,
-      ...against(name) },
-    { name: `set_charge_amps, no session, ${name}`, command: [...way, script("set_charge_amps"), "10"],
+      ...against(name),
+    },
+    {
+      name: `set_charge_amps, no session, ${name}`,
+      command: [...way, script("set_charge_amps"), "10"],
       requests: 2,
-      before: () => rmSync(session, { force: true }), ...against(name) },
-    { name: `refresh_token, ${name}`, command: [...way, script("refresh_token")], requests: 1,
-      ...against(name) },
+      before: () => rmSync(session, { force: true }),
+      ...against(name),
+    },
+    {
+      name: `refresh_token, ${name}`,
+      command: [...way, script("refresh_token")],
+      requests: 1,
+      ...against(name),
+    },
   );
 
-  programs.push({ name: `the simulator's preload alone, ${name}`, requests: 0, ...against(name),
-    command: [(quick ?? own).path, ...PRELOAD, "-e", "0"] });
+  programs.push({
+    name: `the simulator's preload alone, ${name}`,
+    requests: 0,
+    ...against(name),
+    command: [(quick ?? own).path, ...PRELOAD, "-e", "0"],
+  });
 
   if (answers("curl", ["--version"]) !== "") {
-    programs.push({ name: "curl", requests: 1, ...against(own.name), command: ["curl", "-sS", "--fail",
-      "--connect-to",
-      `${HOST}:443:127.0.0.1:${owner.simulator.port}`, "--cacert", owner.simulator.caFile, "-H",
-      `Authorization: Bearer ${owner.token().access_token}`, "-H", "Content-Type: application/json",
-      `https://${HOST}${PATH}`] });
+    programs.push({
+      name: "curl",
+      requests: 1,
+      ...against(own.name),
+      command: [
+        "curl",
+        "-sS",
+        "--fail",
+        "--connect-to",
+        `${HOST}:443:127.0.0.1:${owner.simulator.port}`,
+        "--cacert",
+        owner.simulator.caFile,
+        "-H",
+        `Authorization: Bearer ${owner.token().access_token}`,
+        "-H",
+        "Content-Type: application/json",
+        `https://${HOST}${PATH}`,
+      ],
+    });
   }
   const python = answers("python3", ["-c", "import requests, sys; print(sys.executable)"]);
   if (python !== "") {
-    programs.push({ name: "Python, requests", command: [python, here("same_request.py")], requests: 1,
-      ...against(own.name) });
+    programs.push({
+      name: "Python, requests",
+      command: [python, here("same_request.py")],
+      requests: 1,
+      ...against(own.name),
+    });
   }
   return programs;
 }
@@ -134,7 +205,13 @@ export function programsOf(owner: Owner, runtimes: ReturnType<typeof findRuntime
 /** The environment that all of them get. */
 export function environmentOf(owner: Owner): Record<string, string | undefined> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(TESLA_|NODE_|npm_|DENO_)/.test(name));
-  return { ...Object.fromEntries(inherited), ...owner.simulator.env, NODE_OPTIONS: undefined,
-    PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`, BENCH_HOST: HOST, BENCH_PATH: PATH,
-    BENCH_BEARER: owner.token().access_token };
+  return {
+    ...Object.fromEntries(inherited),
+    ...owner.simulator.env,
+    NODE_OPTIONS: undefined,
+    PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
+    BENCH_HOST: HOST,
+    BENCH_PATH: PATH,
+    BENCH_BEARER: owner.token().access_token,
+  };
 }

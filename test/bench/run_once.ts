@@ -11,7 +11,7 @@ export interface Program {
 
 /** Milliseconds from its start to its end. Throws an Error, with what it printed, when that is not with 0. */
 export function timeOf(program: Program): Promise<number> {
-  return run(program, () => {});
+  return run(program, () => undefined);
 }
 
 /** The sum, over all its processes, of the most memory that each had in RAM, in MB, shared pages counted in
@@ -27,13 +27,18 @@ export async function memoryOf(program: Program): Promise<number> {
   return kilobytes > 0 ? kilobytes / 1024 : NaN;
 }
 
-function run({ command, cwd, env }: Program, watch: (pid: number) => (() => void) | void): Promise<number> {
+function run(
+  { command, cwd, env }: Program,
+  watch: (pid: number) => (() => void) | undefined,
+): Promise<number> {
   const began = performance.now();
   const child = spawn(command[0] ?? "", command.slice(1), { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
   const stopWatching = watch(child.pid ?? 0);
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data",
-    (part: Buffer) => { output += String(part); });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (part: Buffer) => {
+      output += String(part);
+    });
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
     child.on("error", reject);

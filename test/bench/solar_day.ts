@@ -4,7 +4,7 @@
 // is the caller's choice.
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { billedKind, PRICES } from "../simulator/bill.ts";
+import { billedKind, PRICES } from "../simulator/reception.ts";
 import { VIN } from "../simulator/tesla/tesla.ts";
 import { newOwner, type Owner } from "../support/harness.ts";
 
@@ -14,7 +14,10 @@ const HOURLY = ["--if-expiring-within", "2h"]; // an access token lasts 8 hours:
 const LOST_ON_THE_WAY_BACK = "hang_up_after"; // carried out, the answer lost
 const LOST_ON_THE_WAY = "hang_up_before"; // not carried out, no answer
 
-export interface Ended { code: number; output: string }
+export interface Ended {
+  code: number;
+  output: string;
+}
 export type RunScript = (script: string, words: string[], owner: Owner) => Promise<Ended>;
 
 export interface DayOptions {
@@ -43,9 +46,17 @@ export async function liveOneDay({ commands, lost, run }: DayOptions): Promise<F
   const owner = await newOwner();
   const { simulator } = owner;
   const { car, requests, account } = simulator;
-  const figures: Figures = { commands: 0, commandRequests: 0, tokenRequests: 0, refreshes: 0, done: 0,
+  const figures: Figures = {
+    commands: 0,
+    commandRequests: 0,
+    tokenRequests: 0,
+    refreshes: 0,
+    done: 0,
     unknown: 0,
-    sessionBytes: [Infinity, 0], dollars: 0, seconds: 0 };
+    sessionBytes: [Infinity, 0],
+    dollars: 0,
+    seconds: 0,
+  };
 
   // Which command meets what. Losses are spread over the day; the car reboots after a third and after two
   // thirds of it, and the first command after the second reboot loses its answer, so that the one after it
@@ -75,8 +86,11 @@ export async function liveOneDay({ commands, lost, run }: DayOptions): Promise<F
     figures.tokenRequests += requests.length - before;
     if (code === 0 && isDue) {
       figures.refreshes += 1;
-      assert.equal(JSON.parse(text).refresh_token, account.chains[0]?.current,
-        "the token that Tesla gave last");
+      assert.equal(
+        JSON.parse(text).refresh_token,
+        account.chains[0]?.current,
+        "the token that Tesla gave last",
+      );
     } else {
       assert.equal(text, old, "an unrefreshed token file stays as it is");
     }
@@ -109,8 +123,10 @@ export async function liveOneDay({ commands, lost, run }: DayOptions): Promise<F
     figures.done += done.length;
     if (code === 8) figures.unknown += 1;
     const bytes = owner.read("tesla_session.json").length;
-    figures.sessionBytes = [Math.min(figures.sessionBytes[0], bytes), Math.max(figures.sessionBytes[1],
-      bytes)];
+    figures.sessionBytes = [
+      Math.min(figures.sessionBytes[0], bytes),
+      Math.max(figures.sessionBytes[1], bytes),
+    ];
   }
 
   let failed = true;
@@ -124,8 +140,11 @@ export async function liveOneDay({ commands, lost, run }: DayOptions): Promise<F
 
     // The whole day, counted once more from the simulator's own list.
     const kinds = requests.map((request) => billedKind(request));
-    assert.equal(kinds.filter((kind) => kind === "command").length, commands + 3,
-      "1 handshake and 2 resyncs");
+    assert.equal(
+      kinds.filter((kind) => kind === "command").length,
+      commands + 3,
+      "1 handshake and 2 resyncs",
+    );
     assert.equal(kinds.filter((kind) => kind === "auth").length, 4, "3 refreshes, one of them lost once");
     assert.equal(requests.length, commands + 7, "nothing else was asked");
     assert.equal(car.executed.length, figures.done);

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { LOADER } from "../simulator/same_node.ts";
+import { LOADER } from "../simulator/server.ts";
 import { plantedCopy, PROJECT } from "../support/harness.ts";
 import { ONLY_AT_LENGTH } from "../support/length.ts";
 

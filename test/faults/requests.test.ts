@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { PRICES, type Bill, type BilledKind } from "../simulator/bill.ts";
+import { PRICES, type Bill, type BilledKind } from "../simulator/reception.ts";
 import {
   DOMAIN,
   FLEET,

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { secretsTable, type Cell } from "../pictures/secrets_table.ts";
 import { FLEET_API, TOKEN_HOST } from "../../lib/hosts.ts";
-import { makeCertificates } from "../simulator/server/server.ts";
+import { makeCertificates } from "../simulator/server.ts";
 import type { SeenRequest } from "../simulator/tesla/tesla.ts";
 import {
   assertEnd,

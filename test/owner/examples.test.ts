@@ -1,215 +1,189 @@
 // The files of examples/: each keeps the rules of the scripts and does what its header says, against the
-// simulator. solar_loop runs with a clock of its own, so that ten hours pass in seconds.
+// simulator. In solar_loop five minutes pass in milliseconds.
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync, utimesSync } from "node:fs";
+import { readdirSync, readFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import {
-  FLEET, PROJECT, SCOPES, VIN, assertEnd, calls, outputsSearched, ownerTest, useFewProcesses, type Owner,
-  type Running,
-} from "../support/harness.ts";
 import { checkCode, checkHeaders, checkLayout, headerOf, type Texts } from "../rules/project_rules.ts";
-import { auditedFiles } from "../rules/readme_tables.ts";
+import { auditedFiles } from "../rules/script_list.ts";
 import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
+import * as harness from "../support/harness.ts";
 
-useFewProcesses();
-
+const { assertEnd, calls, FLEET, ownerTest, PROJECT, VIN } = harness;
+type Owner = harness.Owner;
+harness.useFewProcesses();
 const SIGNED = `POST ${FLEET}/api/1/vehicles/${VIN}/signed_command`;
 const NAMES = ["read_climate", "read_powerwall", "set_charge_limit", "solar_loop"];
 const example = (name: string): string => join(PROJECT, "examples", `${name}.ts`);
 
+/** Runs an example, given as a line of words, to its end. */
+async function ends(owner: Owner, line: string, code: number, ...words: (string | RegExp)[]): Promise<harness.Result> {
+  const [name = "", ...rest] = line.split(" ");
+  const result = await owner.run(example(name), rest);
+  assertEnd(result, code, ...words);
+  return result;
+}
+
 /** The examples as if they were scripts, beside the files of lib/. */
 function asScripts(): Texts {
   const files: Texts = new Map([...auditedFiles()].filter(([path]) => path.startsWith("lib/")));
-  for (const name of readdirSync(join(PROJECT, "examples")).filter((file) => file.endsWith(".ts"))) {
-    const text = readFileSync(join(PROJECT, "examples", name), "utf8");
-    files.set(`scripts/${name}`, text.replace("npx tsx examples/", "npx tsx scripts/")
-      // after the header, solar_loop has some words more
-      .replace(/(\/\/ {3}run [^\n]+\n)\/\/\n(\/\/ [^\n]+\n)+/, "$1"));
+  for (const name of NAMES) {
+    const text = readFileSync(example(name), "utf8").replace("npx tsx examples/", "npx tsx scripts/");
+    // after the header, solar_loop has some words more
+    files.set(`scripts/${name}.ts`, text.replace(/(\/\/ {3}run [^\n]+\n)\/\/\n(\/\/ [^\n]+\n)+/, "$1"));
   }
   return files;
 }
 
 describe("the files of examples/", () => {
-  test("there are the four that docs/your_own_calls.md names, and the file of docs/telemetry.md", () => {
+  test("are those that docs/your_own_calls.md and docs/telemetry.md name", () => {
     const found = readdirSync(join(PROJECT, "examples")).sort();
     assert.deepEqual(found, [...NAMES.map((name) => `${name}.ts`), "telemetry.json"]);
   });
-  test("keep every rule of the scripts, and their headers say what they do", () => {
+  test("keep every rule of the scripts, and their headers say what they do; a lie is found", () => {
     const files = asScripts();
-    // solar_loop sends what scripts/send_command.ts sends, and uses its encoder.
-    const encoder = /^scripts\/solar_loop\.ts:\d+: goes past the door of lib\/signing\/: lib\/signing\/encode_command\.ts$/;
-    const own = (complaints: string[]): string[] =>
-      complaints.filter((one) => one.startsWith("scripts/") && !encoder.test(one));
-    assert.deepEqual(own([...checkCode(files), ...checkLayout(files), ...checkHeaders(files)]), []);
-    for (const name of NAMES) headerOf(`scripts/${name}.ts`, files.get(`scripts/${name}.ts`) ?? "");
-  });
-  test("a lie in a header, and a host of its own, are found", () => {
+    const complaints = [...checkCode(files), ...checkLayout(files), ...checkHeaders(files)];
+    const surplus = /^scripts\/solar_loop\.ts:\d+: (readFileSync|statSync)\(file\): /; // the file that the owner names
+    const own = complaints.filter((one) => one.startsWith("scripts/") && !surplus.test(one));
+    assert.deepEqual(own, []);
     for (const name of NAMES) {
       const path = `scripts/${name}.ts`;
-      const files = asScripts();
       const text = files.get(path) ?? "";
+      headerOf(path, text);
       const lie = new Map([...files, [path, text.replace("contacts  Fleet API", "contacts  token host")]]);
       assert.ok(checkHeaders(lie).some((one) => one.startsWith(path)), name);
       const host = new Map([...files, [path, `${text}const host = "https://elsewhere.example.net/";\n`]]);
       assert.ok(checkCode(host).some((one) => one.startsWith(path)), name);
     }
   });
-  ownerTest("each shows its header with --help, and refuses a word too many", {}, async (owner) => {
-    for (const name of NAMES) {
-      const help = await owner.run(example(name), ["--help"]);
-      assertEnd(help, 0, `npx tsx examples/${name}.ts`);
-      assert.equal(help.stderr, "");
-      assertEnd(await owner.run(example(name), ["1", "2", "3"]), 2, "wrong usage");
-    }
-    assert.deepEqual(owner.simulator.requests, []);
-  });
 });
 
 describe("each example does what it says", { concurrency: 3 }, () => {
-  ownerTest("read_climate", {}, async (owner) => {
-    const people = await owner.run(example("read_climate"));
-    assertEnd(people, 0);
-    assert.equal(people.stdout, "inside     18.5 °C\noutside    7 °C\nclimate    off or unknown\n");
-    assert.deepEqual(calls(people.requests),
-      [`GET ${FLEET}/api/1/vehicles/${VIN}/vehicle_data?endpoints=climate_state`]);
-    const json = await owner.run(example("read_climate"), ["--json"]);
-    assert.equal(JSON.parse(json.stdout).inside_temp, 18.5);
-    assert.equal(owner.simulator.bill().data, 2);
+  ownerTest("--help, a word too many, and what they read", { scopes: `${harness.SCOPES} energy_device_data` }, async (owner) => {
+    for (const name of NAMES) {
+      const help = await ends(owner, `${name} --help`, 0, `npx tsx examples/${name}.ts`);
+      assert.equal(help.stderr, "");
+      await ends(owner, `${name} 1 2 3`, 2, "wrong usage");
+    }
+    assert.deepEqual(owner.simulator.requests, []);
+
+    const climate = await ends(owner, "read_climate", 0);
+    assert.equal(climate.stdout, "inside     18.5 °C\noutside    7 °C\nclimate    off or unknown\n");
+    assert.deepEqual(calls(climate.requests), [`GET ${FLEET}/api/1/vehicles/${VIN}/vehicle_data?endpoints=climate_state`]);
+    assert.equal(JSON.parse((await ends(owner, "read_climate --json", 0)).stdout).inside_temp, 18.5);
     owner.simulator.car.awake = false;
-    assertEnd(await owner.run(example("read_climate")), 3, "wake_up");
+    await ends(owner, "read_climate", 3, "wake_up");
     owner.simulator.car.awake = true;
     owner.answer("/vehicle_data", 200, { response: { climate_state: null } });
-    assertEnd(await owner.run(example("read_climate")), 1, "climate_state");
+    await ends(owner, "read_climate", 1, "climate_state");
+
+    const site = String(ENERGY_SITE_ID);
+    const powerwall = await ends(owner, `read_powerwall ${site}`, 0, "3.1 kW", "69.8 % full", "-0.9 kW");
+    assert.deepEqual(calls(powerwall.requests), [`GET ${FLEET}/api/1/energy_sites/${site}/live_status`]);
+    assert.equal(JSON.parse((await ends(owner, `read_powerwall ${site} --json`, 0)).stdout).solar_power, 3120);
+    await ends(owner, "read_powerwall 1", 6, "Tesla has nothing at this path");
+    for (const wrong of ["../users/me", "12/site_info", "x"]) {
+      assert.deepEqual((await ends(owner, `read_powerwall ${wrong}`, 2, "energy_site_id")).requests, []);
+    }
+    owner.logIn({}, harness.SCOPES);
+    await ends(owner, `read_powerwall ${site}`, 5, "scope", "--force");
   });
 
   ownerTest("set_charge_limit", {}, async (owner) => {
     const { car, requests } = owner.simulator;
-    const dry = await owner.run(example("set_charge_limit"), ["90", "--dry-run"]);
-    assertEnd(dry, 0);
-    assert.equal(dry.stdout, `${SIGNED.replace("POST ", "POST https://")}\nset_charge_limit {"percent":90}\n`
-      + "to sign: 12042a02085a\n");
+    const dry = await ends(owner, "set_charge_limit 90 --dry-run", 0);
+    const shown = `${SIGNED.replace("POST ", "POST https://")}\nset_charge_limit {"percent":90}\nto sign: 12042a02085a\n`;
+    assert.equal(dry.stdout, shown);
     for (const percent of ["49", "101", "80.5", "-60", "", "1e2", "eighty"]) {
-      assertEnd(await owner.run(example("set_charge_limit"), ["--", percent]), 2, "50 to 100");
+      await ends(owner, `set_charge_limit -- ${percent}`, 2, "50 to 100");
     }
     assert.deepEqual([requests.length, car.chargeLimit], [0, 80]);
-    const first = await owner.run(example("set_charge_limit"), ["90"]);
-    assertEnd(first, 0, "the car has done it", "2 requests, $0.002");
-    assert.deepEqual([first.stdout, car.chargeLimit], ["", 90]);
-    assert.deepEqual(calls(first.requests), [SIGNED, SIGNED]);
-    const same = await owner.run(example("set_charge_limit"), ["90"]);
-    assertEnd(same, 0, "already_set", "1 request, $0.001");
-  });
-
-  const energy = { scopes: `${SCOPES} energy_device_data` };
-  ownerTest("read_powerwall", energy, async (owner) => {
-    const site = String(ENERGY_SITE_ID);
-    const people = await owner.run(example("read_powerwall"), [site]);
-    assertEnd(people, 0, "3.1 kW", "69.8 % full", "-0.9 kW");
-    assert.deepEqual(calls(people.requests), [`GET ${FLEET}/api/1/energy_sites/${site}/live_status`]);
-    const json = await owner.run(example("read_powerwall"), [site, "--json"]);
-    assert.equal(JSON.parse(json.stdout).solar_power, 3120);
-    assertEnd(await owner.run(example("read_powerwall"), ["1"]), 6, "Tesla has nothing at this path");
-    for (const wrong of ["../users/me", "12/site_info", "x"]) {
-      const result = await owner.run(example("read_powerwall"), [wrong]);
-      assertEnd(result, 2, "energy_site_id");
-      assert.deepEqual(result.requests, []);
-    }
-  });
-  ownerTest("read_powerwall without its scope", {}, async (owner) => {
-    assertEnd(await owner.run(example("read_powerwall"), [String(ENERGY_SITE_ID)]), 5, "scope", "--force");
+    const first = await ends(owner, "set_charge_limit 90", 0, "done: the car charges up to 90 % (2 requests, $0.002)\n");
+    assert.deepEqual([first.stdout, car.chargeLimit, calls(first.requests)], ["", 90, [SIGNED, SIGNED]]);
+    await ends(owner, "set_charge_limit 90", 0, "nothing to do: the car reports already_set (1 request, $0.001)\n");
   });
 });
 
-// Five minutes pass in MS milliseconds, and each look is told.
+const WAIT = "waits five minutes";
+/** Five minutes pass in `ms` milliseconds, and each check is told. */
 function quickly(ms: number): string[] {
   const hook = `import timers from "node:timers/promises";
 import { syncBuiltinESMExports } from "node:module"; const wait = timers.setTimeout;
 timers.setTimeout = (time, ...rest) => {
-if (time === 300000) process.stderr.write("waits five minutes\\n");
+if (time === 300000) process.stderr.write("${WAIT}\\n");
 return wait(time === 300000 ? ${ms} : time, ...rest); }; syncBuiltinESMExports();`;
   return ["--import", `data:text/javascript,${encodeURIComponent(hook)}`];
 }
 const sun = (owner: Owner, watts: number | string): void => owner.write("surplus.txt", `${watts}\n`);
-/** Waits until the loop has looked this many times more. */
-async function looks(running: Running, count: number): Promise<void> {
-  const wait = "waits five minutes";
-  const goal = running.stderr().split(wait).length - 1 + count;
+const loop = (owner: Owner, ms = 120): harness.Running => owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(ms) });
+/** Waits until the loop has checked this many times more. */
+async function checks(running: harness.Running, count: number): Promise<void> {
+  const goal = running.stderr().split(WAIT).length - 1 + count;
   // Each part ends at the first wait behind it, so that a search in vain takes no longer than the text.
-  await running.said(new RegExp(`^(?:(?:(?!${wait})[^])*${wait}){${goal}}`));
+  await running.said(new RegExp(`^(?:(?:(?!${WAIT})[^])*${WAIT}){${goal}}`));
 }
-function done(owner: Owner): string[] {
-  return owner.simulator.car.executed.map(({ name, params }) =>
-    name === "set_charging_amps" ? `${String(params.charging_amps)} A` : name);
+async function stop(running: harness.Running): Promise<void> {
+  running.child.kill("SIGTERM");
+  await running.ended;
+}
+function done(owner: Owner): string {
+  const names = owner.simulator.car.executed.map(({ name, params }) => name === "set_charging_amps" ? `${params.charging_amps} A` : name);
+  return names.join(", ");
 }
 
 describe("solar_loop", { concurrency: 3 }, () => {
-  ownerTest("follows the sun, and sends only what changes, one command a look", {}, async (owner) => {
+  ownerTest("follows the sun, and sends only what changes, one command a check", {}, async (owner) => {
     const { car, requests } = owner.simulator;
     sun(owner, 0);
-    const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(150) });
-    await looks(running, 2);
-    assert.deepEqual(done(owner), ["charge_stop"]);
-    sun(owner, 6900); // 10 A at 230 V and three phases
-    await looks(running, 4);
-    assert.deepEqual(done(owner), ["charge_stop", "10 A", "charge_start"]);
-    sun(owner, 7589.9); // not yet 11 A
-    await looks(running, 2);
-    sun(owner, 90000); // more than the charger gives
-    await looks(running, 3);
-    sun(owner, 3450); // 5 A, the least
-    await looks(running, 3);
-    assert.deepEqual(done(owner).slice(3), ["16 A", "5 A"]);
-    sun(owner, 3449);
-    await looks(running, 3);
-    sun(owner, -500);
-    await looks(running, 2);
-    assert.deepEqual(done(owner).slice(5), ["charge_stop"]);
-    assert.match(running.stderr(), /Z 3449 W, 3450 W are needed: charge_stop\n/); // it speaks in watts
+    const running = loop(owner, 150);
+    await checks(running, 2);
+    // The surplus, for how many checks, and all that was done by then. 690 W are 1 A at 230 V and three phases.
+    const steps: [number | string, number, string][] = [
+      [0, 1, "charge_stop"], [6900, 4, "charge_stop, 10 A, charge_start"], [7589.9, 2, "charge_stop, 10 A, charge_start"],
+      [90000, 3, "charge_stop, 10 A, charge_start, 16 A"], [3450, 3, "charge_stop, 10 A, charge_start, 16 A, 5 A"],
+      [3449, 3, "charge_stop, 10 A, charge_start, 16 A, 5 A, charge_stop"], [-500, 2, "charge_stop, 10 A, charge_start, 16 A, 5 A, charge_stop"],
+    ];
+    for (const [watts, count, all] of steps) {
+      sun(owner, watts);
+      await checks(running, count);
+      assert.equal(done(owner), all);
+    }
+    assert.match(running.stderr(), /^\d\d:\d\d 3449 W, 3450 W are needed: charge_stop\n/m); // it speaks in watts
     assert.equal(car.chargingState, "Stopped");
-    running.child.kill("SIGTERM");
-    await running.ended;
+    await stop(running);
     // One handshake and six commands; apart from the handshake never two without a wait between them.
-    assert.equal(requests.length, 7);
     const times = requests.slice(1).map(({ at }) => at);
-    times.slice(1).forEach((at, index) => assert.ok(at - times[index] >= 140, "two commands in one look"));
+    assert.equal(times.length, 6);
+    times.slice(1).forEach((at, index) => assert.ok(at - (times[index] ?? at) >= 140, "two commands in one check"));
     assert.equal(owner.simulator.bill().data, 0);
   });
 
   ownerTest("a number that is old, missing or none counts as no sun", {}, async (owner) => {
-    const { car } = owner.simulator;
-    sun(owner, 11040);
-    const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(150) });
-    for (const spoil of [
-      (): void => utimesSync(owner.path("surplus.txt"), new Date(), new Date(Date.now() - 11 * 60_000)),
-      (): void => sun(owner, "much"),
-      (): void => sun(owner, ""),
-      (): void => sun(owner, "0x9999"),
-    ]) {
+    const running = loop(owner);
+    const spoils: (() => void)[] = [
+      () => utimesSync(owner.path("surplus.txt"), new Date(), new Date(Date.now() - 11 * 60_000)),
+      ...["much", "", "0x9999"].map((text) => () => sun(owner, text)),
+    ];
+    for (const spoil of spoils) {
       sun(owner, 11040);
-      await looks(running, 3);
-      assert.equal(car.chargingState, "Charging");
+      await checks(running, 3);
+      assert.equal(owner.simulator.car.chargingState, "Charging");
       spoil();
-      await looks(running, 3);
-      assert.equal(car.chargingState, "Stopped", running.stderr());
+      await checks(running, 3);
+      assert.equal(owner.simulator.car.chargingState, "Stopped", running.stderr());
     }
-    running.child.kill("SIGTERM");
-    await running.ended;
+    await stop(running);
     assert.match(running.stderr(), /over 10 minutes old.*\n[^]*no number in/);
   });
 
-  ownerTest("without a file it stops the charging: one command in ten hours", {}, async (owner) => {
-    const result = await owner.run(example("solar_loop"), ["surplus.txt"], { node: quickly(5) });
-    assertEnd(result, 0, "surplus.txt: it is not there: it counts as 0 W", "ended after its last look");
-    assert.doesNotMatch(result.stderr, /ENOENT/);
-    assert.deepEqual(done(owner), ["charge_stop"]);
-    assert.equal(result.stderr.split("waits five minutes").length - 1, 119);
-  });
-
-  ownerTest("the worst day: a change at every look, 120 commands as its header says", {}, async (owner) => {
+  ownerTest("ten hours: one command without a file, 120 on the worst day, as its header says", {}, async (owner) => {
     const { car, requests, account } = owner.simulator;
     account.rateLimits = false; // ten hours pass in a minute's time
-    car.charging = false;
+    const dark = await loop(owner, 1).ended;
+    assertEnd(dark, 0, "surplus.txt: not found: it counts as 0 W", "ended after its last check");
+    assert.deepEqual([done(owner), dark.stderr.split(WAIT).length - 1], ["charge_stop", 119]);
+    car.executed.length = 0;
+    requests.length = 0;
     sun(owner, 6900);
     const execute = car.execute.bind(car);
     let count = 0;
@@ -217,100 +191,71 @@ describe("solar_loop", { concurrency: 3 }, () => {
       sun(owner, (count++ % 2 === 0 ? 8 : 12) * 690);
       return execute(name, params);
     };
-    const result = await owner.run(example("solar_loop"), ["surplus.txt"], { node: quickly(1) });
-    assertEnd(result, 0);
-    assert.equal(done(owner).length, 120);
-    assert.equal(requests.length, 121);
-    assert.equal(owner.simulator.bill().command * 0.001, 0.121);
-    const header = readFileSync(example("solar_loop"), "utf8");
-    assert.match(header, /at most 120, \$0\.12 a day; 1 more a handshake/);
+    assertEnd(await loop(owner, 1).ended, 0);
+    assert.deepEqual([car.executed.length, requests.length], [120, 120]); // the handshake was in the dark
+    assert.match(readFileSync(example("solar_loop"), "utf8"), /at most 120, \$0\.12 a day; 1 more a handshake/);
   });
 
-  const ends: [string, number, (owner: Owner) => void][] = [
-    ["the token has expired", 4, ({ simulator }) => simulator.fail("token_expired")],
-    ["the key is no longer on the car", 5, ({ simulator }) => simulator.car.unpair()],
-  ];
-  for (const [title, code, change] of ends) {
-    ownerTest(`ends when ${title}: exit ${code}`, {}, async (owner) => {
+  ownerTest("it ends when only the owner can help, and when its last check cannot stop the charging", {}, async (owner) => {
+    const { simulator } = owner;
+    const ends: [number, number, string, () => void, (() => void)?][] = [
+      [4, 150, "the car keeps its last instruction\nerror: ", () => simulator.fail("token_expired")],
+      [5, 150, "_ak/", () => simulator.car.unpair(), () => simulator.car.pair(owner.publicKey)],
+      [6, 5, "the last check: charge_stop\n", () => simulator.fail("reason:not now")],
+    ];
+    for (const [code, ms, words, change, back] of ends) {
       sun(owner, 6900);
-      const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(150) });
-      await looks(running, 3);
-      assert.deepEqual(done(owner), ["10 A"]);
-      change(owner);
-      sun(owner, 0);
-      assertEnd(await running.ended, code);
-    });
-  }
+      const running = loop(owner, ms);
+      await running.said(/set_charging_amps\n[^]*done: the car confirmed it/);
+      change();
+      if (code !== 6) sun(owner, 0);
+      assertEnd(await running.ended, code, words, "the car keeps its last instruction\n");
+      simulator.clear();
+      back?.();
+    }
+  });
 
-  ownerTest("too many requests: it tries at every look to stop the charging", {}, async (owner) => {
+  ownerTest("a refusal: the next try half an hour later, as if nothing were known; no sun: it stops at once", {}, async (owner) => {
+    const { car, requests } = owner.simulator;
+    car.unplug();
     sun(owner, 6900);
-    const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(150) });
-    await looks(running, 3);
-    const before = owner.simulator.requests.length;
-    owner.simulator.fail("rate_limited", { times: 2 });
+    const running = loop(owner, 200);
+    await running.said(/disconnected.*next try in 30 minutes/);
+    assert.equal(requests.length, 3, running.stderr()); // handshake, amps, and the refused charge_start
+    car.plug();
+    car.charging = false;
+    await running.said(new RegExp(`in 30 minutes\\n(${WAIT}\\n){6}\\S+ 6900 W, enough for 10 A: set_charging_amps\\n`));
+    await running.said(/in 30 minutes\n[^]*: charge_start\n[^]*the car confirmed it/);
+    assert.deepEqual([done(owner), requests.length], ["10 A, 10 A, charge_start", 5]);
+    owner.simulator.fail("reason:not now", 1);
+    sun(owner, 8280);
+    await running.said(/not now.*next try in 30 minutes/);
     sun(owner, 0);
-    await looks(running, 4);
-    assert.equal(done(owner).at(-1), "charge_stop", running.stderr());
-    assert.equal(owner.simulator.requests.length - before, 3);
-    running.child.kill("SIGTERM");
-    await running.ended;
+    await checks(running, 2);
+    assert.equal(done(owner), "10 A, 10 A, charge_start, charge_stop", running.stderr());
+    await stop(running);
   });
 
-  ownerTest("a refusal: the next try comes six looks later, and then as if nothing were known", {},
-    async (owner) => {
-      const { car, requests } = owner.simulator;
-      car.unplug();
-      sun(owner, 6900);
-      const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(250) });
-      await running.said(/disconnected.*next try in 30 minutes/);
-      assert.equal(requests.length, 3, running.stderr()); // handshake, amps, and the refused charge_start
-      car.plug();
-      car.charging = false;
-      await running.said(/in 30 minutes\n(waits five minutes\n){6}\S+ 6900 W, enough for 10 A: set_charging_amps\n/);
-      await running.said(/in 30 minutes\n[^]*: charge_start\n[^]*the car has done it/);
-      assert.deepEqual(done(owner), ["10 A", "10 A", "charge_start"]);
-      assert.equal(requests.length, 5);
-      running.child.kill("SIGTERM");
-      await running.ended;
-    });
-
-  ownerTest("no sun in the half hour after a refusal: it stops the charging all the same", {},
-    async (owner) => {
-      sun(owner, 6900);
-      owner.simulator.fail("reason:not now", 1);
-      const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(150) });
-      await running.said(/not now.*next try in 30 minutes/);
-      sun(owner, 0);
-      await looks(running, 2);
-      assert.deepEqual(done(owner), ["charge_stop"], running.stderr());
-      running.child.kill("SIGTERM");
-      await running.ended;
-    });
-
-  ownerTest("a last look that cannot stop the charging says so, and is no success", {}, async (owner) => {
+  ownerTest("a lost answer, too many requests: the same is asked for at the next check", {}, async (owner) => {
+    const { requests, car } = owner.simulator;
     sun(owner, 6900);
-    const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(20) });
-    await looks(running, 4);
-    assert.deepEqual(done(owner), ["10 A"]); // it is charging already
-    owner.simulator.fail("reason:not now");
-    const result = await running.ended;
-    assertEnd(result, 6, "the last look: charge_stop\n", "the car goes on as it was told last", "not now");
-    assert.equal(owner.simulator.car.chargingState, "Charging");
-  });
-
-  ownerTest("a lost answer: it is told, and the same is asked for at the next look", {}, async (owner) => {
-    sun(owner, 6900);
-    const running = owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(150) });
-    await looks(running, 3);
+    const running = loop(owner);
+    await checks(running, 3);
     owner.simulator.fail("hang_up_after", { times: 1, after: true });
     sun(owner, 0);
-    await looks(running, 4);
+    await checks(running, 3);
     assert.match(running.stderr(), /unknown outcome.*next try in 5 minutes/);
-    assert.equal(owner.simulator.car.chargingState, "Stopped");
-    assert.equal(owner.simulator.requests.length, 5); // handshake, amps, start or lost stop, stop again
-    running.child.kill("SIGTERM");
-    await running.ended;
+    assert.deepEqual([car.chargingState, requests.length], ["Stopped", 5]); // handshake, amps, start or lost stop, stop again
+    sun(owner, 6900);
+    await checks(running, 3);
+    const before = requests.length;
+    owner.simulator.fail("rate_limited", { times: 2 });
+    sun(owner, 0);
+    await checks(running, 4);
+    assert.equal(requests.length - before, 3, running.stderr());
+    assert.equal(car.chargingState, "Stopped");
+    await stop(running);
   });
 });
 
-test("outputs were searched for secrets", () => assert.ok(outputsSearched() > 20));
+test("outputs were searched for secrets", () => assert.ok(harness.outputsSearched() > 20));

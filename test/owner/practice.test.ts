@@ -10,16 +10,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startOf, type Wanted } from "../simulator/practice_shell.ts";
-import { freePort } from "../simulator/server/server.ts";
-import { LOADER } from "../simulator/same_node.ts";
+import { startOf, type Wanted } from "../simulator/practice/shell.ts";
+import { freePort } from "../simulator/server.ts";
+import { LOADER } from "../simulator/server.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
 import { ONLY_AT_LENGTH } from "../support/length.ts";
 import { until } from "../support/until.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
-const COMMAND = [process.execPath, ...LOADER, join(PROJECT, "test/simulator/practice.ts")];
+const COMMAND = [process.execPath, ...LOADER, join(PROJECT, "test/simulator/practice/practice.ts")];
 const folder = mkdtempSync(join(tmpdir(), "test-practice-"));
 const home = join(folder, "home");
 const temporary = join(folder, "tmp");
@@ -125,9 +125,9 @@ describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false 
     await shell.reads(/logged in 0/);
     assert.doesNotMatch(shell.said(), /https:\/\/auth\.tesla\.com\//);
 
-    assert.match(await shell.answer("npx tsx scripts/set_charge_amps.ts 10"), /_ak\/car\.example\.com on the phone[^]*-5/);
+    assert.match(await shell.answer("npx tsx scripts/set_charge_amps.ts 10"), /_ak\/car\.example\.com on your phone[^]*-5/);
     assert.match((await browse(link)).join(), /The key of car\.example\.com is on the car/);
-    assert.match(await shell.answer("npx tsx scripts/set_charge_amps.ts 10"), /the car has done it[^]*-0/);
+    assert.match(await shell.answer("npx tsx scripts/set_charge_amps.ts 10"), /done: the car accepted 10 A[^]*-0/);
     assert.match(await shell.answer("car"), /5YJ30123456789ABC online, keys: 1\n {2}Charging at 10 A[^]*-0/);
     assert.match(await shell.answer("npx tsx scripts/check_setup.ts"), /everything is set up[^]*-0/);
 
@@ -136,7 +136,8 @@ describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false 
     await shell.answer("car awake; car unpair; car pair");
     assert.match(await shell.answer("fail rate_limited 1"), /rate_limited is on for the next request it fits[^]*-0/);
     assert.match(await shell.answer("node --import tsx scripts/read_charge.ts"), /429[^]*-7/);
-    assert.match(await shell.answer("fail"), /no_policy_rules[^]*reason:TEXT[^]*fail off ends them all[^]*-0/);
+    assert.match(await shell.answer("fail"), /login +\d[^]*reason:TEXT[^]*fail off ends them all[^]*-0/);
+    assert.match(await shell.answer("fail login"), /no_policy_rules +the page ends in[^]*-0/);
     assert.match(await shell.answer("fail reason:busy 2; fail server_error; fail fault:5; fail off"),
       /busy is on for the next 2 requests it fits\nserver_error is on until fail off\n.*nothing fails now\n/s);
     assert.match(await shell.answer("bill"), /data +\d[^]*together \$0\.0\d\d[^]*-0/);
@@ -226,7 +227,7 @@ test("a second terminal joins; the terminal is closed", { skip: TMUX ? ONLY_AT_L
   tmux("send-keys", "-t", "two", joining, "Enter");
   await shows("two", /\(practice\) own> /);
   tmux("send-keys", "-t", "two", "npx tsx scripts/register_partner.ts; car pair", "Enter");
-  await shows("two", /registered: Tesla has your key on file[^]*keys: 1/);
+  await shows("two", /registered: car\.example\.com in region eu[^]*keys: 1/);
   tmux("kill-session", "-t", "one");
   await until("the folder is removed", () => leftBehind().length === 0, () => leftBehind().join());
   await until("serve_public_key ends", async () => !(await listens(keyPort)));
@@ -238,8 +239,8 @@ test("PowerShell: what it is told (PowerShell itself is not tried)", () => {
   const wanted: Wanted = { set: { NODE_OPTIONS: "--import=file:///C:/it's/x.mjs" }, unset: ["TESLA_VIN"], isTerminal: true };
   const places = { top: "C:\\p", work: "C:\\p\\tesla", commands: "C:\\p\\commands", shell: "C:\\p\\shell" };
   const { args } = startOf("powershell.exe", wanted, places);
-  assert.deepEqual(args.slice(0, 3), ["-NoLogo", "-NoExit", "-EncodedCommand"]);
-  const text = Buffer.from(args[3] ?? "", "base64").toString("utf16le");
+  assert.deepEqual(args.slice(0, -1), ["-NoLogo", "-ExecutionPolicy", "RemoteSigned", "-NoExit", "-EncodedCommand"]);
+  const text = Buffer.from(args.at(-1) ?? "", "base64").toString("utf16le");
   assert.match(text, /^Remove-Item Env:TESLA_VIN -ErrorAction Ignore\n\$env:NODE_OPTIONS = '--import=file:\/\/\/C:\/it''s\/x\.mjs'\n/);
   assert.match(text, /Set-Location -LiteralPath 'C:\\p\\tesla'\n/);
   assert.equal(startOf("pwsh", { ...wanted, isTerminal: false }, places).args.at(-1), "-");

@@ -72,7 +72,7 @@ const SCREENS: Screen[] = [
     title: "The whole setup, with a mistake",
     words: ["check_setup"],
     exit: 5,
-    prepare: (owner) => owner.setSettings({ TESLA_CLIENT_SECRET: "ta-secret.of-another-app" }),
+    prepare: (owner) => owner.setSettings({ TESLA_CLIENT_SECRET: "that-of-another-app" }),
   },
   { title: "Refreshing", words: ["refresh_token"], exit: 0 },
   { title: "Logging in", words: ["get_token"], exit: 0, owner: { loggedIn: false } },

@@ -6,7 +6,7 @@ import { createECDH, generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe } from "node:test";
 import forge from "node-forge";
-import { readTelemetryToken } from "../simulator/fleet_api/telemetry_token.ts";
+import { readTelemetryToken } from "../simulator/tesla/telemetry_token.ts";
 import {
   FLEET,
   SCOPES,

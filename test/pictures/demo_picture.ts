@@ -5,25 +5,27 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { LOADER } from "../simulator/same_node.ts";
-import { escapeHtml } from "../simulator/tesla/tesla.ts";
+import { LOADER } from "../simulator/server.ts";
+import { escapeHtml } from "../simulator/tesla/pages.ts";
 
-const COLUMNS = 117; // that have room in the picture's width
+const COLUMNS = 124; // that have room in the picture's width
 const LINE = 17; // pixels
 const TOP = 34; // where the first line of the terminal begins, under the title
-const PARTS: [string, string][] = [ // how a part of the demo begins, and its heading here
+const PARTS: [string, string][] = [
+  // how a part of the demo begins, and its heading here
   ["# 6. ", "# Reading: one request, and the car is never woken."],
   ["# 8. ", "# A signed command: one request (the first one ever takes two, to shake hands)."],
 ];
 
-const demo = fileURLToPath(new URL("demo.ts", import.meta.url));
+const demo = fileURLToPath(new URL("../simulator/demo.ts", import.meta.url));
 const { status, stdout } = spawnSync(process.execPath, [...LOADER, demo], {
   encoding: "utf8",
   timeout: 90_000,
 });
 const sections = stdout.split(/^(?=# \d+\. )/m);
 const parts = PARTS.map(([start, heading]) =>
-  (sections.find((section) => section.startsWith(start)) ?? "").replace(/^# .*/, heading));
+  (sections.find((section) => section.startsWith(start)) ?? "").replace(/^# .*/, heading),
+);
 const lines = parts.join("").trimEnd().split("\n");
 const tooWide = lines.find((line) => line.length > COLUMNS);
 if (status !== 0 || parts.includes("") || tooWide !== undefined) {
@@ -45,7 +47,7 @@ const texts = rows.map(({ style, text }, index) =>
 mkdirSync(new URL("../../docs/pictures/", import.meta.url), { recursive: true });
 writeFileSync(
   new URL("../../docs/pictures/demo.svg", import.meta.url),
-  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 ${height}" width="860"
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 910 ${height}" width="910"
   height="${height}" role="img">
 <title>Terminal: read_charge, then set_charge_amps, with the simulated Tesla</title>
 <style>
@@ -54,8 +56,8 @@ text { font: 11.8px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans 
 .note { fill: #8fbc8f } .typed { fill: #ffffff; font-weight: bold }
 .title { fill: #1d2129; font: bold 12.5px system-ui, "Segoe UI", "DejaVu Sans", Arial, sans-serif }
 </style>
-<rect width="860" height="${height}" rx="8" fill="#1d2129"/>
-<path d="M0 24V8a8 8 0 0 1 8-8H852a8 8 0 0 1 8 8V24z" fill="#e3b341"/>
+<rect width="910" height="${height}" rx="8" fill="#1d2129"/>
+<path d="M0 24V8a8 8 0 0 1 8-8H902a8 8 0 0 1 8 8V24z" fill="#e3b341"/>
 <text class="title" x="14" y="17">SIMULATED: no real car and no real Tesla behind it; the scripts are the real ones</text>
 ${texts.join("")}</svg>
 `,

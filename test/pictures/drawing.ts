@@ -19,8 +19,10 @@ export function box(x: number, y: number, width: number, height: number, looks: 
 
 /** An arrow to the right, with its point at `to`. */
 export function arrow(from: number, to: number, y: number, looks: string): string {
-  return `<path d="M${from} ${y}H${to - 7}" class="${looks}"/>\n`
-    + `<path d="M${to - 9} ${y - 5}L${to} ${y}L${to - 9} ${y + 5}z" class="${looks}"/>\n`;
+  return (
+    `<path d="M${from} ${y}H${to - 7}" class="${looks}"/>\n`
+    + `<path d="M${to - 9} ${y - 5}L${to} ${y}L${to - 9} ${y + 5}z" class="${looks}"/>\n`
+  );
 }
 
 /** The whole picture. */

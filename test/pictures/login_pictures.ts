@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { startSimulator } from "../simulator/simulator.ts";
-import { CLIENT_ID, REDIRECT_URI, USUAL_SCOPES, escapeHtml } from "../simulator/tesla/tesla.ts";
+import { escapeHtml } from "../simulator/tesla/pages.ts";
+import { CLIENT_ID, REDIRECT_URI, USUAL_SCOPES } from "../simulator/tesla/tesla.ts";
 
 const CODE = "EU_0123abcd…&issuer=…&locale=en-GB&state=3c0…";
 const ADDRESS_PAGE = `<!doctype html><meta charset="utf-8"><style>
@@ -55,8 +56,14 @@ function photograph(page: string, name: string, size: string): void {
   writeFileSync(file, page);
   const target = fileURLToPath(new URL(`../../docs/pictures/${name}`, import.meta.url));
   const { status, error } = spawnSync(process.env.CHROMIUM ?? "chromium", [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", `--user-data-dir=${folder}/profile`,
-    `--window-size=${size}`, `--screenshot=${target}`, pathToFileURL(file).href,
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    `--user-data-dir=${folder}/profile`,
+    `--window-size=${size}`,
+    `--screenshot=${target}`,
+    pathToFileURL(file).href,
   ]);
   if (status !== 0) throw new Error(`no picture: ${error?.message ?? `Chromium ended with ${status}`}`);
   console.log(`docs/pictures/${name} is taken`);

@@ -23,8 +23,9 @@ interface Place {
   travels: Travel[];
 }
 
-const hostsOf = (origins: Record<string, string>): string[] =>
-  [...new Set(Object.values(origins).map((origin) => new URL(origin).host))];
+const hostsOf = (origins: Record<string, string>): string[] => [
+  ...new Set(Object.values(origins).map((origin) => new URL(origin).host)),
+];
 
 /** The scripts whose header names this contact. */
 function contacting(contact: string): string[] {
@@ -58,9 +59,14 @@ function places(): Place[] {
 /** docs/pictures/secrets.svg */
 export function secretsPicture(): string {
   let y = 56;
-  let shapes = words(LEFT, 32, "Where secrets go", "bold")
-    + words(LEFT + LEFT_WIDTH + 14, 32,
-      "a red arrow carries the secret named above it; below it, which scripts send it", "small faint");
+  let shapes =
+    words(LEFT, 32, "Where secrets go", "bold")
+    + words(
+      LEFT + LEFT_WIDTH + 14,
+      32,
+      "a red arrow carries the secret named above it; below it, which scripts send it",
+      "small faint",
+    );
   const top = y;
   for (const { name, hosts, travels } of places()) {
     const height = Math.max(travels.length * ROW + 8, 34 + hosts.length * 17 + 8);
@@ -82,30 +88,52 @@ export function secretsPicture(): string {
   shapes += box(LEFT, top, LEFT_WIDTH, bottom - top, "mine");
   const cells = secretsTable();
   const staying = [...new Set(cells.map(({ secret }) => secret))].filter((secret) =>
-    cells.every((cell) => cell.secret !== secret || cell.scripts.length === 0));
+    cells.every((cell) => cell.secret !== secret || cell.scripts.length === 0),
+  );
   const inside: [string, string][] = [
-    ["your machine", "bold"], ["the scripts, and", ""], ["the files of this folder", ""], ["", ""],
+    ["your machine", "bold"],
+    ["the scripts, and", ""],
+    ["the files of this folder", ""],
+    ["", ""],
     ...staying.map((secret): [string, string] => [secret, "bold"]),
-    ["never leaves it: it only", "small faint"], ["signs the commands", "small faint"], ["", ""],
-    ["screen, log,", "bold"], ["command line", "bold"], ["never show a secret", "small faint"],
+    ["never leaves it: it only", "small faint"],
+    ["signs the commands", "small faint"],
+    ["", ""],
+    ["screen, log,", "bold"],
+    ["command line", "bold"],
+    ["never show a secret", "small faint"],
   ];
   inside.forEach(([text, looks], index) => {
     shapes += words(LEFT + 14, top + 27 + index * 20, text, looks);
   });
   // What your browser and your phone open; the scripts only print these addresses.
   const opened: [string, string, string, string, string][] = [
-    ["your own browser", "your password: no script sees it", "opens the address that get_token prints",
-      "Tesla: login page", new URL(LOGIN_HOST.eu).host],
-    ["your phone", "your approval of the virtual key", "opens the address that register_partner prints",
-      "Tesla: pairing page", PAIRING_PAGE.replace("https://", "")],
+    [
+      "your own browser",
+      "your password: no script sees it",
+      "opens the address that get_token prints",
+      "Tesla: login page",
+      new URL(LOGIN_HOST.eu).host,
+    ],
+    [
+      "your phone",
+      "your approval of the virtual key",
+      "opens the address that register_partner prints",
+      "Tesla: pairing page",
+      PAIRING_PAGE.eu.replace("https://", ""),
+    ],
   ];
   y = bottom;
   for (const [who, what, how, name, address] of opened) {
     y += GAP;
-    shapes += box(LEFT, y, LEFT_WIDTH, 50, "mine") + words(LEFT + 14, y + 30, who, "bold")
+    shapes +=
+      box(LEFT, y, LEFT_WIDTH, 50, "mine")
+      + words(LEFT + 14, y + 30, who, "bold")
       + arrow(LEFT + LEFT_WIDTH, RIGHT, y + 28, "plain")
-      + words(LEFT + LEFT_WIDTH + 14, y + 20, what) + words(LEFT + LEFT_WIDTH + 14, y + 44, how, "small faint")
-      + box(RIGHT, y, RIGHT_WIDTH, 50, "tesla") + words(RIGHT + 12, y + 22, name, "bold")
+      + words(LEFT + LEFT_WIDTH + 14, y + 20, what)
+      + words(LEFT + LEFT_WIDTH + 14, y + 44, how, "small faint")
+      + box(RIGHT, y, RIGHT_WIDTH, 50, "tesla")
+      + words(RIGHT + 12, y + 22, name, "bold")
       + words(RIGHT + 12, y + 41, address, "small faint");
     y += 50;
   }

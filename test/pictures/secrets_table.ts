@@ -15,17 +15,22 @@ export interface Cell {
 export function secretsTable(): Cell[] {
   const page = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
   const [, section = ""] = page.split("\n## Where secrets go\n");
-  const rows = section.split("\n## ")[0].split("\n").filter((line) => line.startsWith("| "))
+  const rows = section
+    .replace(/\n## [^]*/, "")
+    .split("\n")
+    .filter((line) => line.startsWith("| "))
     .map((line) => line.slice(2, -2).split(" | "));
   const [heading = [], ...rest] = rows;
   const missing = KINDS.find((kind) => !heading.includes(kind));
   if (missing !== undefined) throw new Error(`it has no column ${missing}: ${heading.join(" | ")}`);
-  return rest.flatMap((row) => KINDS.map((kind): Cell => {
-    const text = row[heading.indexOf(kind)] ?? "";
-    const scripts = [...text.matchAll(/`(\w+)( --\w+)?`/g)].map(([, name = ""]) => name);
-    const known = ["–", "every call", "with a command only"].includes(text);
-    if (scripts.length === 0 && !known) throw new Error(`a cell says "${text}"`);
-    const isRule = text === "every call" || text === "with a command only";
-    return { secret: row[0] ?? "", kind, text, scripts: isRule ? text : scripts };
-  }));
+  return rest.flatMap((row) =>
+    KINDS.map((kind): Cell => {
+      const text = row[heading.indexOf(kind)] ?? "";
+      const scripts = [...text.matchAll(/`(\w+)( --\w+)?`/g)].map(([, name = ""]) => name);
+      const known = ["–", "every call", "with a command only"].includes(text);
+      if (scripts.length === 0 && !known) throw new Error(`a cell says "${text}"`);
+      const isRule = text === "every call" || text === "with a command only";
+      return { secret: row[0] ?? "", kind, text, scripts: isRule ? text : scripts };
+    }),
+  );
 }

@@ -19,15 +19,29 @@ const STEPS: Step[] = [
   { name: "This project", where: "mine", needs: "client ID and secret, YOUR.DOMAIN", makes: ".env" },
   { name: "Keys", where: "mine", script: "generate_key" },
   { name: "Publish", where: "other", needs: "public-key.pem, YOUR.DOMAIN", makes: "the key on your domain" },
-  { name: "Register", where: "mine", script: "register_partner", needs: "the key on your domain",
-    makes: "your key on file at Tesla" },
+  {
+    name: "Register",
+    where: "mine",
+    script: "register_partner",
+    needs: "the key on your domain",
+    makes: "your key on file at Tesla",
+  },
   { name: "Log in", where: "mine", script: "get_token", needs: "a login, your key on file" },
   { name: "Your car", where: "mine", script: "list_vehicles", makes: "the VIN, for .env" },
-  { name: "Pair", where: "other", needs: "your key on file, key on your domain",
-    makes: "your key on the car's list" },
+  {
+    name: "Pair",
+    where: "other",
+    needs: "your key on file, key on your domain",
+    makes: "your key on the car's list",
+  },
   { name: "Read", where: "mine", script: "read_charge", makes: "what the car says" },
-  { name: "Command", where: "mine", script: "set_charge_amps", needs: "your key on the car's list",
-    makes: "other amps" },
+  {
+    name: "Command",
+    where: "mine",
+    script: "set_charge_amps",
+    needs: "your key on the car's list",
+    makes: "other amps",
+  },
 ];
 const PLACES: Record<Step["where"], string> = {
   tesla: "on Tesla's pages",
@@ -48,8 +62,8 @@ function filesOf(script: string): { reads: string[]; writes: string[] } {
 /** docs/pictures/setup.svg */
 export function setupPicture(): string {
   const top = 62;
-  let shapes = words(NEEDS, 32, "needs", "bold") + words(STEP, 32, "step", "bold")
-    + words(MAKES, 32, "makes", "bold");
+  let shapes =
+    words(NEEDS, 32, "needs", "bold") + words(STEP, 32, "step", "bold") + words(MAKES, 32, "makes", "bold");
   shapes += STEPS.map(({ name, where, script, needs, makes }, index) => {
     const y = top + index * ROW;
     const files = script === undefined ? { reads: [], writes: [] } : filesOf(script);
@@ -63,17 +77,26 @@ export function setupPicture(): string {
       const at = text.indexOf(", ", Math.floor(text.length / 2) - 8);
       return at < 0 ? [text] : [text.slice(0, at + 1), text.slice(at + 2)];
     };
-    const column = (x: number, list: string[]): string => half(list).map((text, row, all) =>
-      words(x, middle + 5 + (row - (all.length - 1) / 2) * 16, text, "small")).join("");
-    return (left.length === 0 ? "" : column(NEEDS, left) + arrow(STEP - 30, STEP, middle, "plain"))
+    const column = (x: number, list: string[]): string =>
+      half(list)
+        .map((text, row, all) => words(x, middle + 5 + (row - (all.length - 1) / 2) * 16, text, "small"))
+        .join("");
+    return (
+      (left.length === 0 ? "" : column(NEEDS, left) + arrow(STEP - 30, STEP, middle, "plain"))
       + box(STEP, y, STEP_WIDTH, 40, where)
       + words(STEP + 12, y + (script === undefined ? 25 : 18), `${number}${name}`, "bold")
       + (script === undefined ? "" : words(STEP + 12, y + 33, script, "small code faint"))
-      + arrow(STEP + STEP_WIDTH, MAKES - 10, middle, "plain") + column(MAKES, right);
+      + arrow(STEP + STEP_WIDTH, MAKES - 10, middle, "plain")
+      + column(MAKES, right)
+    );
   }).join("");
   const bottom = top + STEPS.length * ROW + 8;
-  shapes += (["tesla", "mine", "other"] as const).map((where, index) =>
-    box(NEEDS + index * 190, bottom, 22, 16, where)
-    + words(NEEDS + index * 190 + 30, bottom + 13, PLACES[where], "small faint")).join("");
+  shapes += (["tesla", "mine", "other"] as const)
+    .map(
+      (where, index) =>
+        box(NEEDS + index * 190, bottom, 22, 16, where)
+        + words(NEEDS + index * 190 + 30, bottom + 13, PLACES[where], "small faint"),
+    )
+    .join("");
   return picture("The set-up: what each step needs, where it happens, what it makes", bottom + 36, shapes);
 }

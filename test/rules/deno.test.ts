@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { FLEET_API, LOGIN_HOST, TOKEN_HOST } from "../../lib/hosts.ts";
-import { LOADER } from "../simulator/same_node.ts";
+import { LOADER } from "../simulator/server.ts";
 import { DOMAIN } from "../simulator/tesla/tesla.ts";
 import { LONG, ONLY_AT_LENGTH } from "../support/length.ts";
 import { auditedFiles, scriptNames } from "./script_list.ts";

@@ -12,7 +12,7 @@ import { ownerTest, PROJECT, type Owner } from "../support/harness.ts";
 import { headerOf, importsOf, type Texts } from "./project_rules.ts";
 import { documents, generatedParts, withCommands, withParts } from "./readme_tables.ts";
 import { auditedFiles, inReadingOrder } from "./script_list.ts";
-import { PRICES } from "../simulator/bill.ts";
+import { PRICES } from "../simulator/reception.ts";
 
 const ANNOUNCED: string[] = []; // commands that the README describes already
 const MOST_COLUMNS = 110;

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ADVICE, LOGIN_ADVICE } from "../../lib/advice.ts";
 import { FAULTS } from "../../lib/signing/faults.ts";
-import { PRICES } from "../simulator/bill.ts";
+import { PRICES } from "../simulator/reception.ts";
 import { headerOf, type Texts } from "./project_rules.ts";
 import { auditedFiles, commandOf, inReadingOrder, PROJECT, scriptNames, TABLES } from "./script_list.ts";
 

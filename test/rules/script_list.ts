@@ -19,7 +19,7 @@ const RINGS: { name: string; scripts: string[] }[] = [
     scripts: ["refresh_token", "get_token"],
   },
   {
-    name: "**Set-up**: key pair, domain and registration",
+    name: "**Setup**: key pair, domain and registration",
     scripts: ["generate_key", "serve_public_key", "register_partner"],
   },
   { name: "**Signing**: one command, signed", scripts: ["set_charge_amps"] },

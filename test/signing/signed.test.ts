@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { chmodSync, rmSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { SimulatedCar, TAMPERS } from "../simulator/car/car.ts";
-import { decodeRoutable, enumValues, type RoutableMessage } from "../simulator/protocol/protocol.ts";
+import { SimulatedCar } from "../simulator/car/car.ts";
+import { TAMPERS } from "../simulator/car/tampers.ts";
+import { decodeRoutable, enumValues, type RoutableMessage } from "../simulator/protocol/messages.ts";
 import type { Region, SeenRequest } from "../simulator/tesla/tesla.ts";
 import { commandNamed, sendCommand } from "../../lib/command.ts";
 // biome-ignore format: a list of words

@@ -6,7 +6,7 @@ import { createECDH, createHash, type ECDH } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { freshNonce, schnorrSignature, telemetryToken } from "../../lib/signing/telemetry_token.ts";
-import { isSchnorrSignature, readTelemetryToken } from "../simulator/fleet_api/telemetry_token.ts";
+import { isSchnorrSignature, readTelemetryToken } from "../simulator/tesla/telemetry_token.ts";
 import { randomFrom, type Random } from "../support/random.ts";
 
 interface Vector {

@@ -1,22 +1,18 @@
 // `npm run demo`: the whole way on the simulated Tesla, with the real scripts, in an empty temporary folder
 // that is removed at the end: key, registration, login, pairing, changed amps. Each command is shown with
 // what it prints. It ends with 1 as soon as a step is not as it should be. Nothing reaches the real Tesla.
-
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { PRICES } from "./bill.ts";
-import { LOADER } from "./same_node.ts";
-import { freePort } from "./server/server.ts";
+import { PRICES } from "./reception.ts";
+import { LOADER, freePort } from "./server.ts";
 import { startSimulator } from "./simulator.ts";
-import { CLIENT_ID, CLIENT_SECRET, DOMAIN, REGION, VIN } from "./tesla/tesla.ts";
+import { CLIENT_SECRET, DOMAIN, REGION, VIN, settings } from "./tesla/tesla.ts";
 
 const scripts = fileURLToPath(new URL("../../scripts/", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "tesla-demo-"));
-// Without one of our own, tsx obeys the tsconfig.json that anybody has put into the temporary folder.
-writeFileSync(join(folder, "tsconfig.json"), "{}\n");
 const simulator = await startSimulator();
 const { car, account, partner } = simulator;
 const children: ChildProcess[] = [];
@@ -25,7 +21,7 @@ let printed = "";
 
 // The settings of whoever runs the demo stay out of it: a variable of the environment wins over .env.
 const others = Object.entries(process.env).filter(([name]) => !name.startsWith("TESLA_"));
-const environment = { ...Object.fromEntries(others), ...simulator.env };
+const env = { ...Object.fromEntries(others), ...simulator.env };
 
 function show(text: string): void {
   printed += text;
@@ -39,12 +35,9 @@ function must(isSo: boolean, what: string): void {
 /** Starts a script, as an owner would in the temporary folder, and shows what it prints as it comes. */
 function start(command: string) {
   show(`\n$ npx tsx scripts/${command}\n`);
-  const [script, ...words] = command.split(" ");
-  const child = spawn(process.execPath, [...LOADER, join(scripts, script), ...words], {
-    cwd: folder,
-    env: environment,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const [script = "", ...words] = command.split(" ");
+  const line = [...LOADER, join(scripts, script), ...words];
+  const child = spawn(process.execPath, line, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
   children.push(child);
   const said = { out: "", all: "" };
   for (const stream of [child.stdout, child.stderr]) {
@@ -97,18 +90,9 @@ async function demo(): Promise<void> {
   const keyPort = await freePort();
   const redirect = `http://localhost:${await freePort()}/callback`;
   account.redirectUris.push(redirect);
-  writeFileSync(
-    join(folder, ".env"),
-    [
-      `TESLA_CLIENT_ID=${CLIENT_ID}`,
-      `TESLA_CLIENT_SECRET=${CLIENT_SECRET}`,
-      `TESLA_REDIRECT_URI=${redirect}`,
-      `TESLA_REGION=${REGION}`,
-      `TESLA_DOMAIN=${DOMAIN}`,
-      `TESLA_VIN=${VIN}`,
-    ].join("\n"),
-    { mode: 0o600 },
-  );
+  writeFileSync(join(folder, ".env"), settings(redirect), { mode: 0o600 });
+  // Without one of our own, tsx obeys the tsconfig.json that anybody has put into the temporary folder.
+  writeFileSync(join(folder, "tsconfig.json"), "{}\n");
   show("\n# 1. An empty folder with your settings in .env. First the key pair.\n");
   await run("generate_key.ts");
   mustBePrivate("private-key.pem");
@@ -122,7 +106,7 @@ async function demo(): Promise<void> {
   must(partner.downloads.length === 1 && partner.registrations[REGION] !== undefined, "Tesla has the key");
   server.child.kill();
 
-  show("\n# 4. The login. The demo plays you and your browser: it ticks the boxes and allows.\n");
+  show("\n# 4. The login. The demo acts as you and your browser: it ticks the boxes and allows.\n");
   const login = start("get_token.ts");
   const address = await login.untilSaid(/https:\/\/auth\.tesla\.com\/\S+(?=\n[^]*Ctrl-C cancels)/);
   const page = await fetch(await simulator.consent(address));
@@ -139,29 +123,27 @@ async function demo(): Promise<void> {
   await setAmps(12, 2);
   show("\n# 8. From then on, one request a command.\n");
   await setAmps(10, 1);
-  show("\n# 9. The car reboots: it refuses once, proves its new state, and the command is signed anew.\n");
+  show("\n# 9. The car reboots: it refuses once, proves its new state, and the command is signed again.\n");
   car.reboot();
   await setAmps(8, 2);
-  must(/^set +8 A/m.test((await run("read_charge.ts")).out), "read_charge shows the new amps");
+  must(/set to 8 A/.test((await run("read_charge.ts")).out), "read_charge shows the new amps");
 
   show("\n# 10. What cron does: the refresh token is swapped for a new one.\n");
   const before = refreshToken();
   await run("refresh_token.ts");
   must(refreshToken() !== before, "the refresh token is a new one");
-  mustBePrivate("tesla_token.json");
-  mustBePrivate("tesla_session.json");
-  const files = readdirSync(folder).filter((name) => name !== "tsconfig.json").sort().join(" ");
-  show(`\n# The folder now holds: ${files}\n`);
-  must(files === ".env private-key.pem public-key.pem tesla_session.json tesla_token.json", "no litter");
+  for (const file of ["tesla_token.json", "tesla_session.json"]) mustBePrivate(file);
+  const files = readdirSync(folder).filter((name) => name !== "tsconfig.json");
+  show(`\n# The folder now holds: ${files.sort().join(" ")}\n`);
+  const own = ".env private-key.pem public-key.pem tesla_session.json tesla_token.json";
+  must(files.sort().join(" ") === own, "no litter");
   must(simulator.unexpected.length === 0, `nothing unexpected arrived: ${simulator.unexpected.join(", ")}`);
   const secrets = [CLIENT_SECRET, before, refreshToken(), ...account.accessTokens.keys()];
   must(!secrets.some((secret) => printed.includes(secret)), "no secret was printed");
   const bill = simulator.bill();
   const dollars = bill.data * PRICES.data + bill.command * PRICES.command + bill.wake * PRICES.wake;
-  show(
-    `# What Tesla would charge: ${bill.data} data requests, ${bill.command} commands, ${bill.wake} wakes: ` +
-      `$${dollars.toFixed(3)}. Every step was as it should be.\n`,
-  );
+  const counts = `${bill.data} data requests, ${bill.command} commands, ${bill.wake} wakes`;
+  show(`# What Tesla would charge: ${counts}: $${dollars.toFixed(3)}. Every step was as it should be.\n`);
 }
 
 function cleanUp(): void {

@@ -6,22 +6,14 @@
 // It does not change a request or an answer, and it does not watch other ways out than undici.
 //
 // Plain JavaScript, since NODE_OPTIONS also reaches a Node that has no TypeScript loader yet.
-
 import { lstatSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { Agent, buildConnector, setGlobalDispatcher } from "undici";
 
-const MAPPED_HOSTS = [
-  "auth.tesla.com",
-  "auth.tesla.cn",
-  "fleet-auth.prd.vn.cloud.tesla.com",
-  "fleet-api.prd.na.vn.cloud.tesla.com",
-  "fleet-api.prd.eu.vn.cloud.tesla.com",
-  "fleet-api.prd.cn.vn.cloud.tesla.cn",
-  "tesla.com",
-  "www.tesla.com",
-];
+const MAPPED_HOSTS = `auth.tesla.com auth.tesla.cn fleet-auth.prd.vn.cloud.tesla.com
+  fleet-api.prd.na.vn.cloud.tesla.com fleet-api.prd.eu.vn.cloud.tesla.com fleet-api.prd.cn.vn.cloud.tesla.cn
+  tesla.com www.tesla.com www.tesla.cn`.split(/\s+/);
 const LOOPBACK_HOSTS = ["127.0.0.1", "::1", "[::1]", "localhost"];
 
 const address = process.env.TESLA_SIMULATOR ?? "";

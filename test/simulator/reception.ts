@@ -1,23 +1,45 @@
-// Takes in each request that reaches the simulator: notes it, has it answered by the part responsible or by
-// a failure that is switched on, and sends the answer. Also counts what Tesla would bill.
-
+// Takes in each request that reaches the simulator: notes it, has it answered by the part responsible, which it
+// finds by host name and path, or by a failure that is switched on, and sends the answer. Counts what Tesla
+// would bill.
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
-import { LIMITS_PER_MINUTE, billedKind } from "./bill.ts";
-import type { Bill, BilledKind } from "./bill.ts";
-import { addTxid } from "./fleet_api/fleet_api.ts";
-import { handle, servicesOf } from "./router.ts";
-import type { Entrance } from "./router.ts";
-import { readAll, sendReply } from "./server/server.ts";
-import { rateLimited } from "./tesla/tesla.ts";
-import type { Incoming, Reply, SeenRequest } from "./tesla/tesla.ts";
-import { dropTelemetry, factsOf, notPlanned } from "./world/world.ts";
-import type { World } from "./world/world.ts";
+import type { Service } from "./failures/failures.ts";
+import { readAll, sendReply } from "./server.ts";
+import { handleFleet } from "./tesla/fleet_api.ts";
+import { handleLogin, handlePairing } from "./tesla/login.ts";
+import { handleSite } from "./tesla/owner.ts";
+import { FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, TOKEN_HOSTS, addTxid } from "./tesla/tesla.ts";
+import { rateLimited, type Incoming, type Reply, type SeenRequest } from "./tesla/tesla.ts";
+import { handleToken } from "./tesla/tokens.ts";
+import { dropTelemetry, factsOf, notPlanned, type World } from "./world.ts";
+
+// ---- What Tesla would bill: every answer below 500, by kind ----
+
+export type BilledKind = "data" | "command" | "wake" | "auth" | "partner";
+export type Bill = Record<BilledKind, number>;
+
+// US dollars, as of January 2026. Logins and partner calls cost nothing and are counted all the same.
+export const PRICES: Bill = { data: 0.002, command: 0.001, wake: 0.02, auth: 0, partner: 0 };
+const LIMITS_PER_MINUTE: Partial<Bill> = { data: 60, command: 30, wake: 3 };
+
+/** The kind that a request is billed as; undefined for what Tesla does not count at all. */
+export function billedKind(request: SeenRequest): BilledKind | undefined {
+  const path = request.path.split("?")[0] ?? "";
+  if (TOKEN_HOSTS.includes(request.host) && path.endsWith("/token")) return "auth";
+  if (!Object.values(FLEET_API_HOSTS).includes(request.host)) return undefined;
+  if (path.startsWith("/api/1/partner_accounts")) return "partner";
+  if (path.endsWith("/wake_up")) return "wake";
+  if (path.endsWith("/signed_command") || path.includes("/command/")) return "command";
+  return path.startsWith("/api/1/") ? "data" : undefined;
+}
+
+/** Tesla's own names over TLS, or plain HTTP for the owner's browser: the login and the pairing page. */
+export type Entrance = "tesla" | "plain login";
 
 export class Reception {
-  world: World;
-  onRequest: (request: SeenRequest) => void;
   requests: SeenRequest[] = [];
+  private world: World;
+  private onRequest: (request: SeenRequest) => void;
 
   constructor(world: World, onRequest: (request: SeenRequest) => void) {
     this.world = world;
@@ -26,7 +48,7 @@ export class Reception {
 
   /** The listener of a server that is this entrance. */
   listener(entrance: Entrance): RequestListener {
-    return (request: IncomingMessage, response: ServerResponse) => {
+    return (request, response) => {
       this.respond(request, response, entrance).catch((problem: unknown) => {
         this.world.unexpected.push(`the simulator itself failed: ${String(problem)}`);
         response.destroy();
@@ -34,67 +56,108 @@ export class Reception {
     };
   }
 
-  /** Counts the answers below 500 by kind, as Tesla bills them. */
   bill(): Bill {
     const counts: Bill = { data: 0, command: 0, wake: 0, auth: 0, partner: 0 };
     for (const request of this.requests) {
-      const kind = this.kindOf(request);
+      const kind = billedKind(request);
       if (kind !== undefined && request.status > 0 && request.status < 500) counts[kind] += 1;
     }
     return counts;
   }
 
-  private kindOf(request: SeenRequest): BilledKind | undefined {
-    return billedKind(request);
-  }
-
-  private async respond(
-    request: IncomingMessage, response: ServerResponse, entrance: Entrance,
-  ): Promise<void> {
+  private async respond(request: IncomingMessage, response: ServerResponse, entrance: Entrance) {
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(request.headers)) headers[name] = String(value);
-    const method = request.method ?? "";
+    const { method = "", url: path = "/" } = request;
     const host = (headers.host ?? "").replace(/:443$/, "");
-    const path = request.url ?? "/";
     // Noted when the headers are there, so that the order is that of arrival.
-    const at = this.world.clock.now();
-    const seen: SeenRequest = { at, method, host, path, headers, body: "", status: 0 };
+    const seen: SeenRequest = {
+      at: this.world.clock.now(),
+      method,
+      host,
+      path,
+      headers,
+      body: "",
+      status: 0,
+    };
     this.requests.push(seen);
     seen.body = await readAll(request);
     const url = new URL(path, "https://any.invalid");
     const incoming: Incoming = { seen, method, url, host, headers, body: seen.body };
-    const servername = (request.socket as TLSSocket).servername;
-    if (entrance === "tesla" && servername !== host)
+    const { servername } = request.socket as TLSSocket;
+    if (entrance === "tesla" && servername !== host) {
       notPlanned(this.world, incoming, `TLS was opened for ${servername}`);
+    }
     const reply = await this.answer(incoming, entrance);
     if (reply.wire === undefined) seen.status = reply.status;
     sendReply(request, response, reply);
     this.onRequest(seen);
   }
 
+  /** The part's own answer, or that of a failure. */
   private async answer(incoming: Incoming, entrance: Entrance): Promise<Reply> {
     const { world } = this;
-    const services = servicesOf(world, incoming, entrance);
-    const instead = world.failures.next("answer", services, incoming);
+    const { failures } = world;
+    const { services, handle } = this.find(incoming, entrance);
+    const instead = failures.next("answer", services, incoming);
     let reply: Reply;
     if (instead !== undefined) {
       // Above its billing limit an application loses what it has configured, for good.
-      if (instead.failure.name === "billing_limit") dropTelemetry(world.garage.telemetry);
-      if (instead.after) await handle(world, incoming, entrance);
+      if (instead.failure.name === "billing_limit") dropTelemetry(world);
+      if (instead.after) await handle(); // carried out, and its answer is lost
       reply = instead.failure.answer?.(incoming, factsOf(world)) ?? { status: 500, headers: {}, body: "" };
-    } else if (this.isLimited(incoming.seen)) reply = rateLimited();
-    else reply = await handle(world, incoming, entrance);
-    const damage = world.failures.next("damage", services, incoming);
+    } else reply = this.isLimited(incoming.seen) ? rateLimited() : await handle();
+    const damage = failures.next("damage", services, incoming);
     if (damage?.failure.damage !== undefined) reply = damage.failure.damage(reply);
     return services.includes("fleet") ? addTxid(reply) : reply;
   }
 
+  /** The services that a request belongs to, for failures to find it, and what answers it. */
+  private find(
+    incoming: Incoming,
+    entrance: Entrance,
+  ): { services: Service[]; handle(): Reply | Promise<Reply> } {
+    const { world } = this;
+    const { host, url } = incoming;
+    const path = url.pathname;
+    if (entrance === "plain login") {
+      const isPairing = path.startsWith("/_ak/");
+      const login = { ...incoming, host: world.account.region === "cn" ? "auth.tesla.cn" : "auth.tesla.com" };
+      const handle = () => (isPairing ? handlePairing(world, incoming, true) : handleLogin(world, login));
+      return { services: ["login"], handle };
+    }
+    const isToken = path.endsWith("/token") || !LOGIN_HOSTS.includes(host);
+    if (TOKEN_HOSTS.includes(host) && isToken) {
+      return {
+        services: path.endsWith("/token") ? ["token"] : [],
+        handle: () => handleToken(world, incoming),
+      };
+    }
+    if (LOGIN_HOSTS.includes(host))
+      return { services: ["login"], handle: () => handleLogin(world, incoming) };
+    if (host === world.partner.domain)
+      return { services: ["site"], handle: () => handleSite(world, incoming) };
+    if (PAIRING_HOSTS.includes(host)) {
+      return { services: [], handle: () => handlePairing(world, incoming, false) };
+    }
+    if (Object.values(FLEET_API_HOSTS).includes(host)) {
+      const services: Service[] = ["fleet"];
+      if (path.startsWith("/api/1/partner_accounts")) services.push("partner");
+      if (path.endsWith("/signed_command") || path.includes("/command/")) services.push("command");
+      return { services, handle: () => handleFleet(world, incoming) };
+    }
+    const handle = () => {
+      notPlanned(world, incoming, "nobody here has this host name");
+      return { status: 421, headers: {}, body: "" };
+    };
+    return { services: [], handle };
+  }
+
   private isLimited(seen: SeenRequest): boolean {
-    const kind = this.kindOf(seen);
+    const kind = billedKind(seen);
     const limit = kind === undefined ? undefined : LIMITS_PER_MINUTE[kind];
     if (!this.world.account.rateLimits || limit === undefined) return false;
     const lately = this.requests.filter((other) => other !== seen && other.at > seen.at - 60_000);
-    const counted = lately.filter((other) => other.status !== 429 && this.kindOf(other) === kind);
-    return counted.length >= limit;
+    return lately.filter((other) => other.status !== 429 && billedKind(other) === kind).length >= limit;
   }
 }

@@ -7,45 +7,109 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { SimulatedCar } from "../simulator/car/car.ts";
 import {
-  commandMetadata, decode, decodeRoutable, derivedKey, encode, encodeRoutable, enumValues, metadata,
-  newKeyPair, requestHash, responseMetadata, sessionInfoTag, sharedKey, type Answer, type SessionInfo,
-  type Subsystem,
-} from "../simulator/protocol/protocol.ts";
+  commandMetadata,
+  derivedKey,
+  metadata,
+  newKeyPair,
+  requestHash,
+  responseMetadata,
+  sessionInfoTag,
+  sharedKey,
+} from "../simulator/protocol/crypto.ts";
+import {
+  decode,
+  decodeRoutable,
+  encode,
+  encodeRoutable,
+  enumValues,
+  type SessionInfo,
+} from "../simulator/protocol/messages.ts";
+import type { Answer, Computer } from "../simulator/protocol/computer.ts";
 
-interface KeyVector { private_scalar_hex: string; public_hex: string }
+interface KeyVector {
+  private_scalar_hex: string;
+  public_hex: string;
+}
 interface InfoVector {
-  clock_time: number; counter: number; epoch_hex: string; handle?: number; public_key_hex?: string;
+  clock_time: number;
+  counter: number;
+  epoch_hex: string;
+  handle?: number;
+  public_key_hex?: string;
   status?: number;
 }
 interface ResponseVector {
-  aad_hex?: string; ciphertext_hex?: string; counter?: number; encrypted: boolean; fault: number;
-  flags: number; message_hex: string; message_sorted_hex: string; metadata_hex?: string; nonce_hex?: string;
-  operation_status: number; plaintext_decoded: object; plaintext_hex: string; request_hash_hex?: string;
-  request_uuid_present: boolean; tag_hex?: string;
+  aad_hex?: string;
+  ciphertext_hex?: string;
+  counter?: number;
+  encrypted: boolean;
+  fault: number;
+  flags: number;
+  message_hex: string;
+  message_sorted_hex: string;
+  metadata_hex?: string;
+  nonce_hex?: string;
+  operation_status: number;
+  plaintext_decoded: object;
+  plaintext_hex: string;
+  request_hash_hex?: string;
+  request_uuid_present: boolean;
+  tag_hex?: string;
 }
 interface RequestVector {
-  command: string; counter?: number; epoch_hex?: string; epoch_in_message?: boolean; expires_at?: number;
-  flags: number; message_hex: string; message_sorted_hex: string; metadata_hex?: string; method?: string;
-  plaintext_decoded?: object; plaintext_hex: string; request_hash_hex?: string; tag_hex?: string;
+  command: string;
+  counter?: number;
+  epoch_hex?: string;
+  epoch_in_message?: boolean;
+  expires_at?: number;
+  flags: number;
+  message_hex: string;
+  message_sorted_hex: string;
+  metadata_hex?: string;
+  method?: string;
+  plaintext_decoded?: object;
+  plaintext_hex: string;
+  request_hash_hex?: string;
+  tag_hex?: string;
   uuid_hex: string;
 }
 interface Vector {
-  id: string; title: string; vin: string; domain: "infotainment" | "vcsec"; domain_id: number;
-  client_key: KeyVector; vehicle_key: KeyVector;
-  shared_key_hex: string; command_key_hex: string; session_info_key_hex: string;
+  id: string;
+  title: string;
+  vin: string;
+  domain: "infotainment" | "vcsec";
+  domain_id: number;
+  client_key: KeyVector;
+  vehicle_key: KeyVector;
+  shared_key_hex: string;
+  command_key_hex: string;
+  session_info_key_hex: string;
   vehicle_state: { clock: number; counter: number; epoch_hex: string; window: string };
-  vehicle_counter_after: number; vehicle_window_after?: string;
+  vehicle_counter_after: number;
+  vehicle_window_after?: string;
   handshake: {
-    decoded: InfoVector; request_message_hex: string; request_message_sorted_hex: string;
-    request_uuid_hex: string; response_message_hex: string; response_message_sorted_hex: string;
-    session_info_hex: string; session_info_metadata_hex: string; session_info_tag_hex: string;
+    decoded: InfoVector;
+    request_message_hex: string;
+    request_message_sorted_hex: string;
+    request_uuid_hex: string;
+    response_message_hex: string;
+    response_message_sorted_hex: string;
+    session_info_hex: string;
+    session_info_metadata_hex: string;
+    session_info_tag_hex: string;
   };
   request: RequestVector;
   response: ResponseVector;
-  error_reply_hex: string; error_reply_sorted_hex: string; fault: number; fault_name: string;
+  error_reply_hex: string;
+  error_reply_sorted_hex: string;
+  fault: number;
+  fault_name: string;
   session_info_attached: boolean;
   session_info?: {
-    challenge_hex: string; decoded: InfoVector; metadata_hex: string; session_info_hex: string;
+    challenge_hex: string;
+    decoded: InfoVector;
+    metadata_hex: string;
+    session_info_hex: string;
     tag_hex: string;
   };
 }
@@ -57,7 +121,7 @@ function load(name: string) {
 const hex = (text: string) => Buffer.from(text, "hex");
 
 // A car in the state of the vector, its client paired.
-function carOf(vector: Vector): { car: SimulatedCar; subsystem: Subsystem } {
+function carOf(vector: Vector): { car: SimulatedCar; subsystem: Computer } {
   const car = new SimulatedCar({ vin: vector.vin, now: () => 1_767_225_600_000 });
   car.pair(vector.client_key.public_hex);
   const state = {
@@ -72,7 +136,7 @@ function carOf(vector: Vector): { car: SimulatedCar; subsystem: Subsystem } {
 }
 
 // Keys of every vector, and the handshake down to the last byte.
-function checkKeysAndHandshake(vector: Vector, car: SimulatedCar, subsystem: Subsystem): void {
+function checkKeysAndHandshake(vector: Vector, car: SimulatedCar, subsystem: Computer): void {
   const key = sharedKey(subsystem.keyPair, hex(vector.client_key.public_hex));
   assert.equal(key.toString("hex"), vector.shared_key_hex);
   // The same from the client's side.
@@ -98,7 +162,11 @@ function checkKeysAndHandshake(vector: Vector, car: SimulatedCar, subsystem: Sub
 }
 
 function infoMetadata(vin: string, challenge: string): string {
-  return metadata([[0, [6]], [2, Buffer.from(vin)], [6, hex(challenge)]]).toString("hex");
+  return metadata([
+    [0, [6]],
+    [2, Buffer.from(vin)],
+    [6, hex(challenge)],
+  ]).toString("hex");
 }
 
 function checkInfo(bytes: Buffer, decoded: InfoVector): void {
@@ -282,7 +350,7 @@ function checkRejected(vector: Vector): void {
   }
 }
 
-function checkAttached(vector: Vector, subsystem: Subsystem): void {
+function checkAttached(vector: Vector, subsystem: Computer): void {
   const info = vector.session_info;
   assert.ok(info);
   checkInfo(hex(info.session_info_hex), info.decoded);
@@ -336,7 +404,9 @@ test("the published figures", () => {
     const bytes = metadata(items(example.items)).toString("hex");
     assert.equal(example.terminated ? bytes : bytes.slice(0, -2), example.bytes_hex);
   }
-  const checksum = createHash("sha256").update(metadata(items(go.metadata_checksum.items))).digest("hex");
+  const checksum = createHash("sha256")
+    .update(metadata(items(go.metadata_checksum.items)))
+    .digest("hex");
   assert.equal(checksum, go.metadata_checksum.sha256_hex);
   const { request_hash: hash } = go;
   assert.equal(requestHash(hash.signature_type, hex(hash.tag_hex), true).toString("hex"), hash.vcsec_hex);
@@ -371,8 +441,13 @@ test("the published figures", () => {
   // Its command, encrypted as for Bluetooth: the same ciphertext, and the car accepts it and heats.
   const gcm = md.aes_gcm_command;
   const fields = {
-    type: gcm.signature_type, domain: gcm.domain, vin: md.vin, epoch: hex(gcm.epoch_hex),
-    expiresAt: gcm.expires_at, counter: gcm.counter, flags: gcm.flags,
+    type: gcm.signature_type,
+    domain: gcm.domain,
+    vin: md.vin,
+    epoch: hex(gcm.epoch_hex),
+    expiresAt: gcm.expires_at,
+    counter: gcm.counter,
+    flags: gcm.flags,
   };
   assert.equal(commandMetadata(fields).toString("hex"), gcm.metadata_hex);
   const cipher = createCipheriv("aes-128-gcm", key, hex(gcm.nonce_hex));
@@ -387,21 +462,25 @@ test("the published figures", () => {
     signature_data: {
       signer_identity: { public_key: hex(gcm.message.signer_public_key_hex) },
       AES_GCM_Personalized_data: {
-        epoch: hex(gcm.epoch_hex), nonce: hex(gcm.nonce_hex), counter: gcm.counter,
-        expires_at: gcm.expires_at, tag: hex(gcm.tag_hex),
+        epoch: hex(gcm.epoch_hex),
+        nonce: hex(gcm.nonce_hex),
+        counter: gcm.counter,
+        expires_at: gcm.expires_at,
+        tag: hex(gcm.tag_hex),
       },
     },
     uuid: hex(gcm.message.uuid_hex),
   });
   assert.equal(decodeRoutable(car.handleSignedCommand(command)).signedMessageStatus, undefined);
-  assert.deepEqual(car.executed.map(({ name }) => name), ["auto_conditioning_start"]);
+  assert.deepEqual(
+    car.executed.map(({ name }) => name),
+    ["auto_conditioning_start"],
+  );
 
   const line = md.debug_line_message;
   const message = decodeRoutable(hex(line.bytes_hex));
   const payload = message.protobuf_message_as_bytes ?? Buffer.alloc(0);
   assert.equal(payload.toString("hex"), line.decoded.protobuf_message_as_bytes_hex);
   assert.equal(message.uuid?.toString("hex"), line.decoded.uuid_hex);
-  assert.deepEqual(decode("UnsignedMessage", payload), {
-    InformationRequest: { informationRequestType: 5 },
-  });
+  assert.deepEqual(decode("UnsignedMessage", payload), { InformationRequest: { informationRequestType: 5 } });
 });

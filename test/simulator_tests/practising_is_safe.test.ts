@@ -40,11 +40,13 @@ describe("a tsconfig.json in the temporary folder", { concurrency: true, ...onPo
   test("does not count in practice", async () => {
     const { folder, trace } = plantedFolder("practice");
     const env = { ...process.env, TMPDIR: folder, SHELL: "/bin/sh" };
-    const child = spawn(process.execPath, ["--import", TSX, here("practice.ts")], { env });
+    const child = spawn(process.execPath, ["--import", TSX, here("practice/practice.ts")], { env });
     let said = "";
     child.stdout.on("data", (part: Buffer) => (said += String(part)));
-    child.stdin.end("npx tsx scripts/check_setup.ts\ncd ..\nnode --import tsx/esm tesla/scripts/check_setup.ts\n"
-      + "tesla/node_modules/.bin/tsx tesla/scripts/check_setup.ts\n");
+    child.stdin.end(
+      "npx tsx scripts/check_setup.ts\ncd ..\nnode --import tsx/esm tesla/scripts/check_setup.ts\n"
+        + "tesla/node_modules/.bin/tsx tesla/scripts/check_setup.ts\n",
+    );
     await new Promise((resolve) => child.on("close", resolve));
     assert.match(said, /settings/, "the scripts ran");
     assert.equal(existsSync(trace), false);
@@ -84,7 +86,9 @@ describe("the preload", async () => {
   test("says it once where a script is started by a program of node_modules", () => {
     const tsx = here("../../node_modules/tsx/dist/cli.mjs");
     const { stderr } = spawnSync(process.execPath, [tsx, script], {
-      env: { ...process.env, ...simulator.env }, encoding: "utf8" });
+      env: { ...process.env, ...simulator.env },
+      encoding: "utf8",
+    });
     assert.equal(stderr, LINE);
   });
 
@@ -105,13 +109,20 @@ describe("the preload", async () => {
       spoil(file);
       const { status, stdout, stderr } = run(file);
       assert.deepEqual({ status, stdout }, { status: 1, stdout: "" }, name);
-      assert.match(stderr, /^not trusted, since another user could have written it: \S.*unset NODE_OPTIONS\n$/, name);
+      assert.match(
+        stderr,
+        /^not trusted, since another user could have written it: \S.*unset NODE_OPTIONS\n$/,
+        name,
+      );
     }
   });
 
   test("refuses a file that is not there", () => {
     const { status, stderr } = run(join(top, "gone", "ca.pem"));
-    assert.deepEqual([status, stderr], [1, "the simulator has ended: start it again, or unset NODE_OPTIONS\n"]);
+    assert.deepEqual(
+      [status, stderr],
+      [1, "the simulator has ended: start it again, or unset NODE_OPTIONS\n"],
+    );
   });
 
   test("a kept folder that others may write to is refused at the start", onPosix, async () => {

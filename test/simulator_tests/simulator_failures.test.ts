@@ -6,8 +6,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { request } from "undici";
-import { TELEMETRY_FAILURES } from "../simulator/failures/telemetry_failures.ts";
+
+import { GROUPS } from "../simulator/failures/catalogue.ts";
 import type { Simulator } from "../simulator/simulator.ts";
+import { play } from "../simulator/world_commands.ts";
 import { CLIENT_ID } from "../simulator/tesla/tesla.ts";
 import {
   CAR,
@@ -163,7 +165,9 @@ const TABLE: [string, Send, number, string | RegExp][] = [
 ];
 // These have tests of their own below; those of telemetry in simulator_telemetry.test.ts.
 const APART = [
-  ...TELEMETRY_FAILURES.map(({ name }) => name),
+  ...GROUPS.filter(({ name }) => name === "telemetry").flatMap(({ failures }) =>
+    failures.map(({ name }) => name),
+  ),
   "no_policy_rules",
   "consent_drops_scopes",
   "callback_wrong_state",
@@ -267,9 +271,33 @@ test("the connection: closed before, closed after, silent, dripping", async () =
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const dripping = await request(`${CAR}/command/honk_horn`, { method: "POST", headers, body: "{}" });
   let drops = 0;
-  for await (const part of dripping.body) if (part.length === 1 && (drops += 1) === 5) break; // and hangs up
+  for await (const part of dripping.body) {
+    if (part.length === 1) drops += 1;
+    if (drops === 5) break; // and hangs up
+  }
   assert.equal(drops, 5);
   assert.equal(honks(), start + 2);
+});
+
+test("the lists of failures fit a screen of 80 or 110 columns and 24 rows", async () => {
+  const table = await play(simulator, ["fail"]);
+  assert.ok(table.length < 24 && table.every((line) => line.length <= 80), table.join("\n"));
+  for (const name of [...GROUPS.map((group) => group.name), "tamper"]) {
+    const rows = await play(simulator, ["fail", name]);
+    assert.ok(rows.length < 24 && rows.every((line) => line.length <= 110), rows.join("\n"));
+  }
+  const listed = GROUPS.flatMap(({ failures }) => failures.map((failure) => failure.name));
+  assert.deepEqual(
+    GROUPS.filter(({ name }) => listed.includes(name)),
+    [],
+    "a group named as a failure",
+  );
+});
+
+test("a reason of several words, from the terminal", async () => {
+  await play(simulator, ["fail", "reason:cabin", "comfort", "1"]);
+  assert.equal((await plain()).body.response.reason, "cabin comfort");
+  assert.equal((await plain()).body.response.result, true);
 });
 
 test("times, path, after, clear, and the car's own faults", async () => {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { LOADER } from "../simulator/same_node.ts";
+import { LOADER } from "../simulator/server.ts";
 import { startSimulator } from "../simulator/simulator.ts";
 import { CLIENT_ID } from "../simulator/tesla/tesla.ts";
 import { CAR, TOKEN_URL, codeForm, login, newCode, publicKey, send, start } from "./simulator_client.ts";
@@ -24,7 +24,7 @@ test("login, tokens, registration, car, ports and addresses are the same after a
   const first = await start({ keep });
   assert.equal(first.isResumed, false);
   const tokens = (await login(first)).body;
-  first.car.pair(publicKey, "charging_manager");
+  first.car.pair(publicKey, "driver");
   first.car.execute("set_charging_amps", { charging_amps: 9 });
   first.car.execute("add_charge_schedule", { id: 7, lat: 1, lon: 2 });
   const info = first.car.infotainment.sessionInfo(Buffer.alloc(65, 4));
@@ -51,7 +51,7 @@ test("login, tokens, registration, car, ports and addresses are the same after a
   assert.equal((await send("POST", TOKEN_URL, { form: codeForm(unused) })).status, 200);
   const { car, partner, clock, failures } = second;
   assert.equal(partner.registrations.eu?.domain, "car.example.com");
-  assert.deepEqual([...car.pairedKeys.values()], [{ role: "charging_manager" }]);
+  assert.deepEqual([...car.pairedKeys.values()], [{ role: "driver" }]);
   assert.deepEqual([...car.chargeSchedules.keys()], ["7"]);
   const session = car.infotainment.session(Buffer.alloc(65, 4));
   assert.deepEqual(session, { counter: 41, window: 2n ** 63n + 1n });
@@ -72,7 +72,7 @@ test("a simulator that was killed goes on too; one that is still up is not distu
   await assert.rejects(startSimulator({ keep }), /port \d+ of 127\.0\.0\.1 is in use/);
   assert.equal((await send("GET", CAR, { token })).status, 200);
   await first.close();
-  ["world.json", "ports.json"].forEach((name, index) => writeFileSync(join(keep, name), left[index] ?? ""));
+  for (const name of ["world.json", "ports.json"]) writeFileSync(join(keep, name), left.shift() ?? "");
   const second = await start({ keep });
   assert.equal((await send("GET", CAR, { token })).status, 200);
   await second.close();

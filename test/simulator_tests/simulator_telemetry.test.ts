@@ -6,7 +6,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { freshNonce, telemetryToken } from "../../lib/signing/telemetry_token.ts";
 import type { Simulator } from "../simulator/simulator.ts";
 import { VIN } from "../simulator/tesla/tesla.ts";
-import { newTelemetry } from "../simulator/world/telemetry_state.ts";
+import { newTelemetry } from "../simulator/world.ts";
 import { CAR, FLEET, SCOPES, login, partnerToken, send, start } from "./simulator_client.ts";
 import type { Answer } from "./simulator_client.ts";
 

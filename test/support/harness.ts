@@ -19,9 +19,9 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { getGlobalDispatcher } from "undici";
 import { clean, Failure, messageOf } from "../../lib/command_line.ts";
 import { answers, type Service } from "../simulator/failures/failures.ts";
-import { freePort } from "../simulator/server/server.ts";
+import { freePort } from "../simulator/server.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
-import { handleToken, issueCode } from "../simulator/login/login.ts";
+import { handleToken, issueCode } from "../simulator/tesla/tokens.ts";
 import {
   CLIENT_ID, CLIENT_SECRET, DOMAIN, FLEET_API_HOSTS, KEY_PATH, TOKEN_HOSTS, USUAL_SCOPES as SCOPES, VIN, baseUrl,
 } from "../simulator/tesla/tesla.ts";

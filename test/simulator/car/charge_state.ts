@@ -1,6 +1,6 @@
 // The block charge_state of vehicle_data, in the shape of Tesla's answers, worked out from the simulated car.
-// What is not simulated (battery heater, managed charging, ...) has the value of a car that does not use it.
-
+// What is not simulated (battery heater, managed charging, ...) has the value of a car that does not use it
+import { FIXED } from "../tesla/tesla.ts";
 import type { CarState } from "./state.ts";
 
 const KWH_PER_PERCENT = 0.82;
@@ -19,65 +19,47 @@ export function chargeState(car: CarState) {
   const power = (actual * car.volts * car.phases) / 1000;
   const missing = Math.max(car.chargeLimit - car.batteryLevel, 0) * KWH_PER_PERCENT;
   const minutes = drawing && power > 0 ? Math.round((missing / power) * 60) : 0;
-  const wanted = state !== "Stopped" && state !== "Complete";
   const idleVolts = state === "NoPower" ? 0 : 2;
   const midnight = Math.floor(car.now() / 86_400_000) * 86_400;
-  const scheduled = car.scheduledCharging;
-  return {
-    battery_heater_on: false,
+  const { enable, time } = car.scheduledCharging;
+  const ratedMiles = round(car.batteryLevel * RATED_MILES_PER_PERCENT, 2);
+  const addedMiles = round(car.energyAdded * MILES_PER_KWH, 1);
+  const live = {
     battery_level: car.batteryLevel,
-    battery_range: round(car.batteryLevel * RATED_MILES_PER_PERCENT, 2),
+    battery_range: ratedMiles,
     charge_amps: car.amps,
     charge_current_request: car.amps,
     charge_current_request_max: car.ampsLimit,
-    charge_enable_request: wanted,
+    charge_enable_request: state !== "Stopped" && state !== "Complete",
     charge_energy_added: car.energyAdded,
     charge_limit_soc: car.chargeLimit,
     charge_limit_soc_max: 100,
     charge_limit_soc_min: 50,
     charge_limit_soc_std: car.standardLimit,
-    charge_miles_added_ideal: round(car.energyAdded * MILES_PER_KWH, 1),
-    charge_miles_added_rated: round(car.energyAdded * MILES_PER_KWH, 1),
-    charge_port_cold_weather_mode: false,
-    charge_port_color: "<invalid>",
+    charge_miles_added_ideal: addedMiles,
+    charge_miles_added_rated: addedMiles,
     charge_port_door_open: car.portOpen,
-    charge_port_latch: "Engaged",
     charge_rate: round(power * MILES_PER_KWH, 1),
     charger_actual_current: actual,
-    // Three phases are reported as 2.
-    charger_phases: drawing ? Math.min(car.phases, 2) : null,
+    charger_phases: drawing ? Math.min(car.phases, 2) : null, // three phases are reported as 2
     charger_pilot_current: car.ampsLimit,
     charger_power: Math.floor(power),
     charger_voltage: drawing ? car.volts : idleVolts,
     charging_state: state,
     conn_charge_cable: car.pluggedIn ? "IEC" : "<invalid>",
     est_battery_range: round(car.batteryLevel * ESTIMATED_MILES_PER_PERCENT, 2),
-    fast_charger_brand: "<invalid>",
-    fast_charger_present: false,
     fast_charger_type: car.pluggedIn ? "ACSingleWireCAN" : "<invalid>",
-    ideal_battery_range: round(car.batteryLevel * RATED_MILES_PER_PERCENT, 2),
-    managed_charging_active: false,
-    managed_charging_start_time: null,
-    managed_charging_user_canceled: false,
-    max_range_charge_counter: 0,
+    ideal_battery_range: ratedMiles,
     minutes_to_full_charge: minutes,
-    not_enough_power_to_heat: null,
-    off_peak_charging_enabled: false,
-    off_peak_charging_times: "all_week",
-    off_peak_hours_end_time: 360,
-    preconditioning_enabled: false,
-    preconditioning_times: "all_week",
-    scheduled_charging_mode: scheduled.enable ? "StartAt" : "Off",
-    scheduled_charging_pending: scheduled.enable && car.pluggedIn && !drawing,
-    scheduled_charging_start_time: scheduled.enable ? midnight + scheduled.time * 60 : null,
-    scheduled_charging_start_time_app: scheduled.time,
+    scheduled_charging_mode: enable ? "StartAt" : "Off",
+    scheduled_charging_pending: enable && car.pluggedIn && !drawing,
+    scheduled_charging_start_time: enable ? midnight + time * 60 : null,
+    scheduled_charging_start_time_app: time,
     scheduled_departure_time: midnight + 28_800,
-    scheduled_departure_time_minutes: 480,
-    supercharger_session_trip_planner: false,
     time_to_full_charge: round(minutes / 60, 2),
     timestamp: car.now(),
-    trip_charging: false,
     usable_battery_level: car.batteryLevel,
-    user_charge_enable_request: null,
   };
+  // The order is that of Tesla's answers.
+  return { ...FIXED.charge_state, ...live };
 }

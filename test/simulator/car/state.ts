@@ -1,8 +1,11 @@
-// The state of the simulated car apart from its keys: battery, charger, cable, doors, lights. All of it is
-// public, for tests to set. Nothing changes by itself: there are no timers.
+// The simulated car without its keys: battery, charger, cable, doors, lights, and its verdict on a command,
+// whichever way it came. All of it is public, for tests to set. Nothing changes by itself: there are no timers.
+import { chargeState } from "./charge_state.ts";
+import { perform } from "./commands.ts";
 
-export interface Parameters { [name: string]: unknown }
-export interface Executed { name: string; params: Parameters; at: number }
+export type Parameters = { [name: string]: unknown };
+export type Verdict = { result: boolean; reason: string };
+type Schedules = Map<string, Parameters>;
 
 // The lowest current that the owner's own app offers; lower ones need a second identical call.
 export const FLOOR_AMPS = 5;
@@ -21,15 +24,13 @@ export class CarState {
   chargeLimit = 80;
   standardLimit = 80;
   amps = 16;
-  // The most that cable and charger allow, and what the car reports with nothing plugged in.
-  maxAmps = 16;
-  maxAmpsUnplugged = 48;
+  maxAmps = 16; // the most that cable and charger allow
+  maxAmpsUnplugged = 48; // what the car reports with nothing plugged in
   phases = 3;
   volts = 230;
   energyAdded = 3.11;
   portOpen = true;
-  // Some cars answer charge_start with "requested" while the charger is still getting ready.
-  answersRequested = false;
+  answersRequested = false; // to charge_start, while the charger is still getting ready
 
   locked = true;
   climateOn = false;
@@ -43,20 +44,18 @@ export class CarState {
   tyrePressures = { fl: 2.9, fr: 2.9, rl: 2.875, rr: 2.85 }; // bar, front left to rear right
   lightFlashes = 0;
   honks = 0;
-  scheduledCharging: { enable: boolean; time: number } = { enable: false, time: 0 };
+  scheduledCharging = { enable: false, time: 0 };
   scheduledDeparture: Parameters = {};
-  chargeSchedules: Map<string, Parameters> = new Map();
-  preconditionSchedules: Map<string, Parameters> = new Map();
+  chargeSchedules: Schedules = new Map();
+  preconditionSchedules: Schedules = new Map();
 
-  // What was really done, in order. A refused command is not in it.
-  executed: Executed[] = [];
+  executed: { name: string; params: Parameters; at: number }[] = []; // what was really done, in order
   refusals: string[] = [];
   // Asked before each command: a reason to refuse it in the car's name, or undefined.
   refusalByName: () => string | undefined = () => undefined;
   // The same for the security computer, as it words a refusal: a number, or "wait".
   securityStatusByName: () => string | undefined = () => undefined;
-  // The value of the last set_charging_amps, for the rule of the second call below 5 A.
-  lastAmpsAsked: number | undefined;
+  lastAmpsAsked: number | undefined; // for the rule of the second call below 5 A
 
   constructor(vin: string, now: () => number) {
     this.vin = vin;
@@ -88,5 +87,23 @@ export class CarState {
     this.charging = false;
     this.portOpen = false;
     this.lastAmpsAsked = undefined;
+  }
+
+  /** The next commands, this many, are refused with this reason and not executed. */
+  refuse(reason: string, times = 1): void {
+    for (let count = 0; count < times; count++) this.refusals.push(reason);
+  }
+
+  /** The car's own verdict on a command of Tesla's REST documentation. */
+  execute(name: string, params: Parameters = {}): Verdict {
+    const reason = this.refusalByName() ?? this.refusals.shift() ?? perform(this, name, params);
+    if (reason !== undefined) return { result: false, reason };
+    this.executed.push({ name, params, at: this.now() });
+    return { result: true, reason: "" };
+  }
+
+  /** The block charge_state of vehicle_data. */
+  chargeState() {
+    return chargeState(this);
   }
 }

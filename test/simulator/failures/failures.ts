@@ -1,60 +1,66 @@
-// The door of this room: switches failures on and off by name, and gives them to the place where they happen
-// when it asks. What each failure looks like stands in the files *_failures.ts; this file only keeps count.
+// Switches failures on and off by name, and gives them to the place where they happen when it asks. What each
+// looks like is in catalogue.ts; this file only keeps count. A failure knows the request that it falls on and
+// the few facts that an answer names, and nothing else of the simulated world.
+import type { Facts, Incoming, Reply } from "../tesla/tesla.ts";
+import { GROUPS } from "./catalogue.ts";
 
-import type { Failure, Service } from "./failure_kinds.ts";
-import { FLEET_FAILURES } from "./fleet_failures.ts";
-import { REGISTRATION_FAILURES } from "./registration_failures.ts";
-import { TELEMETRY_FAILURES } from "./telemetry_failures.ts";
-import { LOGIN_FAILURES, TOKEN_FAILURES } from "./token_failures.ts";
-import { WIRE_FAILURES } from "./wire_failures.ts";
-import type { Incoming } from "../tesla/tesla.ts";
-
-export { answers, damages } from "./failure_kinds.ts";
-export type { Failure, Service } from "./failure_kinds.ts";
+/** The part of Tesla that a request is for. A request can belong to two, such as fleet and command. */
+export type Service = "login" | "token" | "fleet" | "partner" | "command" | "site";
 
 /**
- * `times` requests are hit (default: until cleared), only those of `method` whose path contains `path`. With `after` the
- * request is carried out first, so that its answer is lost and its effect is not.
+ * Kind "answer" comes instead of the service's answer, "damage" changes the answer of a request that has been
+ * carried out, and "inside" is asked for by the service itself. `only` narrows it to some requests.
  */
-export interface FailOptions {
-  times?: number;
-  path?: string;
-  method?: string;
-  after?: boolean;
-}
-
-interface ActiveFailure {
+export interface Failure {
   name: string;
-  timesLeft: number;
-  path: string;
-  method: string;
-  after: boolean;
+  says: string;
+  where: Service[];
+  kind: "answer" | "damage" | "inside";
+  answer?: Answer;
+  damage?: (reply: Reply) => Reply;
+  only?: (incoming: Incoming) => boolean;
 }
 
-// Names that carry a value after the colon: reason:TEXT is the car's verdict, callback:ERROR and
-// callback:ERROR:TEXT are what the login page comes back with, vcsec:N is the reason that the car's security
-// computer gives, fault:N and tamper:NAME go to the car.
-const OPEN_NAMES = ["reason:", "callback:", "vcsec:"];
+/**
+ * `times` requests are hit (default: until cleared), only those of `method` and whose path contains `path`. With
+ * `after` the request is carried out first, so that its answer is lost and its effect is not.
+ */
+export type FailOptions = { times?: number; path?: string; method?: string; after?: boolean };
+
+type ActiveFailure = { name: string } & Required<FailOptions>;
+
+// Names that carry a value after the colon. Two more, fault:N and tamper:NAME, go to the car (simulator.ts).
+export const OPEN_NAMES: Record<string, string> = {
+  "reason:": "TEXT: the car refuses a command with this reason",
+  "vcsec:": "N: the security computer refuses for reason N (wait: it puts it off)",
+  "callback:": "ERROR or ERROR:TEXT: what the login page comes back with",
+};
+
+type Answer = (incoming: Incoming, facts: Facts) => Reply;
+
+export function answers(name: string, where: Service[], says: string, answer: Answer): Failure {
+  return { name, where, says, kind: "answer", answer };
+}
+
+export function damages(
+  name: string,
+  where: Service[],
+  says: string,
+  damage: (reply: Reply) => Reply,
+): Failure {
+  return { name, where, says, kind: "damage", damage };
+}
 
 export class Failures {
-  catalogue: Failure[] = [
-    ...TOKEN_FAILURES,
-    ...LOGIN_FAILURES,
-    ...REGISTRATION_FAILURES,
-    ...FLEET_FAILURES,
-    ...TELEMETRY_FAILURES,
-    ...WIRE_FAILURES,
-  ];
+  catalogue: Failure[] = GROUPS.flatMap((group) => group.failures);
   active: ActiveFailure[] = [];
 
-  fail(name: string, options: FailOptions = {}): void {
-    const known = this.catalogue.some((failure) => failure.name === name);
-    if (!known && !OPEN_NAMES.some((open) => name.startsWith(open))) {
-      throw new Error(`no failure is called ${name}; test/simulator/failures/*_failures.ts have the names`);
+  fail(name: string, { times = Infinity, path = "", method = "", after = false }: FailOptions = {}): void {
+    const isOpen = Object.keys(OPEN_NAMES).some((open) => name.startsWith(open));
+    if (!isOpen && !this.catalogue.some((failure) => failure.name === name)) {
+      throw new Error(`no failure is called ${name}; test/simulator/failures/catalogue.ts has the names`);
     }
-    const timesLeft = options.times ?? Infinity;
-    const { path = "", method = "", after = false } = options;
-    this.active.push({ name, timesLeft, path, method, after });
+    this.active.push({ name, times, path, method, after });
   }
 
   clear(name?: string): void {
@@ -68,9 +74,8 @@ export class Failures {
   /** Uses up one of a failure that the code of a service asks for by name (kind "inside"). */
   take(name: string, path: string): boolean {
     const found = this.active.find((active) => active.name === name && path.includes(active.path));
-    if (found === undefined) return false;
-    this.use(found);
-    return true;
+    if (found !== undefined) this.use(found);
+    return found !== undefined;
   }
 
   /** The text after the colon of the first active failure that begins so, or undefined. */
@@ -84,9 +89,8 @@ export class Failures {
   /** The first active failure of this kind that applies to the request, used up by one. */
   next(kind: "answer" | "damage", services: Service[], incoming: Incoming) {
     for (const active of this.active) {
-      const failure = this.catalogue.find((known) => known.name === active.name);
-      if (failure === undefined || failure.kind !== kind) continue;
-      if (!services.some((service) => failure.where.includes(service))) continue;
+      const failure = this.catalogue.find((known) => known.name === active.name && known.kind === kind);
+      if (failure === undefined || !services.some((service) => failure.where.includes(service))) continue;
       if (!incoming.seen.path.includes(active.path)) continue;
       if (active.method !== "" && active.method !== incoming.method) continue;
       if (failure.only !== undefined && !failure.only(incoming)) continue;
@@ -97,7 +101,7 @@ export class Failures {
   }
 
   private use(active: ActiveFailure): void {
-    active.timesLeft -= 1;
-    if (active.timesLeft <= 0) this.active = this.active.filter((other) => other !== active);
+    active.times -= 1;
+    if (active.times <= 0) this.active = this.active.filter((other) => other !== active);
   }
 }

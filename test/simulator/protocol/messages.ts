@@ -1,7 +1,5 @@
-// Encodes and decodes the protocol buffers of the simulated car, from the definitions in messages.proto and
-// car_server.proto, with protobufjs. Fields are written in ascending order of their numbers.
-// It knows nothing of keys or of what a message means.
-
+// Encodes and decodes the messages of messages.proto with protobufjs, fields in ascending order of their
+// numbers. It knows nothing of keys or of what a message means.
 import { readFileSync } from "node:fs";
 import protobuf from "protobufjs";
 
@@ -9,66 +7,64 @@ export const VCSEC = 2;
 export const INFOTAINMENT = 3;
 export const FLAG_ENCRYPT_RESPONSE = 2;
 
-export interface Destination { domain?: number; routing_address?: Buffer }
-export interface MessageStatus { operation_status?: number; signed_message_fault?: number }
-export interface CommandSignature {
-  epoch?: Buffer; nonce?: Buffer; counter?: number; expires_at?: number; tag?: Buffer;
-}
-export interface SignatureData {
-  signer_identity?: { public_key?: Buffer; handle?: number };
-  AES_GCM_Personalized_data?: CommandSignature;
-  session_info_tag?: { tag?: Buffer };
-  HMAC_Personalized_data?: CommandSignature;
-  AES_GCM_Response_data?: { nonce?: Buffer; counter?: number; tag?: Buffer };
-}
+export type CommandSignature = {
+  epoch?: Buffer;
+  nonce?: Buffer;
+  counter?: number;
+  expires_at?: number;
+  tag?: Buffer;
+};
 export interface RoutableMessage {
-  to_destination?: Destination;
-  from_destination?: Destination;
+  to_destination?: { domain?: number; routing_address?: Buffer };
+  from_destination?: { domain?: number; routing_address?: Buffer };
   protobuf_message_as_bytes?: Buffer;
   session_info_request?: { public_key?: Buffer; challenge?: Buffer };
   session_info?: Buffer;
-  signedMessageStatus?: MessageStatus;
-  signature_data?: SignatureData;
+  signedMessageStatus?: { operation_status?: number; signed_message_fault?: number };
+  signature_data?: {
+    signer_identity?: { public_key?: Buffer; handle?: number };
+    AES_GCM_Personalized_data?: CommandSignature;
+    session_info_tag?: { tag?: Buffer };
+    HMAC_Personalized_data?: CommandSignature;
+    AES_GCM_Response_data?: { nonce?: Buffer; counter?: number; tag?: Buffer };
+  };
   request_uuid?: Buffer;
   uuid?: Buffer;
   flags?: number;
 }
-export interface SessionInfo {
-  counter?: number; publicKey?: Buffer; epoch?: Buffer; clock_time?: number; status?: number; handle?: number;
-}
+export type SessionInfo = Partial<
+  Record<"counter" | "clock_time" | "status" | "handle", number> & Record<"publicKey" | "epoch", Buffer>
+>;
 
-const root = new protobuf.Root();
-for (const file of ["messages.proto", "car_server.proto"]) {
-  protobuf.parse(readFileSync(new URL(file, import.meta.url), "utf8"), root, { keepCase: true });
-}
+const definitions = readFileSync(new URL("messages.proto", import.meta.url), "utf8");
+const { root } = protobuf.parse(definitions, { keepCase: true });
 root.resolveAll();
 
-// Throws when the bytes are not such a message. Only fields that were on the wire are in the result.
+/** Throws when the bytes are not such a message. Only fields that were on the wire are in the result. */
 export function decode(name: string, bytes: Uint8Array): object {
   const type = root.lookupType(`Simulator.${name}`);
   return type.toObject(type.decode(bytes), { longs: String, enums: Number, bytes: Buffer, defaults: false });
 }
 
-// Zeros and empty bytes are left out as proto3 has it, but written in a oneof and where presence is explicit.
+/** Zeros and empty bytes are left out as proto3 has it, but written in a oneof and where presence is explicit. */
 export function encode(name: string, fields: object): Buffer {
   const type = root.lookupType(`Simulator.${name}`);
   return Buffer.from(type.encode(type.fromObject(fields)).finish());
 }
 
-// Enum members as numbers, for tests that name them, and back.
 export function enumValues(name: string): { [member: string]: number } {
   return root.lookupEnum(`Simulator.${name}`).values;
 }
 
 export function decodeRoutable(bytes: Uint8Array): RoutableMessage {
-  return decode("RoutableMessage", bytes) as RoutableMessage;
+  return decode("RoutableMessage", bytes);
 }
 
 export function encodeRoutable(message: RoutableMessage): Buffer {
   return encode("RoutableMessage", message);
 }
 
-// A fault by its number, its full name, or its name without the long prefix.
+/** A fault by its number, its full name, or its name without the long prefix. */
 export function faultNumber(fault: number | string): number {
   if (typeof fault === "number") return fault;
   const faults = enumValues("MessageFault_E");
@@ -77,30 +73,24 @@ export function faultNumber(fault: number | string): number {
   return number;
 }
 
-// The field numbers of an encoded message in the order of the wire, known or not.
-export function fieldNumbers(bytes: Uint8Array): number[] {
-  const reader = protobuf.Reader.create(bytes);
-  const numbers: number[] = [];
-  while (reader.pos < reader.len) {
-    const key = reader.uint32();
-    numbers.push(key >>> 3);
-    reader.skipType(key & 7);
-  }
-  return numbers;
-}
-
+/** The name of a field, undefined for a number that messages.proto does not have. */
 export function fieldName(type: string, number: number): string | undefined {
   return root.lookupType(`Simulator.${type}`).fieldsById[number]?.name;
 }
 
-// The bytes of the last length-delimited field of that number, empty when there is none.
-export function memberBytes(bytes: Uint8Array, number: number): Buffer {
+/** Each field of any message by its number, in the order of the wire; of a repeated one, the last. */
+export function rawFields(bytes: Uint8Array): Map<number, number | Buffer> {
   const reader = protobuf.Reader.create(bytes);
-  let found = Buffer.alloc(0);
+  const found = new Map<number, number | Buffer>();
   while (reader.pos < reader.len) {
     const key = reader.uint32();
-    if (key === number * 8 + 2) found = Buffer.from(reader.bytes());
-    else reader.skipType(key & 7);
+    const [number, layout] = [key >>> 3, key & 7];
+    found.delete(number);
+    if (layout === 0) found.set(number, Number(reader.int64()));
+    else if (layout === 1) found.set(number, reader.double());
+    else if (layout === 2) found.set(number, Buffer.from(reader.bytes()));
+    else if (layout === 5) found.set(number, reader.float());
+    else throw new Error(`layout ${layout}`);
   }
   return found;
 }
