@@ -6,15 +6,30 @@ import { spawn } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "node:test";
-import { PROJECT, SCOPES, assertEnd, calls, ownerTest, runInside, useRedirect, visit, type Owner, type Result }
-  from "../support/harness.ts";
+import {
+  PROJECT,
+  SCOPES,
+  assertEnd,
+  calls,
+  ownerTest,
+  runInside,
+  useRedirect,
+  visit,
+  type Owner,
+  type Result,
+} from "../support/harness.ts";
 
 const REST = { settings: { TESLA_COMMANDS: "rest" } };
 
 describe("inside this process and in one of its own, a script ends the same way", { concurrency: 2 }, () => {
   // What a run leaves in the folder is put back before the second one.
-  async function both(owner: Owner, script: string, words: string[], exit: number,
-    prepare: (owner: Owner) => unknown = () => {}): Promise<void> {
+  async function both(
+    owner: Owner,
+    script: string,
+    words: string[],
+    exit: number,
+    prepare: (owner: Owner) => unknown = () => {},
+  ): Promise<void> {
     const names = readdirSync(owner.folder);
     const before = new Map(names.map((name) => [name, owner.read(name)]));
     const results: [Result, string[]][] = [];
@@ -28,12 +43,19 @@ describe("inside this process and in one of its own, a script ends the same way"
     const [[own, left], [here, leftHere]] = results as [[Result, string[]], [Result, string[]]];
     assertEnd(own, exit);
     // Tesla's numbers for a request are new each time, and so are the charge and the time.
-    const told = (text: string): string => text.replace(/[0-9a-f]{8}-[0-9a-f-]{27}-\d{13}|[0-9a-f]{32}/g, "ID")
-      .replace(/(\d+\/\d+\/\d{4}, )?\d\d?:\d\d:\d\d(\s[AP]M)?|\b\d{13}\b|(?<=: )\d+\.\d+/g, "N");
-    assert.deepEqual([here.code, told(here.stderr), told(here.stdout), calls(here.requests), leftHere],
-      [own.code, told(own.stderr), told(own.stdout), calls(own.requests), left]);
+    const told = (text: string): string =>
+      text
+        .replace(/[0-9a-f]{8}-[0-9a-f-]{27}-\d{13}|[0-9a-f]{32}/g, "ID")
+        .replace(/(\d+\/\d+\/\d{4}, )?\d\d?:\d\d:\d\d(\s[AP]M)?|\b\d{13}\b|(?<=: )\d+\.\d+/g, "N");
+    assert.deepEqual(
+      [here.code, told(here.stderr), told(here.stdout), calls(here.requests), leftHere],
+      [own.code, told(own.stderr), told(own.stdout), calls(own.requests), left],
+    );
   }
-  const fails = (name: string) => (owner: Owner): void => owner.simulator.fail(name);
+  const fails =
+    (name: string) =>
+    (owner: Owner): void =>
+      owner.simulator.fail(name);
 
   ownerTest("0: done", {}, async (owner) => {
     await both(owner, "read_charge", [], 0);
@@ -52,11 +74,14 @@ describe("inside this process and in one of its own, a script ends the same way"
   ownerTest("1: unexpected", {}, (owner) => both(owner, "read_charge", [], 1, fails("server_error")));
   ownerTest("2: wrong usage", {}, (owner) => both(owner, "read_charge", ["word"], 2));
   ownerTest("3: asleep", {}, (owner) => both(owner, "read_charge", [], 3, fails("vehicle_asleep")));
-  ownerTest("4: login needed", {}, (owner) => both(owner, "read_charge", [], 4,
-    () => owner.simulator.account.accessTokens.clear()));
+  ownerTest("4: login needed", {}, (owner) =>
+    both(owner, "read_charge", [], 4, () => owner.simulator.account.accessTokens.clear()),
+  );
   ownerTest("5: not set up", {}, async (owner) => {
     await both(owner, "check_setup", [], 5, () => owner.setSettings({ TESLA_VIN: "" }));
-    await both(owner, "call_api", ["GET", "/api/1/vehicles"], 5, () => owner.setSettings({ TESLA_REGION: "xx" }));
+    await both(owner, "call_api", ["GET", "/api/1/vehicles"], 5, () =>
+      owner.setSettings({ TESLA_REGION: "xx" }),
+    );
     owner.setSettings();
     await both(owner, "send_command", ["door_unlock"], 5); // the token lacks the scope
   });
@@ -74,13 +99,19 @@ describe("inside this process and in one of its own, a script ends the same way"
 
 /** The lines of the scripts' own headers, less what may be left out: npx tsx scripts/x.ts. */
 const RUN_LINES = readdirSync(join(PROJECT, "scripts")).map((name) => {
-  const [, line = ""] = /^\/\/ {3}run {7}(.*)$/m.exec(readFileSync(join(PROJECT, "scripts", name), "utf8")) ?? [];
-  return line.replace(/ \[.*/, "").replace("AMPS", "10").replace("NAME", "charge_stop")
+  const [, line = ""] =
+    /^\/\/ {3}run {7}(.*)$/m.exec(readFileSync(join(PROJECT, "scripts", name), "utf8")) ?? [];
+  return line
+    .replace(/ \[.*/, "")
+    .replace("AMPS", "10")
+    .replace("NAME", "charge_stop")
     .replace("METHOD PATH", "GET /api/1/products");
 });
 
 describe("npx tsx, as the README says", () => {
-  ownerTest("each script, from the folder of the owner to the car", { keys: false, loggedIn: false },
+  ownerTest(
+    "each script, from the folder of the owner to the car",
+    { keys: false, loggedIn: false },
     async (owner) => {
       // The owner's folder is the project's: what npx and tsx need of it stands there.
       for (const name of ["lib", "scripts", "package.json"]) {
@@ -99,46 +130,85 @@ describe("npx tsx, as the README says", () => {
       owner.simulator.partner.hosting = { kind: "file", body: owner.publicKey };
       assertEnd(await npx("serve_public_key", /Ctrl-C ends/), 0);
       assertEnd(await npx("register_partner"), 0);
-      assertEnd(await npx("get_token", /^https:\/\/auth\.\S+(?=\n)[^]*cancels/m, async (said) => {
-        const [address = ""] = /^https:\/\/auth\.\S+(?=\n)/m.exec(said) ?? [];
-        await visit(await owner.simulator.consent(address));
-      }), 0);
+      assertEnd(
+        await npx("get_token", /^https:\/\/auth\.\S+(?=\n)[^]*cancels/m, async (said) => {
+          const [address = ""] = /^https:\/\/auth\.\S+(?=\n)/m.exec(said) ?? [];
+          await visit(await owner.simulator.consent(address));
+        }),
+        0,
+      );
       owner.simulator.car.pair(owner.publicKey);
-      for (const script of ["refresh_token", "list_vehicles", "check_setup", "read_charge", "set_charge_amps",
-        "send_command", "call_api", "wake_up"]) assertEnd(await npx(script), 0);
+      for (const script of [
+        "refresh_token",
+        "list_vehicles",
+        "check_setup",
+        "read_charge",
+        "set_charge_amps",
+        "send_command",
+        "call_api",
+        "wake_up",
+      ])
+        assertEnd(await npx(script), 0);
       assert.deepEqual(ran.toSorted(), RUN_LINES.toSorted());
       assert.equal(owner.simulator.car.executed.length, 2);
-    });
+    },
+  );
 });
 
 // A line of a shell, in the owner's folder. serve_public_key has no end but a signal.
-function runLine(owner: Owner, line: string, until = /$^/, answer?: (said: string) => Promise<unknown>): Promise<Result> {
+function runLine(
+  owner: Owner,
+  line: string,
+  until = /$^/,
+  answer?: (said: string) => Promise<unknown>,
+): Promise<Result> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(TESLA_|NODE_|npm_)/.test(name));
   const before = owner.simulator.requests.length;
   const begin = performance.now();
-  const child = spawn(line, { cwd: owner.folder, shell: true, detached: process.platform !== "win32",
-    env: { ...Object.fromEntries(inherited), ...owner.simulator.env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(line, {
+    cwd: owner.folder,
+    shell: true,
+    detached: process.platform !== "win32",
+    env: { ...Object.fromEntries(inherited), ...owner.simulator.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const said = { stdout: "", stderr: "" };
   let isReached = false;
   let ended = false;
   const heard = (): void => {
     if (isReached || !until.test(said.stdout + said.stderr)) return;
     isReached = true;
-    if (answer !== undefined) void answer(said.stderr).catch((error: unknown) => { said.stderr += String(error); });
+    if (answer !== undefined)
+      void answer(said.stderr).catch((error: unknown) => {
+        said.stderr += String(error);
+      });
     else {
       ended = true;
-      process.kill(process.platform === "win32" ? child.pid ?? 0 : -(child.pid ?? 0), "SIGINT");
+      process.kill(process.platform === "win32" ? (child.pid ?? 0) : -(child.pid ?? 0), "SIGINT");
     }
   };
   for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (text: string) => { said[name] += text; heard(); });
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      said[name] += text;
+      heard();
+    });
   }
-  return new Promise((resolve, reject) => child.on("error", reject).on("close", (code) => {
-    // What npm itself has to say stands on lines of its own.
-    const stderr = said.stderr.split("\n").filter((each) => !/^npm (warn|notice)/.test(each)).join("\n");
-    const result: Result = { code: ended ? 0 : code ?? -1, stdout: said.stdout, stderr,
-      ms: performance.now() - begin, requests: owner.simulator.requests.slice(before) };
-    owner.checkOutput(line, result);
-    resolve(result);
-  }));
+  return new Promise((resolve, reject) =>
+    child.on("error", reject).on("close", (code) => {
+      // What npm itself has to say stands on lines of its own.
+      const stderr = said.stderr
+        .split("\n")
+        .filter((each) => !/^npm (warn|notice)/.test(each))
+        .join("\n");
+      const result: Result = {
+        code: ended ? 0 : (code ?? -1),
+        stdout: said.stdout,
+        stderr,
+        ms: performance.now() - begin,
+        requests: owner.simulator.requests.slice(before),
+      };
+      owner.checkOutput(line, result);
+      resolve(result);
+    }),
+  );
 }
