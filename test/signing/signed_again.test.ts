@@ -15,7 +15,7 @@ import {
 } from "../support/harness.ts";
 import { PassingTime } from "../support/passing_time.ts";
 import type { SimulatedCar } from "../simulator/car/car.ts";
-import { decodeRoutable, encodeRoutable } from "../simulator/protocol/protocol.ts";
+import { decodeRoutable, encodeRoutable } from "../simulator/protocol/messages.ts";
 
 const RESYNC = [5, 6, 15, 17, 20];
 const EXPIRED = 17;
