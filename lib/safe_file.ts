@@ -128,7 +128,9 @@ async function makeFile<Content>(path: string, produce: () => Promise<Content>):
     if (isSameFile(handle, path)) rmSync(path, { force: true });
     throw error;
   } finally {
-    closeSync(handle);
+    try {
+      closeSync(handle);
+    } catch {} // what was written is on the disk already
   }
 }
 

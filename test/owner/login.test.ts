@@ -120,7 +120,7 @@ describe("get_token", { concurrency: 3 }, () => {
   // What is pasted, what is pasted before it, and whether the browser could come too.
   const NONSENSE =
     "\nhello\nhttp://x/?code=abc\ncode=CODE&state=wrong\nerror=access_denied&error_description=redirect_uri\n";
-  // biome-ignore format: a table, one row a line
+  // biome-ignore format: a table
   const forms: [string, string, boolean, (back: string) => string][] = [
     ["the whole address", "", false, (back) => `  ${back} \n`], ["code and state", "", false, (back) => `${new URL(back).search.slice(1)}\n`],
     ["in quotes", "", false, (back) => `'${back}#'\n`], ["nonsense before it", NONSENSE, true, (back) => `${back}\n`],
@@ -194,6 +194,7 @@ describe("get_token", { concurrency: 3 }, () => {
         query,
       );
       assert.match(page.headers["content-type"] ?? "", /text\/plain/);
+      await running.said(/a page sent/); // it may come behind the page
       assert.equal(running.stderr(), before + UNASKED, query); // said once
     }
     for (const path of [`/${search}`, `/callback/${search}`, "/favicon.ico"])
@@ -228,7 +229,7 @@ describe("get_token", { concurrency: 3 }, () => {
   });
 
   // With the right state: Tesla's own no (row by row: advice.test.ts), its exit code, and what is said.
-  // biome-ignore format: a table, one row a line
+  // biome-ignore format: a table
   const refusals: [string, number, ...string[]][] = [
     ["error=login_cancelled&error_description=User%20cancelled", 2, "you cancelled the login", '"login_cancelled User cancelled"'],
     ["error=invalid_scope", 5, "your app may not ask for one of these scopes", "or correct TESLA_SCOPES"],
@@ -323,7 +324,7 @@ describe("get_token", { concurrency: 3 }, () => {
   });
 
   // The failure, the exit code, whether there was a login before, and what is said.
-  // biome-ignore format: a table, one row a line
+  // biome-ignore format: a table
   const failures: [string, number, boolean, string][] = [["invalid_auth_code", 4, true, "run get_token --force and log in promptly"],
     ["token_without_refresh_token", 1, true, "no usable refresh_token"], ["hang_up_after", 1, false, "no answer from"], ["echoes_secret", 5, true, "error: "]];
   for (const [failure, code, isThere, word] of failures) {
