@@ -80,10 +80,10 @@ for (let check = 1; check <= CHECKS; check += 1) {
       say("the car keeps its last instruction");
       throw error;
     }
-    const refused = [3, 6, 7].includes(error.exitCode); // asleep, full, unplugged: asking costs
+    const refused = [3, 6, 7].includes(error.exitCode) && wanted > 0; // asleep, full, unplugged: asking costs
     pause = refused ? PAUSE : 0;
     say(`${error.message} (${error.found}); ${error.fix}; next try in ${MINUTES * (pause || 1)} minutes`);
-    charging = error.exitCode === 3 ? false : undefined; // a car that is asleep does not charge
+    charging = undefined;
     amps = undefined;
   }
 }

@@ -133,9 +133,7 @@ export function startScript<W extends string = never, T extends string = never, 
   takes: Takes<W, T, F> = {},
 ): Record<W, string> & Partial<Record<T, string>> & Partial<Record<F, boolean>> {
   const { words = [], optional = [], flags = [], values = [] } = takes;
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
-  }
+  process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
   process.on("uncaughtException", (error) => process.exit(showFailure(error)));
   const switches = [...flags, "help"].map((name) => [name, { type: "boolean" as const }]);
   const texts = values.map((name) => [name, { type: "string" as const }]);
@@ -152,7 +150,7 @@ export function startScript<W extends string = never, T extends string = never, 
   const names = [...words, ...optional];
   const found = given.positionals; // may hold a PIN: only their number is shown
   if (found.length < words.length || found.length > names.length) {
-    throw wrongUsage(file, `expected ${words.join(" ") || "no arguments"}; got ${found.length}`);
+    throw wrongUsage(file, `expected ${names.join(" ") || "no arguments"}; got ${found.length}`);
   }
   const named = Object.fromEntries(found.map((word, index) => [names[index], word]));
   return { ...named, ...given.values } as ReturnType<typeof startScript<W, T, F>>;

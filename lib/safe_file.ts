@@ -145,17 +145,20 @@ export async function replaceFile<Content>(file: string, produce: () => Promise<
   const beside = `${file}.new`;
   const old = existsSync(file) ? `${file} is unchanged` : "nothing was saved";
   let state = `nothing more was sent; ${old}`;
+  let isComplete = false;
   let content: Content;
   try {
     content = await makeFile(beside, () => {
-      state = old;
+      state = `${old}; run it again soon`;
       return produce();
     });
-    state = `${beside} is complete: rename it to ${file} before anything else runs`;
+    isComplete = true;
+    state = `close the program that uses ${file}, then rename ${beside} to ${file}; the next run deletes it`;
     await rename(beside, file);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure(1, `cannot write ${file}`, messageOf(error), `${fixForFile(beside, error)}; ${state}`);
+    const fix = isComplete ? state : `${fixForFile(beside, error)}; ${state}`;
+    throw new Failure(1, `cannot write ${file}`, messageOf(error), fix);
   }
   try {
     const folder = openSync(".", "r");
