@@ -10,7 +10,8 @@ export function hostileRequests(right: string): [string | Buffer, string | RegEx
   const { pathname: path, port, search: query } = new URL(right);
   const isKey = path === KEY_PATH;
   const own = `Host: 127.0.0.1:${port}\r\n`;
-  const marked = `${own}User-Agent: ${MARK}\r\nReferer: http://evil.example/${MARK}\r\nCookie: a=${MARK}\r\n`
+  const marked =
+    `${own}User-Agent: ${MARK}\r\nReferer: http://evil.example/${MARK}\r\nCookie: a=${MARK}\r\n`
     + "Origin: http://evil.example\r\nX-Forwarded-Host: evil.example\r\nRange: bytes=0-9\r\n";
   const get = (target: string, headers = marked): string => `GET ${target} HTTP/1.1\r\n${headers}\r\n`;
   const send = (headers: string, text: string, method = "POST"): string =>
@@ -22,22 +23,71 @@ export function hostileRequests(right: string): [string | Buffer, string | RegEx
   const open = isKey ? "200" : "400"; // the key is for everybody, under whatever name a tunnel gives it
   const page = isKey ? path : `${path}?code=${MARK}&state=${MARK}`;
   const up = "%2e%2e%2f".repeat(9);
-  const paths = ["/", "/.env", "/private-key.pem", "/tesla_token.json", "/public-key.pem", "/../../.env",
-    `${path}/../../../private-key.pem`, `/${up}.env`, `/${up.toUpperCase()}private-key.pem`,
-    "/%252e%252e%252fprivate-key.pem", "/..%5c..%5cprivate-key.pem", "/..\\..\\private-key.pem",
-    "/..%c0%af..%c0%afprivate-key.pem", "/....//....//.env", `${path}/${up}.env`, `${path}%00`,
-    `${path}%00.env`, `${path}%2f`, `/${path}`, `//evil.example${path}`, `${path}/`, `${path}/${MARK}`,
-    `${path};${MARK}`, `${path}#${MARK}`, `${path}%20`, `${path}%3f`, `${path}.`, `/x/..${path}`, `/.${path}`,
-    `/%2e${path}`, path.replace("/c", "/%63").replace("/.w", "/.%77"), path.toUpperCase(), `/${MARK}`,
-    `/%0d%0aset-cookie:%20${MARK}`, "/%3Cscript%3Ex1markerx", `http://127.0.0.1:${port}${path}`,
-    `http://evil.example${path}`, "file:///private-key.pem", `/${"a".repeat(15_000)}`, "/package.json",
-    "/proc/self/environ", `/${"../".repeat(4000)}etc/passwd`];
+  const paths = [
+    "/",
+    "/.env",
+    "/private-key.pem",
+    "/tesla_token.json",
+    "/public-key.pem",
+    "/../../.env",
+    `${path}/../../../private-key.pem`,
+    `/${up}.env`,
+    `/${up.toUpperCase()}private-key.pem`,
+    "/%252e%252e%252fprivate-key.pem",
+    "/..%5c..%5cprivate-key.pem",
+    "/..\\..\\private-key.pem",
+    "/..%c0%af..%c0%afprivate-key.pem",
+    "/....//....//.env",
+    `${path}/${up}.env`,
+    `${path}%00`,
+    `${path}%00.env`,
+    `${path}%2f`,
+    `/${path}`,
+    `//evil.example${path}`,
+    `${path}/`,
+    `${path}/${MARK}`,
+    `${path};${MARK}`,
+    `${path}#${MARK}`,
+    `${path}%20`,
+    `${path}%3f`,
+    `${path}.`,
+    `/x/..${path}`,
+    `/.${path}`,
+    `/%2e${path}`,
+    path.replace("/c", "/%63").replace("/.w", "/.%77"),
+    path.toUpperCase(),
+    `/${MARK}`,
+    `/%0d%0aset-cookie:%20${MARK}`,
+    "/%3Cscript%3Ex1markerx",
+    `http://127.0.0.1:${port}${path}`,
+    `http://evil.example${path}`,
+    "file:///private-key.pem",
+    `/${"a".repeat(15_000)}`,
+    "/package.json",
+    "/proc/self/environ",
+    `/${"../".repeat(4000)}etc/passwd`,
+  ];
   const methods = ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "SEARCH"];
   // The names by which somebody else's page would come.
-  const names = ["evil.example", `evil.example:${port}`, "localhost.evil.example", "localhost@evil.example",
-    `127.0.0.1.evil.example:${port}`, "evil.example#localhost", "127.1", "0.0.0.0", "2130706433", "[::]",
-    "::1", "127.0.0.1:80:80", "localhost, evil.example", " ", MARK];
-  const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+  const names = [
+    "evil.example",
+    `evil.example:${port}`,
+    "localhost.evil.example",
+    "localhost@evil.example",
+    `127.0.0.1.evil.example:${port}`,
+    "evil.example#localhost",
+    "127.1",
+    "0.0.0.0",
+    "2130706433",
+    "[::]",
+    "::1",
+    "127.0.0.1:80:80",
+    "localhost, evil.example",
+    " ",
+    MARK,
+  ];
+  const upgrade =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     + "Sec-WebSocket-Key: eDFtYXJrZXJ4eDFtYXJrZQ==\r\n";
   const http2 = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n";
   const chunked = "Transfer-Encoding: chunked\r\n";

@@ -60,7 +60,9 @@ for (const name of Object.keys(process.env)) if (name.startsWith("TESLA_")) dele
 const now = performance.now.bind(performance);
 let paused = 0;
 performance.now = () => now() + paused;
-const pause = async (ms: number): Promise<void> => void (paused += ms);
+const pause = async (ms: number): Promise<void> => {
+  paused += ms;
+};
 timers.setTimeout = pause as unknown as typeof timers.setTimeout;
 syncBuiltinESMExports();
 

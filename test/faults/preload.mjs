@@ -4,13 +4,16 @@
 //
 //   at      the call's number, from 1
 //   act     "kill" before the call, "kill after" it, "half": write one half, then kill; "hold": wait for the file `until`;
-//           "clock": step the clock by `ms`; or an error code, such as "ENOSPC", which the call throws
-//   rate    the clock runs so many times as fast
+//           "clock"; or an error code, such as "ENOSPC", which the call throws
+//   ms      step the clock by so much then, with "clock" and "hold"
+//   rate    both clocks run so many times as fast
+//   uptime  the machine has been up for so many seconds more
 //
 // TEST_FAULT_LOG names a file that gets one line for each call: its name and the file's.
 // Plain JavaScript, since Node loads it before any TypeScript loader.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
 import { basename } from "node:path";
 
 const fault = JSON.parse(process.env.TEST_FAULT ?? "{}");
@@ -26,7 +29,7 @@ let step = 0;
 function now() {
   return Math.floor(begin + (RealDate.now() - begin) * (fault.rate ?? 1) + step);
 }
-globalThis.Date = class Date extends RealDate {
+globalThis.Date = class extends RealDate {
   constructor(...given) {
     if (given.length === 0) super(now());
     else super(...given);
@@ -35,6 +38,11 @@ globalThis.Date = class Date extends RealDate {
     return now();
   }
 };
+
+const realUptime = os.uptime;
+os.uptime = () => realUptime() + (fault.uptime ?? 0);
+const elapsed = performance.now.bind(performance);
+if (fault.rate) performance.now = () => elapsed() * fault.rate;
 
 function die() {
   process.kill(process.pid, "SIGKILL");
@@ -54,8 +62,9 @@ function act(name, target, given) {
     else real.writeSync(given[0], half, 0);
     die();
   }
-  if (fault.act === "clock") step = fault.ms;
-  else if (fault.act === "hold") {
+  step = fault.ms ?? 0;
+  if (fault.act === "clock") return;
+  if (fault.act === "hold") {
     real.writeFileSync(`${fault.until}.reached`, "");
     while (!real.existsSync(fault.until)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
   } else {
@@ -64,8 +73,19 @@ function act(name, target, given) {
   }
 }
 
-for (const name of ["openSync", "writeSync", "writeFileSync", "readFileSync", "ftruncateSync", "closeSync", "fsyncSync",
-  "renameSync", "rmSync", "statSync"]) {
+for (const name of [
+  "openSync",
+  "writeSync",
+  "writeFileSync",
+  "readFileSync",
+  "ftruncateSync",
+  "closeSync",
+  "fsyncSync",
+  "renameSync",
+  "rmSync",
+  "statSync",
+  "fstatSync",
+]) {
   fs[name] = (...given) => {
     const target = typeof given[0] === "number" ? handles.get(given[0]) : basename(String(given[0]));
     const concerns = !inside && target !== undefined && /^(\.|tesla_(token|session)\.json.*)$/.test(target);

@@ -1,20 +1,30 @@
-// The tokens and the signed-command session under kills, full disks, stepped clocks and runs that meet: what
-// `npm run test:faults` repeats at length, and test/faults/faults.test.ts in a bounded form.
+// The tokens and the signed-command session under kills, full disks, stepped clocks and runs that meet: the steps of
+// test/faults/faults.test.ts, which `npm run test:faults` runs at length.
 //
 //   npm run test:faults -- [--kills 240] [--seed 1]
 //
-// After each fault the token file must be whole, and the next run must work without a login. It kills real scripts in
-// owners' temporary folders with SIGKILL, before, in the middle of and after each call that touches a file, between
-// Tesla's answer and the file, and at random. What a power cut does to the disk itself it cannot show.
+// After each fault the token file must be whole, and the next run must work without a login. Real scripts in owners'
+// temporary folders are killed with SIGKILL before, in the middle of and after each call that touches a file, between
+// Tesla's answer and the file, and at random. What a power cut does to the disk itself this cannot show.
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
 import { spawnSync } from "node:child_process";
-import { pathToFileURL } from "node:url";
+import { uptime } from "node:os";
+import { dirname } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { randomFrom, type Random } from "../support/random.ts";
 import { until } from "../support/until.ts";
-import { newOwner, withOwner, type Owner, type Result, type RunOptions, type Running } from "../support/harness.ts";
+import { newOwner, type Owner, type Result, type Running, type RunOptions } from "../support/harness.ts";
 import { bytesAt, numberAt, valueAt } from "../../lib/signing/wire.ts";
 
 const TOKEN = "tesla_token.json";
@@ -31,12 +41,22 @@ export class Tally {
   counters = 0; // signed commands whose counters were compared
 
   line(): string {
-    return `${this.kills} kills survived (${this.instants.size} different instants; ${this.late} came too late), `
-      + `${this.faults} failing file calls, ${this.nextRuns} next runs worked, ${this.counters} counters, none used twice`;
+    return (
+      `${this.kills} kills survived (${this.instants.size} different instants; ${this.late} came too late), `
+      + `${this.faults} failing file calls, ${this.nextRuns} next runs worked, ${this.counters} counters, none used twice`
+    );
   }
 }
 
-interface Fault { at?: number; act?: string; until?: string; ms?: number; rate?: number; empty?: boolean }
+interface Fault {
+  at?: number;
+  act?: string;
+  until?: string;
+  ms?: number;
+  rate?: number;
+  uptime?: number;
+  empty?: boolean;
+}
 
 function faulty(fault: Fault, log = ""): RunOptions {
   const env: Record<string, string> = { TEST_FAULT: JSON.stringify(fault) };
@@ -61,7 +81,7 @@ function chain(owner: Owner): { current: string; lastUsed: string } {
 // ---- What must be true after a fault ----
 
 /** The token file is whole, closed to others, and holds a pair that the simulated Tesla has given out. */
-export function assertWholeTokens(owner: Owner): void {
+function assertWholeTokens(owner: Owner): void {
   const token = JSON.parse(owner.read(TOKEN)) as Record<string, unknown>;
   const { account } = owner.simulator;
   assert.ok(account.accessTokens.has(String(token.access_token)), "an access token of Tesla's");
@@ -72,7 +92,11 @@ export function assertWholeTokens(owner: Owner): void {
 
 function assertTidy(owner: Owner): void {
   const usual = [".env", "private-key.pem", "public-key.pem", TOKEN, SESSION];
-  assert.deepEqual(readdirSync(owner.folder).filter((name) => !usual.includes(name)), [], "litter");
+  assert.deepEqual(
+    readdirSync(owner.folder).filter((name) => !usual.includes(name)),
+    [],
+    "litter",
+  );
 }
 
 async function assertNextRefresh(owner: Owner, tally: Tally): Promise<void> {
@@ -90,13 +114,16 @@ function commandCounters(owner: Owner): { epoch: string; counter: number }[] {
     if (!path.endsWith("/signed_command")) continue;
     const message = Buffer.from(JSON.parse(body).routable_message, "base64");
     if (valueAt(message, [13]) === undefined) continue; // a handshake
-    found.push({ epoch: bytesAt(message, [13, 8, 1]).toString("hex"), counter: numberAt(message, [13, 8, 2]) });
+    found.push({
+      epoch: bytesAt(message, [13, 8, 1]).toString("hex"),
+      counter: numberAt(message, [13, 8, 2]),
+    });
   }
   return found;
 }
 
 /** No counter may have been used for two messages of one epoch. */
-export function assertCountersUnique(owner: Owner, tally: Tally): void {
+function assertCountersUnique(owner: Owner, tally: Tally): void {
   const names = commandCounters(owner).map(({ epoch, counter }) => `${epoch} ${counter}`);
   assert.equal(new Set(names).size, names.length, `a counter was used twice: ${names.join(", ")}`);
   tally.counters += names.length;
@@ -122,31 +149,34 @@ function noteKill(tally: Tally, result: Result, instant: string): void {
 
 // ---- Kills ----
 
-export interface Instant { at: number; act: string; empty?: boolean; name: string }
+interface Instant {
+  at: number;
+  act: string;
+  empty?: boolean;
+  name: string;
+}
 
 /** Every instant at which a script can die around its file calls. */
-export function instantsOf(calls: string[]): Instant[] {
+function instantsOf(calls: string[]): Instant[] {
   return calls.flatMap((call, index) => {
     const at = index + 1;
     const instants: Instant[] = [{ at, act: "kill", name: `before ${call} (${at})` }];
     if (!call.startsWith("read")) instants.push({ at, act: "kill after", name: `after ${call} (${at})` });
-    // A lock's few bytes are written by one call of the kernel: there is the empty file (below) or the whole number,
-    // never half of one, which could be the number of another process that lives.
-    const isLock = call.includes(".lock");
-    if (call.startsWith("write") && !isLock) instants.push({ at, act: "half", name: `in ${call} (${at})` });
-    if (call.startsWith("writeFile")) instants.push({ at, act: "half", empty: true, name: `empty ${call} (${at})` });
+    if (call.startsWith("write")) instants.push({ at, act: "half", name: `in ${call} (${at})` });
+    if (call.startsWith("writeFile"))
+      instants.push({ at, act: "half", empty: true, name: `empty ${call} (${at})` });
     return instants;
   });
 }
 
-export async function killRefreshAt(owner: Owner, tally: Tally, instant: Instant): Promise<void> {
+async function killRefreshAt(owner: Owner, tally: Tally, instant: Instant): Promise<void> {
   const result = await owner.run("refresh_token", [], faulty(instant));
   assert.equal(result.code, -1, `killed ${instant.name}`);
   noteKill(tally, result, `refresh ${instant.name}`);
   await assertNextRefresh(owner, tally);
 }
 
-export async function killCommandAt(owner: Owner, tally: Tally, instant: Instant, which: string): Promise<void> {
+async function killCommandAt(owner: Owner, tally: Tally, instant: Instant, which: string): Promise<void> {
   const result = await owner.run("set_charge_amps", ["9"], faulty(instant));
   assert.equal(result.code, -1, `killed ${instant.name}`);
   noteKill(tally, result, `${which} ${instant.name}`);
@@ -154,7 +184,13 @@ export async function killCommandAt(owner: Owner, tally: Tally, instant: Instant
 }
 
 // Random: over the whole run, or in the milliseconds after the lock appears, where the work is done.
-async function killAtRandom(owner: Owner, script: string, words: string[], random: Random, tally: Tally): Promise<void> {
+async function killAtRandom(
+  owner: Owner,
+  script: string,
+  words: string[],
+  random: Random,
+  tally: Tally,
+): Promise<void> {
   const running = owner.start(script, words);
   const kill = (): void => void running.child.kill("SIGKILL");
   const watcher = watch(owner.folder);
@@ -168,29 +204,36 @@ async function killAtRandom(owner: Owner, script: string, words: string[], rando
   noteKill(tally, result, `${script} at random`);
 }
 
-export async function killRefreshAtRandom(owner: Owner, tally: Tally, random: Random): Promise<void> {
+async function killRefreshAtRandom(owner: Owner, tally: Tally, random: Random): Promise<void> {
   await killAtRandom(owner, "refresh_token", [], random, tally);
   await assertNextRefresh(owner, tally);
 }
 
-export async function killCommandAtRandom(owner: Owner, tally: Tally, random: Random): Promise<void> {
+async function killCommandAtRandom(owner: Owner, tally: Tally, random: Random): Promise<void> {
   await killAtRandom(owner, "set_charge_amps", [String(5 + random(20))], random, tally);
   await assertNextCommand(owner, tally);
 }
 
 /** Killed while Tesla's answer is held: not carried out, carried out, and with its first byte there. */
-export async function killWhileTheAnswerIsHeld(owner: Owner, tally: Tally): Promise<void> {
+async function killWhileTheAnswerIsHeld(
+  owner: Owner,
+  tally: Tally,
+  script: string,
+  words: string[],
+): Promise<void> {
+  const { car, requests } = owner.simulator;
   for (const failure of ["never_answers", "slow_drip"]) {
-    const before = chain(owner).current;
-    const asked = owner.simulator.requests.length;
+    const before = { token: chain(owner).current, done: car.executed.length, asked: requests.length };
     owner.simulator.fail(failure, { times: 1 });
-    const running = owner.start("refresh_token");
-    await until("the request", () => owner.simulator.requests.length > asked);
-    if (failure === "slow_drip") await running.said(/answered 200/);
+    const running = owner.start(script, words);
+    const isDone = (): boolean =>
+      script === "refresh_token" ? chain(owner).current !== before.token : car.executed.length > before.done;
+    const isCarriedOut = failure === "slow_drip";
+    await until("the request", () => (isCarriedOut ? isDone() : requests.length > before.asked));
     running.child.kill("SIGKILL");
-    noteKill(tally, await running.ended, `refresh while the answer is held (${failure})`);
-    assert.equal(chain(owner).current !== before, failure === "slow_drip", "whether Tesla has swapped the token");
-    await assertNextRefresh(owner, tally);
+    noteKill(tally, await running.ended, `${script} while the answer is held (${failure})`);
+    assert.equal(isDone(), isCarriedOut);
+    await (script === "refresh_token" ? assertNextRefresh(owner, tally) : assertNextCommand(owner, tally));
   }
 }
 
@@ -198,12 +241,16 @@ export async function killWhileTheAnswerIsHeld(owner: Owner, tally: Tally): Prom
 export async function killThenTooLate(owner: Owner, tally: Tally): Promise<void> {
   const calls = await callsOf(owner, "refresh_token");
   const rename = calls.findIndex((call) => call.startsWith("renameSync")) + 1;
-  noteKill(tally, await owner.run("refresh_token", [], faulty({ at: rename, act: "kill" })), "refresh, then two days off");
+  noteKill(
+    tally,
+    await owner.run("refresh_token", [], faulty({ at: rename, act: "kill" })),
+    "refresh, then two days off",
+  );
   const kept = owner.read(TOKEN);
   owner.simulator.clock.offsetMs += 48 * HOUR;
   const result = await owner.run("refresh_token");
   assert.equal(result.code, 4);
-  assert.match(result.stderr, /login_required.*get_token/);
+  assert.match(result.stderr, /^found: .*login_required.*\nfix: {3}run get_token --force/m);
   assert.equal(result.requests.at(-1)?.status, 401, "Tesla has really refused");
   assert.equal(owner.read(TOKEN), kept);
   owner.simulator.clock.offsetMs = 0;
@@ -213,30 +260,49 @@ export async function killThenTooLate(owner: Owner, tally: Tally): Promise<void>
 
 // ---- Files that fail ----
 
+interface FailingCall {
+  at: number;
+  call: string;
+  code: string; // of the error that it throws
+}
+
 /** Each file call in turn fails: one error, both tokens kept, the next run works. */
-export async function failCall(owner: Owner, tally: Tally, at: number, call: string, code: string): Promise<void> {
+export async function failCall(owner: Owner, tally: Tally, { at, call, code }: FailingCall): Promise<void> {
   const result = await owner.run("refresh_token", [], faulty({ at, act: code }));
   tally.faults += 1;
-  if (result.code !== 0) assert.match(result.stderr, /^error: .*; .+$/m, `${call} fails with ${code}`);
-  const sent = result.requests.length > 0;
-  const says = result.stderr.includes("nothing was sent");
-  assert.ok(!(sent && says), `${call} fails with ${code}: it says that nothing was sent, and has sent`);
+  const where = `${call} fails with ${code}:\n${result.stderr}`;
+  const isUnsent = result.code !== 0 && result.requests.length === 0;
+  assert.equal(
+    /nothing (more )?was sent/.test(result.stderr),
+    isUnsent,
+    `whether anything was sent: ${where}`,
+  );
+  const isKept = result.stderr.includes(`${TOKEN}.new is complete`);
+  assert.equal(owner.has(`${TOKEN}.new`), isKept, `a new file stays only where it is complete: ${where}`);
   // Where only tidying up failed the lock is still there: of a process that is gone.
   await assertNextRefresh(owner, tally);
 }
 
 /** Each file call of a command in turn fails: what is said is what happened, no counter is used twice, and the next
  * command works. `first` is a command that shakes hands. */
-export async function failCommandCall(owner: Owner, tally: Tally, at: number, call: string, code: string,
-  first: boolean): Promise<void> {
+export async function failCommandCall(
+  owner: Owner,
+  tally: Tally,
+  failing: FailingCall,
+  first: boolean,
+): Promise<void> {
+  const { at, call, code } = failing;
   if (first) rmSync(owner.path(SESSION), { force: true });
   const { car } = owner.simulator;
   const done = car.executed.length;
   const result = await owner.run("set_charge_amps", ["9"], faulty({ at, act: code }));
   tally.faults += 1;
   const where = `${call} fails with ${code}:\n${result.stderr}`;
-  assert.equal(result.code, car.executed.length > done ? 0 : 1, `the exit code tells what the car did: ${where}`);
-  if (result.code !== 0) assert.match(result.stderr, /^error: .*; .+$/m, where);
+  assert.equal(
+    result.code,
+    car.executed.length > done ? 0 : 1,
+    `the exit code tells what the car did: ${where}`,
+  );
   if (result.requests.length > 0) assert.doesNotMatch(result.stderr, /nothing was sent/, where);
   if (car.executed.length > done) assert.doesNotMatch(result.stderr, /not sent|run it again/, where);
   assertCountersUnique(owner, tally);
@@ -248,7 +314,7 @@ export async function fullDisk(owner: Owner, tally: Tally, kib: number): Promise
   assert.equal((await owner.run("refresh_token", ["--help"])).code, 0); // warms the loader's cache, which has files too
   const result = await owner.run("refresh_token", [], { fileLimit: kib });
   assert.equal(result.code, 1, result.stderr);
-  assert.match(result.stderr, /nothing (more )?was sent/);
+  assert.match(result.stderr, /^fix: {3}free some space, .*nothing (more )?was sent/m);
   assert.deepEqual(result.requests, []);
   tally.faults += 1;
   await assertNextRefresh(owner, tally);
@@ -256,7 +322,7 @@ export async function fullDisk(owner: Owner, tally: Tally, kib: number): Promise
 
 /** A real small file system, full; needs the right to mount (CI runs as root). True when it was there. */
 export async function fullFileSystem(owner: Owner, tally: Tally): Promise<boolean> {
-  const files = readdirSync(owner.folder).map((name) => [name, owner.read(name)]);
+  const files = readdirSync(owner.folder).map((name): [string, string] => [name, owner.read(name)]);
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", owner.folder]);
   if (mounted.status !== 0) return false;
   try {
@@ -265,7 +331,7 @@ export async function fullFileSystem(owner: Owner, tally: Tally): Promise<boolea
     assert.throws(() => owner.write("filler", Buffer.alloc(100_000)), /ENOSPC/);
     const result = await owner.run("refresh_token");
     assert.equal(result.code, 1, result.stderr);
-    assert.match(result.stderr, /the disk is full; nothing was sent/);
+    assert.match(result.stderr, /^found: the disk is full\nfix: .*nothing was sent/m);
     assert.deepEqual(result.requests, []);
     assert.equal(owner.read(TOKEN), before);
     tally.faults += 1;
@@ -290,7 +356,7 @@ export async function readOnlyFolder(owner: Owner, tally: Tally): Promise<void> 
   const result = await owner.run("refresh_token", [], { uid });
   chmodSync(owner.folder, 0o700);
   assert.equal(result.code, 1, result.stderr);
-  assert.match(result.stderr, /permission denied; nothing was sent/);
+  assert.match(result.stderr, /^found: permission denied\nfix: .*sudo chown .*nothing was sent/m);
   assert.deepEqual(result.requests, []);
   assert.equal(owner.read(TOKEN), before);
   tally.faults += 1;
@@ -299,24 +365,42 @@ export async function readOnlyFolder(owner: Owner, tally: Tally): Promise<void> 
 
 // ---- Runs that meet ----
 
+const LOCK = `${TOKEN}.lock`;
+
+/** A claim to a lock, as the runs write it: process, uptime of the machine, a number of its own. */
+function claimOf(pid: number, claimedAt = Math.floor(uptime())): string {
+  return `\n${pid} ${claimedAt} 0123456789abcdef\n`;
+}
+
+/** How often a run has looked at the lock, by its log. */
+function looks(log: string): number {
+  return existsSync(log)
+    ? (readFileSync(log, "utf8").match(/^readFileSync tesla_token.json.lock$/gm) ?? []).length
+    : 0;
+}
+
 /** So many refreshes at once, all of which have read the old token: exactly one request, and all succeed. */
 export async function manyAtOnce(owner: Owner, tally: Tally, count = 16): Promise<void> {
-  const lock = owner.path(`${TOKEN}.lock`);
-  owner.write(`${TOKEN}.lock`, String(process.pid)); // of a living process: they queue up
+  owner.write(LOCK, claimOf(process.pid)); // of a living process: they queue up
   const asked = owner.simulator.requests.length;
   const log = owner.path("calls.log");
   const running = Array.from({ length: count }, () => owner.start("refresh_token", [], faulty({}, log)));
-  const waiting = (): number => existsSync(log)
-    ? (readFileSync(log, "utf8").match(/^writeFileSync tesla_token.json.lock$/gm) ?? []).length : 0;
-  await until("all in the queue", () => waiting() >= count * 3, undefined, 60);
+  const claims = (): number => owner.read(LOCK).match(/^\d+ \d+ \w+$/gm)?.length ?? 0;
+  await until("all in the queue", () => claims() === count + 1 && looks(log) > count * 3, undefined, 60);
   assert.equal(owner.simulator.requests.length, asked, "nothing is sent before the lock is free");
-  rmSync(lock);
+  rmSync(owner.path(LOCK));
   const results = await Promise.all(running.map(({ ended }) => ended));
   rmSync(log);
-  assert.deepEqual(results.map(({ code }) => code), results.map(() => 0));
+  assert.deepEqual(
+    results.map(({ code }) => code),
+    results.map(() => 0),
+  );
   const sent = owner.simulator.requests.slice(asked);
   assert.equal(sent.length, 1, `${sent.length} requests of ${count} runs`);
-  assert.equal(results.filter(({ stderr }) => stderr.includes("another run has just done it")).length, count - 1);
+  assert.equal(
+    results.filter(({ stderr }) => stderr.includes("already refreshed by another run")).length,
+    count - 1,
+  );
   await assertNextRefresh(owner, tally);
 }
 
@@ -343,7 +427,7 @@ export async function replacedUnderTheRun(owner: Owner, tally: Tally): Promise<v
     const running = owner.start("refresh_token", [], faulty({ at: afterReading, act: "hold", until: gate }));
     await until("the gate", () => existsSync(`${gate}.reached`));
     if (change === "another login") owner.logIn();
-    else if (change === "garbage") owner.write(TOKEN, "{\"access_tok");
+    else if (change === "garbage") owner.write(TOKEN, '{"access_tok');
     else rmSync(owner.path(TOKEN));
     writeFileSync(gate, "");
     const result = await running.ended;
@@ -358,50 +442,80 @@ export async function replacedUnderTheRun(owner: Owner, tally: Tally): Promise<v
   }
 }
 
-/** Two runs find the same stale lock, and the slower one removes the other's new lock with it. */
-export async function stolenLock(owner: Owner, tally: Tally): Promise<void> {
-  owner.write(`${TOKEN}.lock`, String(goneProcess()));
-  const gate = owner.path("gate");
-  // The slow one stands right before it removes the stale lock: calls 1 (token), 2 and 3 (lock), 4 (rmSync).
-  const slow = owner.start("refresh_token", [], faulty({ at: 4, act: "hold", until: gate }));
-  await until("the gate", () => existsSync(`${gate}.reached`));
-  const asked = owner.simulator.requests.length;
-  owner.simulator.fail("slow_drip", { times: 1 }); // the quick one holds its lock for as long as we like
-  const quick = owner.start("refresh_token");
-  await until("the quick one's request", () => owner.simulator.requests.length > asked);
-  writeFileSync(gate, "");
-  const slowResult = await slow.ended;
-  quick.child.kill("SIGKILL");
-  noteKill(tally, await quick.ended, "refresh whose lock was stolen");
-  rmSync(gate);
-  rmSync(`${gate}.reached`);
-  assert.equal(slowResult.code, 0, slowResult.stderr);
-  await assertNextRefresh(owner, tally);
+/** Two runs meet at the lock of a run that is gone, the second with a clock that jumps by an hour: wherever it stood
+ * when the first came, one works after the other. */
+export async function oneAtATime(owner: Owner, tally: Tally, random: Random): Promise<void> {
+  const calls = await callsOf(owner, "refresh_token");
+  const claimed = calls.indexOf(`writeSync ${LOCK}`) + 1;
+  const last = calls.lastIndexOf(`readFileSync ${LOCK}`) + 1;
+  for (const isFirst of [false, true]) {
+    owner.write(LOCK, claimOf(goneProcess()));
+    const [gate, log] = [owner.path("gate"), owner.path("calls.log")];
+    // Held before its claim is in the file, or after.
+    const at = isFirst ? claimed + 1 + random(last - claimed) : claimed - random(claimed - 1);
+    const held = owner.start("refresh_token", [], faulty({ at, act: "hold", until: gate, ms: HOUR }, log));
+    await until("the gate", () => existsSync(`${gate}.reached`));
+    const asked = owner.simulator.requests.length;
+    const sent = (): number => owner.simulator.requests.length - asked;
+    if (!isFirst) owner.simulator.fail("slow_drip", { times: 1 }); // the other run holds its lock for as long as we like
+    const other = owner.start("refresh_token", [], faulty({}, `${log}.other`));
+    if (isFirst) {
+      await until("the other one to wait", () => looks(`${log}.other`) > 4);
+      assert.equal(sent(), 0, "whose claim comes first works first");
+      writeFileSync(gate, "");
+      for (const { ended } of [held, other]) assert.equal((await ended).code, 0);
+      assert.equal(sent(), 1, "the second one finds all done");
+    } else {
+      await until("the other one's request", () => sent() > 0);
+      writeFileSync(gate, "");
+      const before = looks(log);
+      await until("the held one to wait", () => looks(log) > before + 4);
+      assert.equal(sent(), 1, "a lock whose run lives is not taken over, whatever the clock says");
+      other.child.kill("SIGKILL");
+      noteKill(tally, await other.ended, "refresh with another one waiting");
+      const { code, stderr } = await held.ended;
+      assert.equal(code, 0, stderr);
+    }
+    for (const name of readdirSync(owner.folder)) if (/^(gate|calls)/.test(name)) rmSync(owner.path(name));
+    await assertNextRefresh(owner, tally);
+  }
 }
 
 /** The number of a process that is gone. */
-export function goneProcess(): number {
+function goneProcess(): number {
   return spawnSync(process.execPath, ["-e", ""]).pid;
 }
 
-/** Locks that a killed run left, and one of a run that lives. */
+/** Locks that nobody holds any more, and those of a run that lives, which are waited for in vain. */
 export async function locks(owner: Owner, tally: Tally): Promise<void> {
-  owner.write(`${TOKEN}.lock`, String(goneProcess()));
-  await assertNextRefresh(owner, tally);
-
-  owner.write(`${TOKEN}.lock`, ""); // killed before it wrote its number
-  await assertNextRefresh(owner, tally);
-
-  owner.write(`${TOKEN}.lock`, String(process.pid)); // lives: waited for in vain, nothing is sent
-  const before = owner.read(TOKEN);
-  const result = await owner.run("refresh_token", [], faulty({ rate: 20 }));
-  assert.equal(result.code, 1, result.stderr);
-  assert.match(result.stderr, /another run holds tesla_token\.json\.lock; nothing was sent/);
-  assert.deepEqual(result.requests, []);
-  assert.equal(owner.read(TOKEN), before);
-  assert.equal(owner.read(`${TOKEN}.lock`), String(process.pid), "somebody else's lock is not touched");
-  rmSync(owner.path(`${TOKEN}.lock`));
-  await assertNextRefresh(owner, tally);
+  const [now, day] = [Math.floor(uptime()), 86_400];
+  const lives = claimOf(process.pid);
+  const cases: [string, string, number, boolean][] = [
+    ["of a run that is gone", claimOf(goneProcess()), 0, false],
+    ["empty: killed before its claim was in it", "", 0, false],
+    ["given up", `${lives}-${lives.trim()}\n`, 0, false],
+    ["of before the machine started again", claimOf(process.pid, now + 1000), 0, false],
+    ["a day old: the number may be another process's by now", lives, day, false],
+    ["nearly a day old", lives, day - 600, true],
+    ["new", lives, 0, true],
+    ["a number alone, as earlier versions left it", String(goneProcess()), 0, false],
+  ];
+  for (const [title, claim, older, isHeld] of cases) {
+    owner.write(LOCK, claim);
+    const before = owner.read(TOKEN);
+    const result = await owner.run("refresh_token", [], faulty({ rate: 40, uptime: older }));
+    assert.equal(result.code, isHeld ? 1 : 0, `${title}:\n${result.stderr}`);
+    if (isHeld) {
+      assert.match(
+        result.stderr,
+        /^error: another run is using tesla_token\.json\n.*\nfix: .*nothing was sent/m,
+      );
+      assert.deepEqual([result.requests, owner.read(TOKEN)], [[], before]);
+      assert.ok(owner.read(LOCK).startsWith(claim), "somebody else's claim is not touched");
+      rmSync(owner.path(LOCK));
+    }
+    await assertNextRefresh(owner, tally);
+  }
 }
 
 /** Tesla never answers: half a minute, exit 1, nothing lost. */
@@ -417,14 +531,21 @@ export async function noAnswer(owner: Owner): Promise<void> {
 
 /** Another run that lives holds the lock: given up after longer than one request may take, with nothing sent. */
 export async function keptLock(owner: Owner): Promise<void> {
-  owner.write(`${TOKEN}.lock`, String(process.pid));
+  owner.write(LOCK, claimOf(process.pid));
   const { code, ms, requests, stderr } = await owner.run("refresh_token", [], { timeoutMs: 60_000 });
   assert.equal(code, 1, stderr);
   assert.ok(ms > 34_000, `${ms} ms`);
   assert.equal(requests.length, 0);
 }
 
-export const STEPS = [-10 * 60_000, 20 * 365 * 24 * HOUR, 10 * 60_000, 24 * HOUR, -24 * HOUR, -50 * 365 * 24 * HOUR];
+export const STEPS = [
+  -10 * 60_000,
+  20 * 365 * 24 * HOUR,
+  10 * 60_000,
+  24 * HOUR,
+  -24 * HOUR,
+  -50 * 365 * 24 * HOUR,
+];
 
 /** The clock is stepped in the middle of a run; the next runs have the right time again. */
 export async function steppedClock(owner: Owner, tally: Tally, steps = STEPS): Promise<void> {
@@ -444,7 +565,11 @@ export async function clockAheadAtRefresh(owner: Owner): Promise<void> {
   const ahead = { at: 1, act: "clock", ms: 2 * 365 * 24 * HOUR };
   assert.equal((await owner.run("refresh_token", [], faulty(ahead))).code, 0);
   owner.simulator.clock.offsetMs = 8 * HOUR; // Tesla's access token has expired, the owner's clock is right again
-  const result = await owner.run("refresh_token", ["--if-expiring-within", "3h"], faulty({ at: 1, act: "clock", ms: 8 * HOUR }));
+  const result = await owner.run(
+    "refresh_token",
+    ["--if-expiring-within", "3h"],
+    faulty({ at: 1, act: "clock", ms: 8 * HOUR }),
+  );
   owner.simulator.clock.offsetMs = 0;
   assert.equal(result.requests.length, 1, `not refreshed: ${result.stderr}`);
 }
@@ -466,7 +591,7 @@ export async function killMany(kills: number, seed: number, tally: Tally): Promi
     try {
       const instants = instantsOf(await callsOf(owner, "refresh_token"));
       for (const instant of pick(instants, random, quarter)) await killRefreshAt(owner, tally, instant);
-      await killWhileTheAnswerIsHeld(owner, tally);
+      await killWhileTheAnswerIsHeld(owner, tally, "refresh_token", []);
       for (let left = quarter; left > 0; left -= 1) await killRefreshAtRandom(owner, tally, random);
     } finally {
       await owner.close(false);
@@ -484,7 +609,11 @@ export async function killMany(kills: number, seed: number, tally: Tally): Promi
         rmSync(owner.path(SESSION), { force: true });
         await killCommandAt(owner, tally, instant, "first command");
       }
-      for (let left = quarter; left > 0; left -= 1) await killCommandAtRandom(owner, tally, random);
+      await killWhileTheAnswerIsHeld(owner, tally, "set_charge_amps", ["9"]);
+      for (let left = quarter; left > 0; left -= 1) {
+        if (left % 4 === 0) owner.simulator.car.reboot(); // so that a second signature is cut through as well
+        await killCommandAtRandom(owner, tally, random);
+      }
       assertCountersUnique(owner, tally);
     } finally {
       await owner.close(false);
@@ -494,55 +623,18 @@ export async function killMany(kills: number, seed: number, tally: Tally): Promi
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { kills: { type: "string", default: "240" }, seed: { type: "string" } } });
-  const seed = Number(values.seed ?? Date.now() % 1_000_000);
-  const tally = new Tally();
-  const begin = Date.now();
-  const stop = setTimeout(() => {
-    console.error(`not done after 30 minutes (seed ${seed}): ${tally.line()}`);
-    process.exit(1);
-  }, 30 * 60_000);
-  console.log(`seed ${seed}`);
-  const step = async (name: string, body: () => Promise<unknown>): Promise<void> => {
-    const start = Date.now();
-    await body();
-    console.log(`  ${name}: ${((Date.now() - start) / 1000).toFixed(1)} s`);
-  };
-  await step("kills", () => killMany(Number(values.kills), seed, tally));
-  await step("killed, and then two days off", () => withOwner((owner) => killThenTooLate(owner, tally)));
-  await step("each file call fails", () => withOwner(async (owner) => {
-    const calls = await callsOf(owner, "refresh_token");
-    for (const [index, call] of calls.entries()) {
-      if (call.startsWith("read")) continue;
-      for (const code of ["ENOSPC", "EIO", "EACCES"]) await failCall(owner, tally, index + 1, call, code);
-    }
-  }));
-  await step("each file call of a command fails", () => withOwner(async (owner) => {
-    for (const first of [true, false]) {
-      const calls = await callsOf(owner, "set_charge_amps", [first ? "7" : "8"]);
-      for (const [index, call] of calls.entries()) {
-        if (call.startsWith("read")) continue;
-        for (const code of ["ENOSPC", "EIO"]) await failCommandCall(owner, tally, index + 1, call, code, first);
-      }
-    }
-  }));
-  await step("full disk", () => withOwner(async (owner) => {
-    for (const kib of [0, 4, 8]) await fullDisk(owner, tally, kib);
-  }));
-  await step("full file system", () => withOwner(async (owner) => {
-    if (!(await fullFileSystem(owner, tally))) console.log("  (no right to mount one: the size limit above stands in)");
-  }));
-  await step("read-only folder", () => withOwner((owner) => readOnlyFolder(owner, tally)));
-  await step("16 at once", () => withOwner((owner) => manyAtOnce(owner, tally, 16)));
-  await step("refreshes beside commands", () => withOwner((owner) => refreshBesideCommands(owner, tally)));
-  await step("file replaced under the run", () => withOwner((owner) => replacedUnderTheRun(owner, tally)));
-  await step("locks", () => withOwner((owner) => locks(owner, tally)));
-  await step("stolen lock", () => withOwner((owner) => stolenLock(owner, tally)));
-  await step("stepped clock", () => withOwner((owner) => steppedClock(owner, tally)));
-  await step("clock ahead", () => withOwner((owner) => clockAheadAtRefresh(owner)));
-  clearTimeout(stop);
-  console.log(`${tally.line()}; ${Math.round((Date.now() - begin) / 1000)} s, seed ${seed}`);
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const { values } = parseArgs({
+    options: { kills: { type: "string", default: "240" }, seed: { type: "string" } },
+  });
+  const { kills, seed = String(Date.now() % 1_000_000) } = values;
+  const words = [
+    "--import",
+    "tsx",
+    "--test",
+    "--test-timeout=1800000",
+    fileURLToPath(new URL("faults.test.ts", import.meta.url)),
+  ];
+  const env = { ...process.env, TEST_LONG: "1", TEST_KILLS: kills, TEST_SEED: seed };
+  process.exitCode = spawnSync(process.execPath, words, { env, stdio: "inherit" }).status ?? 1;
 }
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) await main();

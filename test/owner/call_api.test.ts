@@ -6,7 +6,17 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
 import {
-  assertEnd, calls, FLEET, outputsSearched, type Owner, ownerTest, type Result, SCOPES, TOKEN, useFewProcesses, VIN,
+  assertEnd,
+  calls,
+  FLEET,
+  outputsSearched,
+  type Owner,
+  ownerTest,
+  type Result,
+  SCOPES,
+  TOKEN,
+  useFewProcesses,
+  VIN,
 } from "../support/harness.ts";
 
 useFewProcesses();
@@ -19,15 +29,18 @@ const run = (owner: Owner, ...words: string[]): Promise<Result> => owner.run("ca
 async function ask(owner: Owner, ...words: string[]): Promise<Record<string, unknown>> {
   const result = await run(owner, ...words);
   assertEnd(result, 0);
-  assert.deepEqual(calls(result.requests.filter(({ host }) => host === FLEET)), [`${words[0]} ${FLEET}${words[1]}`]);
+  assert.deepEqual(calls(result.requests.filter(({ host }) => host === FLEET)), [
+    `${words[0]} ${FLEET}${words[1]}`,
+  ]);
   return JSON.parse(result.stdout) as Record<string, unknown>;
 }
 
 describe("call_api", { concurrency: 3 }, () => {
   ownerTest("the worked examples of docs/your_own_calls.md", ENERGY, async (owner) => {
     const page = readFileSync(new URL("../../docs/your_own_calls.md", import.meta.url), "utf8");
-    const lines = [...page.matchAll(/^(?:npx tsx|node) scripts\/call_api\.ts (.*)$/gm)].map(([, words = ""]) =>
-      words.replaceAll("SITE", String(ENERGY_SITE_ID)).replaceAll("VIN", VIN));
+    const lines = [...page.matchAll(/^(?:npx tsx|node) scripts\/call_api\.ts (.*)$/gm)].map(
+      ([, words = ""]) => words.replaceAll("SITE", String(ENERGY_SITE_ID)).replaceAll("VIN", VIN),
+    );
     const seen = new Map<string, string>();
     for (const line of lines) {
       assert.ok(!line.includes("?") || /'[^']*\?[^']*'/.test(line), `zsh takes no ? without quotes: ${line}`);
@@ -58,26 +71,35 @@ describe("call_api", { concurrency: 3 }, () => {
     assert.equal(result.stdout, `${JSON.stringify(json, null, 2)}\n`);
     assert.match(result.stderr, /^GET https:\S+\/api\/1\/vehicles\?page=1&per_page=5 {2}200\n$/);
     const [request] = result.requests;
-    assert.deepEqual([request?.headers.authorization, request?.body], [`Bearer ${owner.token().access_token}`, ""]);
+    assert.deepEqual(
+      [request?.headers.authorization, request?.body],
+      [`Bearer ${owner.token().access_token}`, ""],
+    );
   });
 
-  ownerTest("a path with anything in it to resolve, or to another host, is refused and nothing sent", {},
+  ownerTest(
+    "a path with anything in it to resolve, or to another host, is refused and nothing sent",
+    {},
     async (owner) => {
       // biome-ignore format: a list
       const paths = ["", "/", "/api/2/vehicles", "/api/1", "api/1/vehicles", "/API/1/vehicles",
         "//elsewhere.example/api/1/", "https://elsewhere.example/api/1/x", `https://${FLEET}/api/1/vehicles`,
-        "/api/1/../../oauth2/v3/token", "/api/1/./vehicles", "/api/1/..", "/api/1/vehicles/..", "/api/1/%2e%2e/x",
+        "/api/1/../../oauth2/v3/token", "/api/1/./vehicles", "/api/1/..", "/api/1/vehicles/..",
+          "/api/1/%2e%2e/x",
         "/api/1/%2E./x", "/api/1/.%2e/.%2e/x", "/api/1/vehicles#part", "/api/1/vehicles ", " /api/1/vehicles",
         "/api/1/ve hicles", "/api/1/vehicles\n", "/api/1/vehi\tcles", "/api/1/vehicles\r\nhost: elsewhere",
         "/api/1\\..\\..\\x", "\\\\elsewhere.example\\api\\1\\", "/\\elsewhere.example/api/1/x",
-        "@elsewhere.example/api/1/", "/api/1/ü", "/api/1/x?a=\"", "///api/1/vehicles", "/@elsewhere.example/api/1/",
+        "@elsewhere.example/api/1/", "/api/1/ü", "/api/1/x?a=\"", "///api/1/vehicles",
+          "/@elsewhere.example/api/1/",
         ":443/api/1/vehicles", ".elsewhere.example/api/1/vehicles"];
-      for (const path of paths) assertEnd(await run(owner, "GET", path), 2, "fix:   PATH begins with /api/1/");
+      for (const path of paths)
+        assertEnd(await run(owner, "GET", path), 2, "fix:   PATH begins with /api/1/");
       assert.deepEqual(owner.simulator.requests, []);
       // A double slash, and dots inside a name, resolve to themselves: they go out as they are.
       owner.answer("/api/1//x..y", 200, { response: 1 });
       assert.deepEqual(await ask(owner, "GET", "/api/1//x..y?a=../b&c=%2e"), { response: 1 });
-    });
+    },
+  );
 
   ownerTest("methods and bodies", ENERGY, async (owner) => {
     const counted = (got: number | "none"): string => `found: expected METHOD PATH JSON; got ${got}\n`;
@@ -86,7 +108,8 @@ describe("call_api", { concurrency: 3 }, () => {
     const wrong: [words: string[], says: string][] = [
       [["get", "/api/1/vehicles"], "METHOD is GET, POST"], [["HEAD", "/api/1/vehicles"], 'METHOD is "HEAD"'],
       [["CONNECT", "/api/1/vehicles"], "METHOD is GET"], [["", "/api/1/vehicles"], "METHOD is GET"],
-      [["/api/1/vehicles"], counted(1)], [[], counted("none")], [["POST", "/api/1/x", "{}", "more"], counted(4)],
+      [["/api/1/vehicles"], counted(1)], [[], counted("none")], [["POST", "/api/1/x", "{}", "more"],
+        counted(4)],
       [["GET", "/api/1/vehicles", "{}"], JSON_ONLY], [["POST", "/api/1/x", "{a: 1}"], JSON_ONLY],
       [["POST", "/api/1/x", "[1]"], JSON_ONLY], [["POST", "/api/1/x", "null"], JSON_ONLY],
       [["POST", "/api/1/x", ""], JSON_ONLY], [["POST", "/api/1/x", "5"], JSON_ONLY],
@@ -95,14 +118,21 @@ describe("call_api", { concurrency: 3 }, () => {
     for (const [words, says] of wrong) {
       const result = await run(owner, ...words);
       assertEnd(result, 2, says);
-      assert.doesNotMatch(result.stderr, /more|\{a/, "what was given may be a secret: it is counted, not shown");
+      assert.doesNotMatch(
+        result.stderr,
+        /more|\{a/,
+        "what was given may be a secret: it is counted, not shown",
+      );
     }
     assert.deepEqual(owner.simulator.requests, []);
     owner.answer("/api/1/echo", 200, { response: "ok" });
     for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) {
       const { requests } = await run(owner, method, "/api/1/echo");
       const body = ["GET", "DELETE"].includes(method) ? "" : "{}";
-      assert.deepEqual(requests.map((one) => [one.method, one.body]), [[method, body]]);
+      assert.deepEqual(
+        requests.map((one) => [one.method, one.body]),
+        [[method, body]],
+      );
     }
     const text = '{"vins": ["x"], "tiefe": {"ü": null}}';
     const [request] = (await run(owner, "PATCH", "/api/1/echo", text)).requests;
@@ -124,17 +154,29 @@ describe("call_api", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "GET", "/api/1/products"), 4, "not logged in", "run get_token");
   });
 
-  ownerTest("a path that Tesla does not have: no car is blamed where the path names none", {}, async (owner) => {
-    owner.answer("/api/1/", 404, { response: null, error: "not_found", error_description: "" });
-    for (const path of ["/api/1/vehicels", "/api/1/products/1", "/api/1/energy_sites/1/site_info"]) {
-      const result = await run(owner, "GET", path);
-      assertEnd(result, 6, "Tesla has nothing at this path\n", `404 "not_found" from ${FLEET}`, "compare it with Tesla's documentation");
-      assert.doesNotMatch(result.stderr, /VIN|list_vehicles|car/, path);
-    }
-    assertEnd(await run(owner, "GET", "/api/1/vehicles?page=2"), 5, "check TESLA_REGION");
-  });
+  ownerTest(
+    "a path that Tesla does not have: no car is blamed where the path names none",
+    {},
+    async (owner) => {
+      owner.answer("/api/1/", 404, { response: null, error: "not_found", error_description: "" });
+      for (const path of ["/api/1/vehicels", "/api/1/products/1", "/api/1/energy_sites/1/site_info"]) {
+        const result = await run(owner, "GET", path);
+        assertEnd(
+          result,
+          6,
+          "Tesla has nothing at this path\n",
+          `404 "not_found" from ${FLEET}`,
+          "compare it with Tesla's documentation",
+        );
+        assert.doesNotMatch(result.stderr, /VIN|list_vehicles|car/, path);
+      }
+      assertEnd(await run(owner, "GET", "/api/1/vehicles?page=2"), 5, "check TESLA_REGION");
+    },
+  );
 
-  ownerTest("what the car refuses in a good answer is no success, and the answer is printed all the same", {},
+  ownerTest(
+    "what the car refuses in a good answer is no success, and the answer is printed all the same",
+    {},
     async (owner) => {
       owner.answer("/command/", 200, { response: { result: false, reason: "user_present" } });
       const command = await run(owner, "POST", `/api/1/vehicles/${VIN}/command/charge_stop`);
@@ -142,13 +184,17 @@ describe("call_api", { concurrency: 3 }, () => {
       owner.answer("/backup", 200, { response: { result: false, reason: "user_present" } });
       const other = await run(owner, "POST", `${SITE}/backup`, '{"backup_reserve_percent": 30}');
       assertEnd(other, 6);
-      for (const { stdout } of [command, other]) assert.equal(JSON.parse(stdout).response.reason, "user_present");
-    });
+      for (const { stdout } of [command, other])
+        assert.equal(JSON.parse(stdout).response.reason, "user_present");
+    },
+  );
 
   ownerTest("a good answer that holds the token comes without it, as valid JSON", {}, async (owner) => {
     const bearer = owner.token().access_token;
     owner.answer("/x", 200, { response: { you: `Bearer ${bearer}`, n: 1 } });
-    assert.deepEqual(await ask(owner, "GET", "/api/1/x"), { response: { you: "Bearer [secret removed]", n: 1 } });
+    assert.deepEqual(await ask(owner, "GET", "/api/1/x"), {
+      response: { you: "Bearer [secret removed]", n: 1 },
+    });
   });
 });
 

@@ -1,7 +1,8 @@
-// What came of a request: the same call ends alike whichever script sends it, and no words in an answer can make
-// an unknown outcome known. Then connections that fail before and after a request has left, secrets that a server
-// sends back in another spelling, texts from outside on stdout, and wake_up's looks at the car.
+// What came of a request: the same call ends alike whichever script sends it, and no words in an answer can
+// make an unknown outcome known. Then connections that fail before and after a request has left, secrets that
+// a server sends back in another spelling, texts from outside on stdout, and wake_up's looks at the car.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe } from "node:test";
 import { Agent, buildConnector, setGlobalDispatcher } from "undici";
 import { AFTER_UNKNOWN } from "../../lib/advice.ts";
@@ -11,8 +12,18 @@ import { askFleetApi, askTokenHost } from "../../lib/tesla_fetch.ts";
 import { answers as failure } from "../simulator/failures/failures.ts";
 import { ENERGY_SITE_ID, type Incoming } from "../simulator/tesla/tesla.ts";
 import {
-  assertEnd, calls, DOMAIN, FLEET, IN_A_HURRY, inside, type Owner, ownerTest, type Result, SCOPES,
-  useFewProcesses, VIN,
+  assertEnd,
+  calls,
+  DOMAIN,
+  FLEET,
+  IN_A_HURRY,
+  inside,
+  type Owner,
+  ownerTest,
+  type Result,
+  SCOPES,
+  useFewProcesses,
+  VIN,
 } from "../support/harness.ts";
 import { until } from "../support/until.ts";
 
@@ -30,12 +41,17 @@ function run(owner: Owner, script: string): Promise<Result> {
 // ---- Answers ----
 
 type Prepare = (owner: Owner, path: string) => void;
-const fails = (name: string): Prepare => (owner, path) => owner.simulator.fail(name, { path });
-const says = (status: number, body: unknown, headers = {}): Prepare => (owner, path) =>
-  owner.answer(path, status, body, headers);
+const fails =
+  (name: string): Prepare =>
+  (owner, path) =>
+    owner.simulator.fail(name, { path });
+const says =
+  (status: number, body: unknown, headers = {}): Prepare =>
+  (owner, path) =>
+    owner.answer(path, status, body, headers);
 const error = (status: number, words: string): Prepare => says(status, { response: null, error: words });
 
-// How what makes something happen ends, and what only reads. Words of other rows of the table stand in answers.
+// How what makes something happen ends, and what only reads. Some answers have words of other rows in them.
 // biome-ignore format: a table
 const ANSWERS: [title: string, prepare: Prepare, acts: number, reads: number][] = [
   ["500", error(500, "upstream internal error"), 8, 1],
@@ -49,7 +65,8 @@ const ANSWERS: [title: string, prepare: Prepare, acts: number, reads: number][] 
   ["504", error(504, "gateway timeout"), 8, 1],
   ["540", error(540, "unexpected response from device"), 8, 1],
   ["599", error(599, "network connect timeout"), 8, 1],
-  ["500 that speaks of a sleeping car", error(500, "vehicle unavailable: vehicle is offline or asleep"), 8, 1],
+  ["500 that speaks of a sleeping car", error(500, "vehicle unavailable: vehicle is offline or asleep"), 8,
+    1],
   ["500 that speaks of a car that is not available", error(500, "vehicle is not available"), 8, 1],
   ["500, no healthy upstream", says(500, "no healthy upstream"), 8, 1],
   ["500 that speaks of the key", error(500, "your public key has not been paired with the vehicle"), 8, 1],
@@ -60,8 +77,10 @@ const ANSWERS: [title: string, prepare: Prepare, acts: number, reads: number][] 
   ["505 that speaks of the region", error(505, `user out of region, use base URL: https://${FLEET}`), 8, 1],
   ["500 with a refusal", says(500, { response: { result: false, reason: "already_set" } }), 8, 1],
   ["503 with a success", says(503, { response: { result: true, reason: "" } }), 8, 1],
-  ["503: the car was not available, after a time-out", error(503, "vehicle is not available: timed out"), 8, 1],
-  ["503: no healthy upstream, after a deadline", error(503, "context deadline exceeded: no healthy upstream"), 8, 1],
+  ["503: the car was not available, after a time-out", error(503, "vehicle is not available: timed out"), 8,
+    1],
+  ["503: no healthy upstream, after a deadline", error(503, "context deadline exceeded: no healthy upstream"),
+    8, 1],
   ["500, a web page", says(500, "<html>vehicle is not available</html>"), 8, 1],
   ["200 without a body", says(200, ""), 8, 1],
   ["204", says(204, ""), 8, 1],
@@ -76,7 +95,8 @@ const ANSWERS: [title: string, prepare: Prepare, acts: number, reads: number][] 
   ["503, no healthy upstream", says(503, "no healthy upstream"), 1, 1],
   ["503, no healthy upstream, as JSON", error(503, "No healthy upstream"), 1, 1],
   ["503, the car is not available", error(503, "vehicle is not available"), 3, 3],
-  ["503, the car is not available, in other words", error(503, "Vehicle unavailable: vehicle is offline"), 3, 3],
+  ["503, the car is not available, in other words", error(503, "Vehicle unavailable: vehicle is offline"), 3,
+    3],
   ["408", error(408, "vehicle unavailable: vehicle is offline or asleep"), 3, 3],
   ["408 without a body", says(408, ""), 3, 3],
   ["408, timeout", error(408, "timeout"), 3, 3],
@@ -90,15 +110,28 @@ const ANSWERS: [title: string, prepare: Prepare, acts: number, reads: number][] 
   ["499", error(499, "client closed request"), 6, 6],
   ["307", says(307, "", { location: "https://elsewhere.example/" }), 1, 1],
 ];
-const FEW = ANSWERS.filter(([title]) => ["500", "503, timeout", "503, the car is not available", "501",
-  "503, no healthy upstream", "200 that is cut", "the connection is lost"].includes(title));
+const FEW = ANSWERS.filter(([title]) =>
+  [
+    "500",
+    "503, timeout",
+    "503, the car is not available",
+    "501",
+    "503, no healthy upstream",
+    "200 that is cut",
+    "the connection is lost",
+  ].includes(title),
+);
 
 async function failureOf(asked: Promise<unknown>): Promise<Failure> {
-  const thrown: unknown = await asked.then(() => "an answer", (one: unknown) => one);
+  const thrown: unknown = await asked.then(
+    () => "an answer",
+    (one: unknown) => one,
+  );
   return thrown instanceof Failure ? thrown : assert.fail(String(thrown));
 }
 
 // What makes something happen, and what only reads, with the part of the path that the answer falls on.
+// biome-ignore format: a table of words and numbers
 const ACTS: [script: string, path: string][] = [
   ["set_charge_amps 10", "/command/"],
   [`call_api POST ${CAR}/command/set_charging_amps {"charging_amps":10}`, "/command/"],
@@ -113,6 +146,7 @@ const ACTS: [script: string, path: string][] = [
   ["call_api DELETE /api/1/x", "/x"],
   [`call_api POST ${CAR}/command/fleet_status`, "/fleet_status"], // a command, whatever it is called
 ];
+// biome-ignore format: a table of words and numbers
 const READS: [script: string, path: string][] = [
   ["read_charge", "/vehicle_data"],
   [`call_api GET ${CAR}/vehicle_data`, "/vehicle_data"],
@@ -134,7 +168,8 @@ describe("what came of a request", { concurrency: 3 }, () => {
         const read = await failureOf(askFleetApi("eu", "x", bearer));
         assert.deepEqual([title, acted.exitCode, read.exitCode], [title, acts, reads], `${acted}, ${read}`);
         assert.equal(acted.message.startsWith("unknown outcome"), acts === 8, title);
-        if (/timeout|timed|healthy|^50[0124]/i.test(title)) assert.doesNotMatch(acted.fix + read.fix, /wake_up/, title);
+        if (/timeout|timed|healthy|^50[0124]/i.test(title))
+          assert.doesNotMatch(acted.fix + read.fix, /wake_up/, title);
         if (reads !== 1) continue;
         const swapped = await failureOf(askTokenHost("eu", { grant_type: "refresh_token" }));
         assert.equal(swapped.exitCode, 1, title);
@@ -146,11 +181,12 @@ describe("what came of a request", { concurrency: 3 }, () => {
 
   ownerTest("every status: which leave the outcome open", {}, async (owner) => {
     const open: number[] = [];
+    const bearer = owner.token().access_token;
     const result = await inside(owner, async () => {
       for (const status of [200, 201, 202, 204, 299, ...Array.from({ length: 301 }, (_, at) => 300 + at)]) {
         owner.simulator.clear();
         owner.answer("/x", status, "");
-        const { exitCode } = await failureOf(askFleetApi("eu", "x", owner.token().access_token, { json: {} }));
+        const { exitCode } = await failureOf(askFleetApi("eu", "x", bearer, { json: {} }));
         if (exitCode === 8) open.push(status);
       }
     });
@@ -159,7 +195,10 @@ describe("what came of a request", { concurrency: 3 }, () => {
     assert.deepEqual(open, wanted);
   });
 
-  for (const [title, scripts] of [["what makes something happen", ACTS], ["what only reads", READS]] as const) {
+  for (const [title, scripts] of [
+    ["what makes something happen", ACTS],
+    ["what only reads", READS],
+  ] as const) {
     const options = { settings: REST, scopes: `${SCOPES} energy_device_data energy_cmds` };
     ownerTest(`${title} ends alike, whichever script sends it`, options, async (owner) => {
       const { simulator } = owner;
@@ -174,14 +213,15 @@ describe("what came of a request", { concurrency: 3 }, () => {
           const told = `${script}, ${answer}:\n${result.stderr}`;
           assert.equal(result.code, exit, told);
           assert.equal(UNKNOWN.test(result.stderr), exit === 8, told);
-          assert.equal(result.requests.filter((one) => one.path.includes(path)).length, 1, `sent once: ${told}`);
+          const sent = result.requests.filter((one) => one.path.includes(path));
+          assert.equal(sent.length, 1, `sent once: ${told}`);
           assert.equal(result.stdout, "", told);
           if (path === "/wake_up") assert.doesNotMatch(result.stderr, /run wake_up/);
         }
       }
     });
   }
-  ownerTest("a handshake only asks: nothing is unknown; a signed command is never signed twice", {}, async (owner) => {
+  ownerTest("a handshake only asks; a command is never signed twice", {}, async (owner) => {
     for (const way of ["handshake", "command"]) {
       for (const [title, prepare, acts, reads] of FEW) {
         owner.simulator.clear();
@@ -196,8 +236,9 @@ describe("what came of a request", { concurrency: 3 }, () => {
     }
   });
 
+  // biome-ignore format: a table of words and numbers
   const VERDICTS: [command: string, reason: string, exit: number][] = [
-    ["charge_stop", "user_present", 6], ["charge_stop", "could_not_wake_buses", 6], ["charge_stop", "not_charging", 0],
+    ["charge_stop", "user_present", 6], ["charge_stop", "not_charging", 0],
     ["charge_start", "is_charging", 0], ["charge_start", "requested", 0], ["charge_start", "disconnected", 6],
     ["charge_start", "your public key has not been paired with the vehicle", 5],
     ["charge_port_door_close", "Already closed", 0], ["charge_start", "vehicle requires signed commands", 5],
@@ -215,62 +256,74 @@ describe("what came of a request", { concurrency: 3 }, () => {
   });
 
   // What to do then depends on what was sent.
+  // biome-ignore format: a table of words and numbers
   const AFTER: [script: string, path: string, fix: string][] = [
     ["wake_up", "/wake_up", "see with list_vehicles whether the car is online"],
     [`call_api POST ${CAR}/wake_up`, "/wake_up", "another wake_up may cost another $0.02"],
-    ["register_partner --skip-check", "/partner_accounts", "run register_partner again: registering twice does no harm"],
-    ["send_command charge_stop", "/signed_command", "check with read_charge, or at the car, before you repeat it"],
+    ["register_partner --skip-check", "/partner_accounts",
+      "run register_partner again: registering twice does no harm"],
+    ["send_command charge_stop", "/signed_command",
+      "check with read_charge, or at the car, before you repeat it"],
     [`call_api POST ${CAR}/command/charge_stop`, "/command/", "it was not sent again"],
     [`call_api POST /api/1/energy_sites/${ENERGY_SITE_ID}/backup {"backup_reserve_percent":30}`, "/backup",
       "see what has changed before you repeat it"],
   ];
-  ownerTest("what to do when nobody knows", { scopes: `${SCOPES} vehicle_cmds energy_cmds` }, async (owner) => {
-    owner.simulator.partner.hosting = { kind: "file", body: owner.publicKey };
-    assertEnd(await run(owner, "set_charge_amps 9"), 0);
-    for (const [, words] of AFTER_UNKNOWN) {
-      assert.ok(AFTER.some(([, , fix]) => words.includes(fix)), `a row without a case: ${words}`);
-    }
-    for (const [script, path, fix] of AFTER) {
-      owner.simulator.clear();
-      owner.simulator.fail("server_error", { path });
-      const result = await run(owner, script);
-      assertEnd(result, 8, UNKNOWN, `found: 500 "upstream internal error" from ${FLEET}; txid `);
-      assert.ok(/^fix: +(.*)$/m.exec(result.stderr)?.[1]?.includes(fix), result.stderr);
-    }
-  });
+  ownerTest(
+    "what to do when nobody knows",
+    { scopes: `${SCOPES} vehicle_cmds energy_cmds` },
+    async (owner) => {
+      owner.simulator.partner.hosting = { kind: "file", body: owner.publicKey };
+      assertEnd(await run(owner, "set_charge_amps 9"), 0);
+      for (const [, words] of AFTER_UNKNOWN) {
+        const isTried = AFTER.some(([, , fix]) => words.includes(fix));
+        assert.ok(isTried, `a row without a case: ${words}`);
+      }
+      for (const [script, path, fix] of AFTER) {
+        owner.simulator.clear();
+        owner.simulator.fail("server_error", { path });
+        const result = await run(owner, script);
+        assertEnd(result, 8, UNKNOWN, `found: 500 "upstream internal error" from ${FLEET}; txid `);
+        assert.ok(/^fix: +(.*)$/m.exec(result.stderr)?.[1]?.includes(fix), result.stderr);
+      }
+    },
+  );
 });
 
 // ---- Connections ----
 
-interface Broken { code: string; syscall?: string; message?: string; errors?: Broken[] }
-function brokenError({ code, syscall, message, errors }: Broken): Error {
-  const words = message ?? (errors ? "" : `${syscall ?? ""} ${code}`.trim());
-  const thrown = errors ? new AggregateError(errors.map(brokenError), words) : new Error(words);
-  return Object.assign(thrown, { code, ...(syscall ? { syscall } : {}) });
+// "syscall CODE", "CODE" or "message|CODE"; several are an AggregateError, one for each address.
+type Broken = string | string[];
+function brokenError(broken: Broken): Error {
+  if (typeof broken !== "string") {
+    return Object.assign(new AggregateError(broken.map(brokenError), ""), { code: codeOf(broken) });
+  }
+  const [syscall = "", code] = broken.split(" ");
+  if (broken.includes("|")) return Object.assign(new Error(broken.split("|")[0]), { code: codeOf(broken) });
+  return Object.assign(new Error(broken), code ? { syscall, code } : { code: syscall });
+}
+function codeOf(broken: Broken): string {
+  return /\w+$/.exec(String(typeof broken === "string" ? broken : broken[0]))?.[0] ?? "";
 }
 
-const dead = (code: string): Broken => ({ code, syscall: "connect" });
-const NEVER: Broken[] = [
-  dead("ECONNREFUSED"), dead("EHOSTUNREACH"), dead("ENETUNREACH"), dead("ETIMEDOUT"), dead("EADDRNOTAVAIL"),
-  { code: "ETIMEDOUT", errors: [dead("ETIMEDOUT"), dead("ENETUNREACH")] }, // slow IPv4 beside dead IPv6
-  { code: "ECONNREFUSED", errors: [dead("ECONNREFUSED"), dead("ECONNREFUSED")] },
-  { code: "ENOTFOUND", syscall: "getaddrinfo" }, { code: "EAI_AGAIN", syscall: "getaddrinfo" },
-  { code: "UND_ERR_CONNECT_TIMEOUT", message: "Connect Timeout Error" },
-  { code: "CERT_HAS_EXPIRED" }, { code: "UNABLE_TO_GET_ISSUER_CERT_LOCALLY" }, { code: "DEPTH_ZERO_SELF_SIGNED_CERT" },
-  { code: "SELF_SIGNED_CERT_IN_CHAIN" }, { code: "ERR_TLS_CERT_ALTNAME_INVALID" }, { code: "EPROTO", syscall: "write" },
-  { code: "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION" }, { code: "ERR_SSL_WRONG_VERSION_NUMBER" },
-  { code: "ECONNRESET", message: "Client network socket disconnected before secure TLS connection was established" },
-];
-const AFTER_SENDING: Broken[] = [
-  { code: "EHOSTUNREACH", syscall: "read" }, { code: "ENETUNREACH", syscall: "read" }, { code: "ENETDOWN", syscall: "read" },
-  { code: "ETIMEDOUT", syscall: "read" }, { code: "ECONNRESET", syscall: "read" }, { code: "EPIPE", syscall: "write" },
-  { code: "EPROTO", syscall: "read" }, { code: "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC" },
-  { code: "ECONNREFUSED", syscall: "connect" }, // whatever it calls itself: the request had left
-];
+// biome-ignore format: a list
+const NEVER: Broken[] = ["connect ECONNREFUSED", "connect EHOSTUNREACH", "connect ENETUNREACH",
+  "connect ETIMEDOUT", "connect EADDRNOTAVAIL", "getaddrinfo ENOTFOUND", "getaddrinfo EAI_AGAIN",
+  ["connect ETIMEDOUT", "connect ENETUNREACH"], // slow IPv4 beside dead IPv6
+  ["connect ECONNREFUSED", "connect ECONNREFUSED"], "Connect Timeout Error|UND_ERR_CONNECT_TIMEOUT",
+  "CERT_HAS_EXPIRED", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN", "ERR_TLS_CERT_ALTNAME_INVALID", "write EPROTO",
+  "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "ERR_SSL_WRONG_VERSION_NUMBER",
+  "Client network socket disconnected before secure TLS connection was established|ECONNRESET"];
+// biome-ignore format: a list
+const AFTER_SENDING: Broken[] = ["read EHOSTUNREACH", "read ENETUNREACH", "read ENETDOWN", "read ETIMEDOUT",
+  "read ECONNRESET", "write EPIPE", "read EPROTO", "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+  "connect ECONNREFUSED"]; // whatever it calls itself: the request had left
 
 /** A command and a read over this dispatcher: how each ends. */
 async function endsOver(owner: Owner, agent: () => Agent): Promise<[acts: Result, reads: Result]> {
-  const command = commandNamed("set_charging_amps", { charging_amps: 10 + owner.simulator.car.executed.length % 5 });
+  const command = commandNamed("set_charging_amps", {
+    charging_amps: 10 + (owner.simulator.car.executed.length % 5),
+  });
   const acts = await inside(owner, () => {
     setGlobalDispatcher(agent());
     return sendCommand(command, owner.token());
@@ -287,43 +340,47 @@ describe("connections", { concurrency: 3 }, () => {
     for (const broken of NEVER) {
       const agent = (): Agent => new Agent({ connect: (_, done) => done(brokenError(broken), null) });
       for (const result of await endsOver(owner, agent)) {
-        const name = `${broken.code} ${broken.syscall ?? ""}`;
-        assert.equal(result.code, 1, `${name}:\n${result.stderr}`);
-        assertEnd(result, 1, "error: no complete answer came\n", new RegExp(`found: no answer from ${FLEET} \\(.*\\w\\)\n`));
-        if (!broken.message) assert.ok(result.stderr.includes(broken.code), `does not name ${name}:\n${result.stderr}`);
+        assert.equal(result.code, 1, `${broken}:\n${result.stderr}`);
+        const why = String(broken).includes("|") ? String(broken).split("|")[0] : codeOf(broken);
+        assertEnd(
+          result,
+          1,
+          "error: no complete answer came\n",
+          `found: no answer from ${FLEET} (`,
+          `${why})\n`,
+        );
       }
     }
     assert.deepEqual(owner.simulator.requests, []);
   });
 
-  ownerTest("one that breaks after the car has acted: unknown, whatever the error calls itself", { settings: REST },
-    async (owner) => {
-      const { car, requests, env } = owner.simulator;
-      car.protocolRequired = false;
-      owner.simulator.fail("never_answers", { after: true });
-      const { readFileSync } = await import("node:fs");
-      const connect = buildConnector({ ca: readFileSync(env.TESLA_SIMULATOR_CA ?? "", "utf8") });
-      const [hostname = "", port = ""] = (env.TESLA_SIMULATOR ?? "").split(":");
-      for (const broken of AFTER_SENDING) {
-        const [arrived, executed] = [requests.length, car.executed.length];
-        const agent = (): Agent => new Agent({
-          connect: (target, done) => connect({ ...target, hostname, port, servername: FLEET }, (problem, socket) => {
-            if (problem !== null || socket === null) return done(problem ?? new Error("no socket"), null);
-            const before = requests.length;
-            void until("the request", () => (requests[before]?.body ?? "") !== "" || requests[before]?.method === "GET")
-              .then(() => new Promise((resolve) => setImmediate(resolve)))
-              .then(() => socket.destroy(brokenError(broken)));
-            done(null, socket);
-          }),
+  ownerTest("one that breaks after the car has acted: unknown", { settings: REST }, async (owner) => {
+    const { car, requests, env } = owner.simulator;
+    car.protocolRequired = false;
+    owner.simulator.fail("never_answers", { after: true });
+    const connect = buildConnector({ ca: readFileSync(env.TESLA_SIMULATOR_CA ?? "", "utf8") });
+    const [hostname = "", port = ""] = (env.TESLA_SIMULATOR ?? "").split(":");
+    for (const broken of AFTER_SENDING) {
+      const [arrived, executed] = [requests.length, car.executed.length];
+      const isRead = (): boolean => requests.at(-1)?.method === "GET";
+      const agent = (): Agent =>
+        new Agent({
+          connect: (target, done) =>
+            connect({ ...target, hostname, port, servername: FLEET }, (problem, socket) => {
+              if (problem !== null || socket === null) return done(problem ?? new Error("no socket"), null);
+              const before = requests.length;
+              const hasActed = (): boolean =>
+                requests.length > before && (isRead() || car.executed.length > executed);
+              void until("the request", hasActed).then(() => socket.destroy(brokenError(broken)));
+              done(null, socket);
+            }),
         });
-        const [acts, reads] = await endsOver(owner, agent);
-        const name = `${broken.code} ${broken.syscall}`;
-        assert.equal(acts.code, 8, `${name}:\n${acts.stderr}`);
-        assertEnd(acts, 8, UNKNOWN, broken.code, "check with read_charge");
-        assert.equal(reads.code, 1, `${name}:\n${reads.stderr}`);
-        assert.deepEqual([requests.length, car.executed.length], [arrived + 2, executed + 1], name);
-      }
-    });
+      const [acts, reads] = await endsOver(owner, agent);
+      assertEnd(acts, 8, UNKNOWN, codeOf(broken), "check with read_charge");
+      assert.equal(reads.code, 1, `${broken}:\n${reads.stderr}`);
+      assert.deepEqual([requests.length, car.executed.length], [arrived + 2, executed + 1], String(broken));
+    }
+  });
 });
 
 // ---- Secrets that come back ----
@@ -336,6 +393,7 @@ const hex = (code: number, length = 2): string => code.toString(16).padStart(len
 const between = (text: string, mark: string): string => [...text].join(mark);
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
+// biome-ignore format: a table of words and numbers
 const SPELLINGS: [title: string, spell: (secret: string) => string][] = [
   ["as it is", (s) => s],
   ["in capitals", (s) => s.toUpperCase()],
@@ -347,10 +405,10 @@ const SPELLINGS: [title: string, spell: (secret: string) => string][] = [
   ["percent-encoded twice", (s) => encodeURIComponent(encodeURIComponent(s))],
   ["escaped for JSON", (s) => JSON.stringify(JSON.stringify(s))],
   ["escaped for JSON throughout", (s) => escapedAll(s, (code) => `\\u${hex(code, 4)}`)],
-  ["escaped for JSON, signs alone", (s) => s.replace(/[^\w.~-]/g, (one) => `\\u${hex(one.charCodeAt(0), 4)}`)],
+  ["escaped for JSON, signs alone", (s) => s.replace(/\W/g, (one) => `\\u${hex(one.charCodeAt(0), 4)}`)],
   ["with a \\ before signs", (s) => s.replace(/\W/g, "\\$&")],
   ["escaped with \\x", (s) => escapedAll(s, (code) => `\\x${hex(code)}`)],
-  ["HTML entities", (s) => s.replace(/[&<>]/g, (one) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[one] ?? "")],
+  ["HTML entities", (s) => s.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")],
   ["HTML entities, numbers", (s) => escapedAll(s, (code) => `&#${code};`)],
   ["HTML entities, hex", (s) => escapedAll(s, (code) => `&#x${hex(code)};`)],
   ["zero-width spaces in it", (s) => between(s, "\u200b")],
@@ -373,26 +431,33 @@ function echo(owner: Owner, status: number, spell: (secret: string) => string): 
   const name = `echo ${owner.simulator.failures.catalogue.length}`;
   const textOf = ({ body, headers }: Incoming): string => {
     const isForm = (headers["content-type"] ?? "").includes("form");
-    const values = isForm ? [...new URLSearchParams(body).values()] : [(headers.authorization ?? "").slice(7)];
+    const values = isForm
+      ? [...new URLSearchParams(body).values()]
+      : [(headers.authorization ?? "").slice(7)];
     return values.map((value) => `<${spell(value)}>`).join(" ");
   };
-  owner.simulator.failures.catalogue.push(failure(name, ["token", "fleet"], "", (incoming) => ({ status, headers: {},
-    body: JSON.stringify({ error: "seen:", error_description: textOf(incoming), txid: textOf(incoming) }) })));
+  owner.simulator.failures.catalogue.push(
+    failure(name, ["token", "fleet"], "", (incoming) => ({
+      status,
+      headers: {},
+      body: JSON.stringify({ error: "seen:", error_description: textOf(incoming), txid: textOf(incoming) }),
+    })),
+  );
   owner.simulator.fail(name);
 }
 
 /** Pieces of it that are printed all the same, each with the title. */
 function leftOf(title: string, spelt: string, { message, found, fix }: Failure): string[] {
   const shown = `${message} ${clean(found)} ${fix}`.replaceAll("[secret removed]", "").toLowerCase();
-  const core = spelt.toLowerCase().slice(4, -4).replace(/[^!-~]+/g, " ");
-  const pieces = core.match(/[^]{12}/g) ?? [];
+  const core = spelt.slice(4, -4).toLowerCase();
+  const pieces = core.replace(/[^!-~]+/g, " ").match(/[^]{12}/g) ?? [];
   assert.match(found, /^(found: )?\d+( ".*")? from [a-z.-]+\.tesla\.com(;| |$)/m, title);
   if (title === "as it is") assert.match(found, /"seen:; .*<\[secret removed\]>.*" from /m);
   return pieces.filter((piece) => shown.includes(piece)).map((piece) => `${title}: ${piece}`);
 }
 
 /** Each spelling in turn: what is asked for ends with an error that does not show it. */
-async function assertAllGone(owner: Owner, status: number, secret: string, ask: () => Promise<unknown>): Promise<void> {
+async function assertAllGone(owner: Owner, status: number, ask: () => Promise<unknown>): Promise<void> {
   const failures: Failure[] = [];
   await inside(owner, async () => {
     for (const [, spell] of SPELLINGS) {
@@ -402,36 +467,29 @@ async function assertAllGone(owner: Owner, status: number, secret: string, ask: 
     }
   });
   assert.equal(failures.length, SPELLINGS.length);
-  const left = SPELLINGS.flatMap(([title, spell], at) => leftOf(title, spell(secret), failures[at] as Failure));
-  assert.deepEqual(left, [], "printed");
+  const left = SPELLINGS.map(([title, spell], at) => leftOf(title, spell(SECRET), failures[at] as Failure));
+  assert.deepEqual(left.flat(), [], "printed");
 }
 
 describe("secrets that a server sends back are not shown, however they are spelt", { concurrency: 3 }, () => {
-  const FORMS: [title: string, form: Record<string, string>, secret: string][] = [
-    ["client_secret", { grant_type: "client_credentials", client_id: "an-app", client_secret: SECRET }, SECRET],
-    ["refresh_token", { grant_type: "refresh_token", refresh_token: SECRET }, SECRET],
-    ["code", { grant_type: "authorization_code", code: SECRET }, SECRET],
-    ["code_verifier", { code_verifier: SECRET, audience: "https://x" }, SECRET],
-    ["a value with a name that nobody has heard of", { assertion: SECRET }, SECRET],
-  ];
-  for (const [title, form, secret] of FORMS) {
-    ownerTest(title, {}, async (owner) => {
-      await assertAllGone(owner, 400, secret, () => askTokenHost("eu", form));
+  for (const name of ["client_secret", "refresh_token", "code", "code_verifier", "assertion"]) {
+    ownerTest(`${name}, in a form`, {}, async (owner) => {
+      const form = { grant_type: "any", client_id: "an-app", [name]: SECRET };
+      await assertAllGone(owner, 400, () => askTokenHost("eu", form));
     });
   }
   for (const status of [400, 403, 500]) {
     ownerTest(`the access token, in a ${status}`, {}, async (owner) => {
-      await assertAllGone(owner, status, SECRET, () => askFleetApi("eu", "x", SECRET, { json: {} }));
+      await assertAllGone(owner, status, () => askFleetApi("eu", "x", SECRET, { json: {} }));
     });
   }
   ownerTest("what is no secret stays: the app, the scopes, the addresses", {}, async (owner) => {
     echo(owner, 400, (value) => value);
-    const form = { grant_type: "authorization_code", client_id: "an-app-1234", audience: `https://${FLEET}`,
-      scope: SCOPES, redirect_uri: "http://localhost:3000/callback", code: SECRET };
-    const result = await inside(owner, () => askTokenHost("eu", form));
-    const { code, ...shown } = form;
-    for (const value of Object.values(shown)) assert.ok(result.stderr.includes(value), `${value}:\n${result.stderr}`);
-    assert.ok(!result.stderr.includes(code));
+    const app = { grant_type: "authorization_code", client_id: "an-app-1234", scope: SCOPES };
+    const shown = { ...app, audience: `https://${FLEET}`, redirect_uri: "http://localhost:3000/callback" };
+    const { stderr } = await inside(owner, () => askTokenHost("eu", { ...shown, code: SECRET }));
+    for (const value of Object.values(shown)) assert.ok(stderr.includes(value), `${value}:\n${stderr}`);
+    assert.ok(!stderr.includes(SECRET));
   });
   ownerTest("the real scripts: tokens and a client secret that no prefix gives away", {}, async (owner) => {
     owner.setSettings({ TESLA_CLIENT_SECRET: SECRET });
@@ -439,8 +497,12 @@ describe("secrets that a server sends back are not shown, however they are spelt
     for (const spell of [encodeURIComponent, (text: string) => text.toUpperCase(), base64]) {
       owner.simulator.clear();
       echo(owner, 400, spell);
-      for (const [script, secret] of [["refresh_token", `${SECRET}-refresh`], ["read_charge", `${SECRET}-access`],
-        ["register_partner --skip-check", SECRET], ["call_api GET /api/1/x", `${SECRET}-access`]] as const) {
+      for (const [script, secret] of [
+        ["refresh_token", `${SECRET}-refresh`],
+        ["read_charge", `${SECRET}-access`],
+        ["register_partner --skip-check", SECRET],
+        ["call_api GET /api/1/x", `${SECRET}-access`],
+      ] as const) {
         const { stderr } = await run(owner, script);
         assert.deepEqual(leftOf(script, spell(secret), new Failure(1, "", stderr, "")), []);
       }
@@ -451,34 +513,37 @@ describe("secrets that a server sends back are not shown, however they are spelt
 // ---- Texts from outside, on stdout and on stderr ----
 
 // Controls, marks of direction, line separators, invisible characters within and beyond 16 bits.
-const HOSTILE = "a\u001b[2J\u0007\u007f\u0085\u009b1m\u00ad\u061c\u200b\u200f\u2028\u2029\u202ex\u2066\ufeff\u{e0041}\u{1f697} ü\ud800";
+const HOSTILE =
+  "a\u001b[2J\u0007\u007f\u0085\u009b1m\u00ad\u061c\u200b\u200f\u2028\u2029\u202ex"
+  + "\u2066\ufeff\u{e0041}\u{1f697} ü\ud800";
 const DANGEROUS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
 describe("texts from outside cannot steer a terminal", { concurrency: 3 }, () => {
-  const json: [script: string, path: string, response: unknown][] = [
-    ["list_vehicles --json", "/vehicles", [{ vin: VIN, display_name: HOSTILE, [HOSTILE]: 1 }]],
-    ["read_charge --json", "/vehicle_data", { state: "online", charge_state: { charging_state: HOSTILE, [HOSTILE]: 1 } }],
-    ["call_api GET /api/1/users/me", "/users/me", { [HOSTILE]: [HOSTILE, { name: HOSTILE }] }],
-    ["call_api GET /api/1/users/me", "/users/me", HOSTILE],
+  // biome-ignore format: a table of words and numbers
+  const hostile = { charging_state: HOSTILE, [HOSTILE]: [HOSTILE, { name: HOSTILE }] };
+  const json: [script: string, path: string, response: unknown, shown: unknown][] = [
+    ["list_vehicles --json", "/vehicles", [hostile], [hostile]],
+    ["read_charge --json", "/vehicle_data", { state: "online", charge_state: hostile }, hostile],
+    ["call_api GET /api/1/users/me", "/users/me", hostile, { response: hostile }],
+    ["call_api GET /api/1/users/you", "/users/you", HOSTILE, { response: HOSTILE }],
   ];
-  for (const [script, path, response] of json) {
-    ownerTest(`${script}: valid JSON, the same text, and nothing that a terminal obeys`, {}, async (owner) => {
+  for (const [script, path, response, shown] of json) {
+    ownerTest(`${script}: valid JSON, and nothing that a terminal obeys`, {}, async (owner) => {
       owner.answer(path, 200, { response });
       const result = await run(owner, script);
       assertEnd(result, 0);
       assert.doesNotMatch(result.stdout.replaceAll("\n", ""), DANGEROUS);
-      for (const escape of ["\\u009b", "\\u202e", "\\u2028", "\\udb40\\udc41"]) assert.ok(result.stdout.includes(escape));
-      const value: unknown = JSON.parse(result.stdout);
-      const wanted = script.includes("call_api") ? { response } : script.includes("list") ? response
-        : (response as { charge_state: unknown }).charge_state;
-      assert.deepEqual(value, JSON.parse(JSON.stringify(wanted)));
-      assert.ok(result.stdout.includes("\u{1f697} ü") || typeof response === "string", "what is harmless stays readable");
+      for (const spelt of ["\\u009b", "\\u202e", "\\u2028", "\\udb40\\udc41"])
+        assert.ok(result.stdout.includes(spelt));
+      assert.deepEqual(JSON.parse(result.stdout), JSON.parse(JSON.stringify(shown)));
+      assert.ok(result.stdout.includes("\u{1f697} ü"), "what is harmless stays readable");
     });
   }
+  // biome-ignore format: a table of words and numbers
   const people: [script: string, path: string, status: number, body: unknown][] = [
-    ["list_vehicles", "/vehicles", 200, { response: [{ vin: HOSTILE, display_name: HOSTILE, state: HOSTILE }] }],
-    ["read_charge", "/vehicle_data", 200, { response: { state: HOSTILE, charge_state: { charging_state: HOSTILE } } }],
-    ["read_charge", "/vehicle_data", 400, { error: HOSTILE, messages: { [HOSTILE]: [HOSTILE] }, txid: HOSTILE }],
+    ["list_vehicles", "/vehicles", 200, { response: [{ vin: HOSTILE, state: HOSTILE }] }],
+    ["read_charge", "/vehicle_data", 200, { response: { state: HOSTILE, charge_state: hostile } }],
+    ["read_charge", "/vehicle_data", 400, { error: HOSTILE, messages: hostile, txid: HOSTILE }],
     ["set_charge_amps 10", "/command/", 200, { response: { result: false, reason: HOSTILE } }],
     ["set_charge_amps 10", "/command/", 500, { error: HOSTILE }],
     ["refresh_token", "/token", 400, { error: HOSTILE, error_description: HOSTILE }],
@@ -502,11 +567,15 @@ describe("texts from outside cannot steer a terminal", { concurrency: 3 }, () =>
 describe("wake_up", { concurrency: 3 }, () => {
   const WOKEN = `POST ${FLEET}${CAR}/wake_up`;
   const LOOK = `GET ${FLEET}${CAR}`;
-  const asleep = (looks: number): Prepare => ({ simulator: { car, garage } }) => {
-    car.awake = false;
-    garage.wakePolls = looks;
-  };
-  const cases: [title: string, prepare: Prepare, looks: number, exit: number, ...says: (string | RegExp)[]][] = [
+  const asleep =
+    (looks: number): Prepare =>
+    ({ simulator: { car, garage } }) => {
+      car.awake = false;
+      garage.wakePolls = looks;
+    };
+  type Says = (string | RegExp)[];
+  // biome-ignore format: a table of words and numbers
+  const cases: [title: string, prepare: Prepare, looks: number, exit: number, ...says: Says][] = [
     ["one look fails, the next ones go on", (owner, path) => {
       asleep(2)(owner, path);
       owner.simulator.fail("poll_fails", { times: 1 });
@@ -516,17 +585,16 @@ describe("wake_up", { concurrency: 3 }, () => {
       for (const name of ["hang_up_before", "rate_limited_plain", "vehicle_asleep", "no_healthy_upstream"]) {
         owner.simulator.fail(name, { times: 1, method: "GET" });
       }
-    }, 5, 0, "this look failed: no complete answer came", "this look failed: too many requests", /\$0\.03\d?\)/],
-    ["a car that never wakes: what was paid is said", (owner) => { owner.simulator.car.online = false; }, 12, 3,
-      "error: the car is not online after a minute\n", /found: state "\w+"; paid so far: 1 wake and 12 looks, \$0\.044\n/,
-      "fix:   look with list_vehicles before you wake it again"],
-    ["every look fails: what was paid is said all the same", (owner) => {
+    }, 5, 0, "look failed: no complete answer came", "look failed: too many requests", "5 looks, $0.030)"],
+    ["every look fails: what was paid is said", (owner) => {
       owner.simulator.car.awake = false;
       owner.simulator.fail("poll_fails");
-    }, 12, 3, "paid so far: 1 wake and 12 looks", "before you wake it again"],
+    }, 12, 3, "error: the car is not online after a minute\n",
+      /found: state "\w+"; paid so far: 1 wake and 12 looks, \$0\.044\n/,
+      "fix:   look with list_vehicles before you wake it again"],
     ["408 to the wake-up itself", fails("wake_up_asleep"), 0, 3, "error: the car did not wake up\n", "free"],
-    ["408 timeout to the wake-up itself", fails("request_timeout"), 0, 3, "error: the car did not wake up\n", "free"],
-    ["503 timeout to the wake-up itself", error(503, "timeout"), 0, 8, UNKNOWN, "see with list_vehicles"],
+    ["408 timeout", fails("request_timeout"), 0, 3, "error: the car did not wake up\n", "free"],
+    ["503 timeout", error(503, "timeout"), 0, 8, UNKNOWN, "see with list_vehicles"],
   ];
   for (const [title, prepare, looks, exit, ...words] of cases) {
     ownerTest(title, {}, async (owner) => {
@@ -538,4 +606,3 @@ describe("wake_up", { concurrency: 3 }, () => {
     });
   }
 });
-

@@ -6,8 +6,17 @@ import { commandNamed, sendCommand } from "../../lib/command.ts";
 import { COMMANDS, NOT_SIGNED } from "../../lib/signing/commands.ts";
 import type { Field } from "../../lib/signing/wire.ts";
 import {
-  FLEET, SCOPES, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, useFewProcesses,
-  type Owner, type Result,
+  FLEET,
+  SCOPES,
+  VIN,
+  assertEnd,
+  calls,
+  inside,
+  outputsSearched,
+  ownerTest,
+  useFewProcesses,
+  type Owner,
+  type Result,
 } from "../support/harness.ts";
 
 useFewProcesses();
@@ -22,6 +31,7 @@ const ALL_SCOPES = { scopes: `${SCOPES} vehicle_cmds` };
 // message for those of which the simulated car knows no more than that. By hand, never from the table.
 const PLACE = { lat: 52.5, lon: 13.25 };
 const SCHEDULE = { id: 7, days_of_week: "All", enabled: true, ...PLACE };
+// biome-ignore format: a table of words and numbers
 const EVERY: [string, Content, (string | number)?][] = [
   ["charge_stop", {}], ["charge_start", {}], ["set_charge_limit", { percent: 90 }], ["charge_standard", {}],
   ["charge_max_range", {}], ["charge_port_door_open", {}], ["charge_port_door_close", {}],
@@ -83,7 +93,9 @@ function prepare(owner: Owner, name: string): void {
   } else if (name === "set_charging_amps") car.plug();
 }
 
-ownerTest("every command of the table: signed, executed once, and its parameters arrive", ALL_SCOPES,
+ownerTest(
+  "every command of the table: signed, executed once, and its parameters arrive",
+  ALL_SCOPES,
   async (owner) => {
     const { car, account, requests } = owner.simulator;
     account.rateLimits = false;
@@ -99,7 +111,11 @@ ownerTest("every command of the table: signed, executed once, and its parameters
       assert.match(result.stderr, /^done: the car confirmed it \(\d requests?, \$0\.00\d\)$/m, name);
       const done = car.executed.slice(before);
       const expected = typeof noted === "number" ? `vehicle_action_${noted}` : noted;
-      assert.deepEqual(done.map((one) => one.name), [expected], name);
+      assert.deepEqual(
+        done.map((one) => one.name),
+        [expected],
+        name,
+      );
       if (name === "actuate_trunk") assert.deepEqual(done[0]?.params, { which_trunk: "front" });
     }
     // What the simulated car models has changed as asked.
@@ -109,7 +125,8 @@ ownerTest("every command of the table: signed, executed once, and its parameters
     assert.equal(car.chargeSchedules.size, 0);
     // One request each, and one handshake with each of the two computers.
     assert.equal(requests.length, EVERY.length + 2);
-  });
+  },
+);
 
 ownerTest("the car refuses values out of its range, past our own checks", ALL_SCOPES, async (owner) => {
   const { car, account } = owner.simulator;
@@ -117,6 +134,7 @@ ownerTest("the car refuses values out of its range, past our own checks", ALL_SC
   const float = (value: number): Field[1] => ({ float32: value });
   const double = (value: number): Field[] => [[1, { float64: value }]];
   const huge = 2 ** 32 + 5;
+  // biome-ignore format: a table of words and numbers
   const wrong: [string, number, Field[]][] = [
     ["a driver's 28.5 °C", 14, [[6, float(28.5)]]], ["a passenger's 14.5 °C", 14, [[7, float(14.5)]]],
     ["keeper mode 4", 44, [[1, 4]]], ["overheat level 4", 66, [[1, 4]]],
@@ -152,7 +170,7 @@ describe("the script", { concurrency: 3 }, () => {
     const again = await run(owner, "set_charge_limit", '{"percent": 70}');
     assertEnd(again, 0, "nothing to do: the car reports already_set (1 request, $0.001)");
     const unlock = await run(owner, "door_unlock");
-    assertEnd(unlock, 0, "done: the car confirmed it (2 requests, $0.002)"); // a handshake with the other computer
+    assertEnd(unlock, 0, "done: the car confirmed it (2 requests, $0.002)"); // with a handshake
     assert.equal(car.locked, false);
     const vehicle_name = "d'Artagnan $(id) \u{1f697}";
     assertEnd(await run(owner, "set_vehicle_name", JSON.stringify({ vehicle_name })), 0);
@@ -161,19 +179,25 @@ describe("the script", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "charge_port_door_close"), 6, "cable connected");
   });
 
-  ownerTest("--list: every command with its parameters and scope, and why others are not signed", {},
+  ownerTest(
+    "--list: every command with its parameters and scope, and why others are not signed",
+    {},
     async (owner) => {
       const { code, stdout, stderr, requests } = await run(owner, "--list");
       assert.deepEqual([code, stderr, requests.length], [0, "", 0]);
       const lines = stdout.trimEnd().split("\n");
       const names = [...Object.keys(COMMANDS), ...Object.keys(NOT_SIGNED)];
-      assert.deepEqual(lines.map((line) => line.split("  ")[0]), names);
+      assert.deepEqual(
+        lines.map((line) => line.split("  ")[0]),
+        names,
+      );
       for (const [name, json] of EVERY) {
         const line = lines.find((one) => one.startsWith(`${name}  `)) ?? "";
         for (const key of Object.keys(json)) assert.match(line, new RegExp(`[{ ]${key}\\??: `), line);
-        assert.match(line, /  vehicle_(charging_)?cmds$/);
+        assert.match(line, / {2}vehicle_(charging_)?cmds$/);
       }
-    });
+    },
+  );
 
   ownerTest("what is wrong is refused before anything is sent, and says what there is", {}, async (owner) => {
     const wrong: [string[], ...(string | RegExp)[]][] = [
@@ -189,8 +213,10 @@ describe("the script", { concurrency: 3 }, () => {
       [["navigation_request", '{"value": "x"}'], "cannot be signed"],
       [["wake_up"], "run wake_up"],
       [["set_charge_limit", "[60]"], "in single quotes"],
-      ...["{percent: 60}", "null", "60", ""].map((text): [string[], string] =>
-        [["set_charge_limit", text], `fix:   write them as '{"NAME": VALUE}', in single quotes`]),
+      ...["{percent: 60}", "null", "60", ""].map((text): [string[], string] => [
+        ["set_charge_limit", text],
+        `fix:   write them as '{"NAME": VALUE}', in single quotes`,
+      ]),
       [[], "no NAME of a command", "--list"],
       [["a", "{}", "c"], "found: expected NAME JSON; got 3\n"],
       [["charge_stop", '{"__proto__": 1}'], "unknown parameter __proto__"],
@@ -202,7 +228,9 @@ describe("the script", { concurrency: 3 }, () => {
     assert.equal(owner.has("tesla_session.json"), false);
   });
 
-  ownerTest("--dry-run shows where it goes, the command and the bytes to sign, needs no token and no key", {},
+  ownerTest(
+    "--dry-run shows where it goes, the command and the bytes to sign, needs no token and no key",
+    {},
     async (owner) => {
       for (const file of ["tesla_token.json", "private-key.pem"]) owner.write(file, "spoilt");
       const shows = async (name: string, json: string, ...lines: string[]): Promise<void> => {
@@ -210,18 +238,33 @@ describe("the script", { concurrency: 3 }, () => {
         assertEnd(dry, 0);
         assert.deepEqual([dry.stdout.split("\n"), dry.stderr], [[...lines, ""], ""]);
       };
-      await shows("set_charge_limit", '{"percent": 70}', `POST ${CAR}/signed_command`,
-        'set_charge_limit {"percent":70}', "to sign: 12042a020846");
+      await shows(
+        "set_charge_limit",
+        '{"percent": 70}',
+        `POST ${CAR}/signed_command`,
+        'set_charge_limit {"percent":70}',
+        "to sign: 12042a020846",
+      );
       await shows("door_lock", "{}", `POST ${CAR}/signed_command`, "door_lock {}", "to sign: 1001");
-      await shows("set_valet_mode", '{"on": true, "password": "0123"}', `POST ${CAR}/signed_command`,
-        'set_valet_mode {"on":true,"password":"****"}', "to sign: not shown, since they hold the PIN");
+      await shows(
+        "set_valet_mode",
+        '{"on": true, "password": "0123"}',
+        `POST ${CAR}/signed_command`,
+        'set_valet_mode {"on":true,"password":"****"}',
+        "to sign: not shown, since they hold the PIN",
+      );
       owner.setSettings(REST);
-      await shows("set_vehicle_name", `{"vehicle_name": "d'A $HOME"}`, `POST ${CAR}/command/set_vehicle_name`,
-        `set_vehicle_name {"vehicle_name":"d'A $HOME"}`);
+      await shows(
+        "set_vehicle_name",
+        `{"vehicle_name": "d'A $HOME"}`,
+        `POST ${CAR}/command/set_vehicle_name`,
+        `set_vehicle_name {"vehicle_name":"d'A $HOME"}`,
+      );
       const place = '{"command":"close","lat":-33.875,"lon":151.25}'; // which a signed command leaves out
       await shows("window_control", place, `POST ${CAR}/command/window_control`, `window_control ${place}`);
       assert.deepEqual([owner.simulator.requests.length, owner.has("tesla_session.json")], [0, false]);
-    });
+    },
+  );
 
   ownerTest("a PIN is never shown: not by --dry-run, not in an error, in no spelling", {}, async (owner) => {
     const withPin = EVERY.filter(([, json]) => "pin" in json || "password" in json);
@@ -240,8 +283,13 @@ describe("the script", { concurrency: 3 }, () => {
           assert.ok(!isShown(refused), refused.stderr);
         }
       }
-      for (const words of [["speed_limit_activate", "8305"], ["speed_limit_activate", '{"pin": "8305"'],
-        ["speed_limit_activate", '{"code": "8305"}'], ["speed_limit_activate", '{"pin":', '"8305"}'], ["8305", "8305", "8305"]]) {
+      for (const words of [
+        ["speed_limit_activate", "8305"],
+        ["speed_limit_activate", '{"pin": "8305"'],
+        ["speed_limit_activate", '{"code": "8305"}'],
+        ["speed_limit_activate", '{"pin":', '"8305"}'],
+        ["8305", "8305", "8305"],
+      ]) {
         const refused = await run(owner, ...words);
         assertEnd(refused, 2);
         assert.ok(!isShown(refused), refused.stderr);
@@ -250,18 +298,30 @@ describe("the script", { concurrency: 3 }, () => {
     assert.deepEqual(owner.simulator.requests, []);
   });
 
-  ownerTest("- reads the parameters from standard input, so that no PIN stands on the command line", ALL_SCOPES,
+  ownerTest(
+    "- reads the parameters from standard input, so that no PIN stands on the command line",
+    ALL_SCOPES,
     async (owner) => {
       const piped = (stdin: string, ...words: string[]): Promise<Result> =>
         owner.run("send_command", ["speed_limit_activate", "-", ...words], { stdin });
-      const [dry, sent, nothing, digits] = await Promise.all([piped('{"pin": "8305"}', "--dry-run"),
-        piped('\n {"pin": "8305"}\r\n'), piped(""), piped("8305\n")]);
+      const [dry, sent, nothing, digits] = await Promise.all([
+        piped('{"pin": "8305"}', "--dry-run"),
+        piped('\n {"pin": "8305"}\r\n'),
+        piped(""),
+        piped("8305\n"),
+      ]);
       assertEnd(dry, 0, '{"pin":"****"}');
       assertEnd(sent, 0, "done: the car confirmed it");
-      assert.deepEqual(owner.simulator.car.executed.map(({ name }) => name), ["vehicle_action_9"]);
-      for (const result of [nothing, digits]) assertEnd(result, 2, "found: parameters that are no JSON object\n");
-      for (const { stdout, stderr } of [dry, sent, nothing, digits]) assert.doesNotMatch(stdout + stderr, /8305|38333035/);
-    });
+      assert.deepEqual(
+        owner.simulator.car.executed.map(({ name }) => name),
+        ["vehicle_action_9"],
+      );
+      for (const result of [nothing, digits])
+        assertEnd(result, 2, "found: parameters that are no JSON object\n");
+      for (const { stdout, stderr } of [dry, sent, nothing, digits])
+        assert.doesNotMatch(stdout + stderr, /8305|38333035/);
+    },
+  );
 
   ownerTest("what must not happen twice is never signed a second time", ALL_SCOPES, async (owner) => {
     const { car, account } = owner.simulator;
@@ -280,11 +340,18 @@ describe("the script", { concurrency: 3 }, () => {
         car.injectFault(fault);
         const result = await send(owner, name, json);
         assertEnd(result, 6, `fault ${fault} from the car`);
-        assert.deepEqual([result.requests.length, car.executed.length], [1, before], `${name}: fault ${fault}`);
+        assert.deepEqual(
+          [result.requests.length, car.executed.length],
+          [1, before],
+          `${name}: fault ${fault}`,
+        );
       }
     }
     // The answer is lost after the car has done it: nobody sends it again.
-    for (const [name, json] of [["honk_horn", {}], ["set_charge_limit", { percent: 71 }]] as const) {
+    for (const [name, json] of [
+      ["honk_horn", {}],
+      ["set_charge_limit", { percent: 71 }],
+    ] as const) {
       await send(owner, "charge_port_door_open", {}); // the fault before may have left a session out of date
       owner.simulator.fail("hang_up_after", { times: 1, after: true });
       const before = car.executed.length;
@@ -307,47 +374,68 @@ describe("the script", { concurrency: 3 }, () => {
     assert.equal(repeated.requests.length, 2);
   });
 
-  ownerTest("TESLA_COMMANDS=rest: the command goes out as it was given", { ...ALL_SCOPES, settings: REST },
+  ownerTest(
+    "TESLA_COMMANDS=rest: the command goes out as it was given",
+    { ...ALL_SCOPES, settings: REST },
     async (owner) => {
       const { car } = owner.simulator;
       car.protocolRequired = false;
-      const commands: [string, Content][] = [["set_charge_limit", { percent: 66 }], ["honk_horn", {}],
-        ["set_temps", { driver_temp: 20, passenger_temp: 21 }]];
+      const commands: [string, Content][] = [
+        ["set_charge_limit", { percent: 66 }],
+        ["honk_horn", {}],
+        ["set_temps", { driver_temp: 20, passenger_temp: 21 }],
+      ];
       for (const [name, json] of commands) {
         const result = await run(owner, name, JSON.stringify(json));
         assertEnd(result, 0, "done: the car confirmed it (1 request, $0.001)\n");
         assert.deepEqual(calls(result.requests), [`POST ${CAR.slice(8)}/command/${name}`]);
         assert.deepEqual(JSON.parse(result.requests[0]?.body ?? ""), json);
       }
-      assert.deepEqual(car.executed.map(({ name }) => name), commands.map(([name]) => name));
+      assert.deepEqual(
+        car.executed.map(({ name }) => name),
+        commands.map(([name]) => name),
+      );
       assertEnd(await run(owner, "set_charge_limit", '{"percent": 49}'), 2, "50 to 100");
       car.refuse("disconnected");
       assertEnd(await run(owner, "charge_start"), 6, "plug the car in");
       assert.equal(owner.has("tesla_session.json"), false);
-    });
+    },
+  );
 
-  ownerTest("a token without the scope: nothing is sent in any way, and the error names it", {}, async (owner) => {
-    const doors = ["door_unlock", "vehicle_cmds"];
-    const amps = ["set_charging_amps", "vehicle_charging_cmds", '{"charging_amps": 9}'];
-    for (const way of ["signed", "rest"]) {
-      owner.setSettings({ TESLA_COMMANDS: way });
-      for (const [granted, [name = "", scope, json = "{}"]] of [[SCOPES, doors],
-        [SCOPES.replace(" vehicle_charging_cmds", ""), amps]] as const) {
-        owner.logIn({}, granted);
-        const result = await run(owner, name, json);
-        assertEnd(result, 5, `error: ${name} needs the scope ${scope}; nothing was sent\nfound: granted: ${granted}\n`,
-          "add it to TESLA_SCOPES, run get_token --force");
-        assert.deepEqual([result.requests, owner.has("tesla_session.json")], [[], false], way);
+  ownerTest(
+    "a token without the scope: nothing is sent in any way, and the error names it",
+    {},
+    async (owner) => {
+      const doors = ["door_unlock", "vehicle_cmds"];
+      const amps = ["set_charging_amps", "vehicle_charging_cmds", '{"charging_amps": 9}'];
+      for (const way of ["signed", "rest"]) {
+        owner.setSettings({ TESLA_COMMANDS: way });
+        for (const [granted, [name = "", scope, json = "{}"]] of [
+          [SCOPES, doors],
+          [SCOPES.replace(" vehicle_charging_cmds", ""), amps],
+        ] as const) {
+          owner.logIn({}, granted);
+          const result = await run(owner, name, json);
+          assertEnd(
+            result,
+            5,
+            `error: ${name} needs the scope ${scope}; nothing was sent\nfound: granted: ${granted}\n`,
+            "add it to TESLA_SCOPES, run get_token --force",
+          );
+          assert.deepEqual([result.requests, owner.has("tesla_session.json")], [[], false], way);
+        }
       }
-    }
-    // vehicle_cmds will do for every command.
-    owner.setSettings();
-    owner.logIn({}, "openid offline_access vehicle_cmds");
-    assertEnd(await run(owner, "set_charging_amps", '{"charging_amps": 9}'), 0);
-  });
+      // vehicle_cmds will do for every command.
+      owner.setSettings();
+      owner.logIn({}, "openid offline_access vehicle_cmds");
+      assertEnd(await run(owner, "set_charging_amps", '{"charging_amps": 9}'), 0);
+    },
+  );
 
-  ownerTest("a token that cannot be looked into: Tesla says no, and the error names this command's scope",
-    { settings: REST }, async (owner) => {
+  ownerTest(
+    "a token that cannot be looked into: Tesla says no, and the error names this command's scope",
+    { settings: REST },
+    async (owner) => {
       const { car, account } = owner.simulator;
       car.protocolRequired = false;
       const opaque = "opaque-access-token-0123456789";
@@ -356,14 +444,23 @@ describe("the script", { concurrency: 3 }, () => {
       account.accessTokens.set(opaque, granted);
       owner.write("tesla_token.json", JSON.stringify({ ...owner.token(), access_token: opaque }));
       owner.simulator.fail("missing_scope_unnamed");
-      for (const [name, scope, json] of [["honk_horn", "vehicle_cmds", "{}"],
-        ["set_charge_limit", "vehicle_charging_cmds", '{"percent": 60}']] as const) {
+      for (const [name, scope, json] of [
+        ["honk_horn", "vehicle_cmds", "{}"],
+        ["set_charge_limit", "vehicle_charging_cmds", '{"percent": 60}'],
+      ] as const) {
         const result = await run(owner, name, json);
-        assertEnd(result, 5, 'found: 403 "Unauthorized missing scopes" from', "--force", `(it needs ${scope})\n`);
+        assertEnd(
+          result,
+          5,
+          'found: 403 "Unauthorized missing scopes" from',
+          "--force",
+          `(it needs ${scope})\n`,
+        );
         assert.equal(result.requests.length, 1);
       }
       assert.deepEqual(car.executed, []);
-    });
+    },
+  );
 });
 
 test("outputs were searched for secrets", () => assert.ok(outputsSearched() > 100));

@@ -27,16 +27,26 @@ function hostNames(origins: Record<string, string>): string[] {
   return [...new Set(Object.values(origins).map((origin) => new URL(origin).host))];
 }
 
+// The settings that these files name, and those of a list of lib/settings.ts that they name. That file itself
+// names all; of it only what it reads by itself counts, for the address of pairing.
+function settingsOf(closure: string[], files: Texts): string[] {
+  const settings = files.get("lib/settings.ts") ?? "";
+  const others = closure.filter((path) => path !== "lib/settings.ts").map((path) => files.get(path) ?? "");
+  const lists = [...settings.matchAll(/^export const (\w+)[^;]*?= \[([^;]*)\];/gm)]
+    .filter(([, name = ""]) => others.some((text) => text.includes(name)))
+    .map(([, , list = ""]) => list);
+  const pairing = closure.includes("lib/settings.ts")
+    ? (settings.split("function pairingAddress").at(1) ?? "")
+    : "";
+  const found = [...others, ...lists, pairing].flatMap((text) => [...text.matchAll(/"(TESLA_[A-Z_]+)"/g)]);
+  return [...new Set(found.map(([, name = ""]) => name))].sort();
+}
+
 /** What the header of a script allows it. */
 export function sandboxOf(script: string, files: Texts): Sandbox {
   const { reads, writes, contacts } = headerOf(script, files.get(script) ?? "");
   const words = contacts.join(", ");
   const closure = [...closureOf(script, files)];
-  const settings = closure.flatMap((path) => {
-    // lib/settings.ts names them all; there only what it reads itself counts, for the address of pairing
-    const name = path === "lib/settings.ts" ? /valueOf\("(TESLA_[A-Z_]+)"\)/g : /"(TESLA_[A-Z_]+)"/g;
-    return [...(files.get(path) ?? "").matchAll(name)].map(([, found = ""]) => found);
-  });
   return {
     script,
     reads,
@@ -47,14 +57,14 @@ export function sandboxOf(script: string, files: Texts): Sandbox {
       ...(words.includes("Fleet API") ? hostNames(FLEET_API) : []),
     ],
     listens: closure.includes("lib/loopback_server.ts") ? (PORTS[script] ?? []) : [],
-    settings: [...new Set(settings)].sort(),
+    settings: settingsOf(closure, files),
     system: closure.includes("lib/safe_file.ts") ? ["osUptime"] : [],
   };
 }
 
 /** Arguments of `deno run`. `own` gives the owner's hosts by setting; one that is not given is left out. */
 export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}): string[] {
-  const { reads, writes, contacts, listens, settings, system } = sandbox;
+  const { script, reads, writes, contacts, listens, settings, system } = sandbox;
   const hosts = contacts
     .map((name) => (name.startsWith("TESLA_") ? (own[name] ?? "") : name))
     .filter((name) => name !== "");
@@ -64,7 +74,7 @@ export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}
   return [
     "--no-prompt",
     ...list("net", [...hosts, ...listens]),
-    ...list("read", reads),
+    ...list("read", [script, ...reads]), // it reads its own header for --help
     ...list("write", writes),
     ...list("env", [...settings, ...(online ? UNDICI_NAMES : [])]),
     ...list("sys", system),

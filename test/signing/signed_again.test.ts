@@ -1,6 +1,6 @@
 // When a command is signed a second time: only when the first message can no longer be carried out. A go-between
 // holds command A back, asks the car for session info with A's uuid, adds a fault that nothing authenticates, and
-// lets A through later. No two commands may then be carried out for one.
+// lets A through when the second signature is made, or later. Then no two commands may be carried out for one.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe } from "node:test";
 import { commandNamed, sendCommand } from "../../lib/command.ts";
@@ -15,7 +15,7 @@ import {
 } from "../support/harness.ts";
 import { PassingTime } from "../support/passing_time.ts";
 import type { SimulatedCar } from "../simulator/car/car.ts";
-import { decodeRoutable, encodeRoutable } from "../simulator/protocol/protocol.ts";
+import { decodeRoutable, encodeRoutable } from "../simulator/protocol/messages.ts";
 
 const RESYNC = [5, 6, 15, 17, 20];
 const EXPIRED = 17;

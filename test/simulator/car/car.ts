@@ -7,12 +7,13 @@ import { Computer, asksForEncryption, type Answer, type SessionState } from "../
 import { publicKeyBytes } from "../protocol/crypto.ts";
 import { INFOTAINMENT, VCSEC, decodeRoutable, encode, encodeRoutable } from "../protocol/messages.ts";
 import { faultNumber, type RoutableMessage } from "../protocol/messages.ts";
+import { isForCharging } from "./commands.ts";
 import { carryOut, securityStatus } from "./payloads.ts";
 import { readCommand, type Command } from "./read_command.ts";
 import { CarState } from "./state.ts";
 import { TAMPERS, type Tamper } from "./tampers.ts";
 
-export type Role = "owner" | "driver" | "inactive";
+export type Role = "owner" | "driver" | "charging_manager" | "inactive";
 
 export interface FaultOptions {
   withSessionInfo?: boolean; // unless told, beside the faults that a real car gives it with
@@ -241,6 +242,9 @@ export class SimulatedCar extends CarState {
     if (payload.length === 0) return injected ? { fault: injected.fault } : { payload };
     const command = readCommand(computer.domain, payload);
     if (typeof command === "number") return { fault: command };
+    if (role === "charging_manager" && !isForCharging(command.name)) {
+      return { fault: faultNumber("insufficient_privileges") };
+    }
     if (this.#waits > 0) {
       this.#waits -= 1;
       return { operationStatus: 1, payload: Buffer.alloc(0) };

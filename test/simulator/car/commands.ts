@@ -180,3 +180,8 @@ export const EITHER_SCOPE = ["vehicle_charging_cmds", "vehicle_cmds"];
 export function scopesFor(name: string): string[] {
   return name in CHARGING || QUESTIONS.includes(name) ? EITHER_SCOPE : ["vehicle_cmds"];
 }
+
+/** What a key may do whose role is only to manage charging. */
+export function isForCharging(name: string): boolean {
+  return name in CHARGING || QUESTIONS.includes(name);
+}

@@ -117,7 +117,7 @@ function keyList(car: SimulatedCar): Buffer {
   return encode("FromVCSECMessage", { whitelistInfo });
 }
 
-const KEY_ROLES = { owner: 2, driver: 3, inactive: 0 };
+const KEY_ROLES = { owner: 2, driver: 3, charging_manager: 6, inactive: 0 };
 const CLOUD_KEY = 9; // the form of all keys here
 const NO_SUCH_KEY = { operationStatus: 2, whitelistOperationStatus: { whitelistOperationInformation: 8 } };
 
