@@ -12,7 +12,8 @@
 // writes it. Start this from cron in the morning, beside refresh_token, while the car is plugged in at home:
 // it does not check where the car is. It reads nothing from the car: while nothing changes, nothing is
 // billed. Tesla accepts 30 commands a minute from all apps of an account together; this sends one in 5
-// minutes. It ends at once when only you can help (login needed, not set up). Its last check stops
+// minutes. A car that is asleep does not obey and is not woken: open the Tesla app, or run wake_up ($0.02).
+// It ends at once when only you can help (login needed, not set up). Its last check stops
 // charging. But if it is killed, or the machine or the network fails, the car keeps its last instruction:
 // set a charge limit.
 import { readFileSync, statSync } from "node:fs";
@@ -81,7 +82,7 @@ for (let check = 1; check <= CHECKS; check += 1) {
     }
     const refused = [3, 6, 7].includes(error.exitCode) && wanted > 0; // asleep, full, unplugged: asking costs
     pause = refused ? PAUSE : 0;
-    say(`${error.message} (${error.found}); next try in ${MINUTES * (refused ? PAUSE : 1)} minutes`);
+    say(`${error.message} (${error.found}); ${error.fix}; next try in ${MINUTES * (pause || 1)} minutes`);
     charging = undefined;
     amps = undefined;
   }

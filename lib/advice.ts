@@ -1,5 +1,6 @@
 // What Tesla's answers mean and what to do: one table, for every script and for docs/troubleshooting.md. What
-// happened to a request is decided in tesla_fetch.ts; nothing here can change that. The first row that fits
+// happened to a request is decided in tesla_fetch.ts: only the words in TIMED_OUT and NOT_REACHED take part
+// in that, and no row can change it. The first row that fits
 // an answer counts. Sources: Tesla's pages, and what owners have reported.
 // https://developer.tesla.com/docs/fleet-api/getting-started/conventions
 import { asRecord, clean, Failure } from "./command_line.ts";
@@ -73,7 +74,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
     "set TESLA_DOMAIN to the target"],
   [KEY, 400, "", 5, "your domain does not serve the key",
     "serve only the key, with status 200, to everyone; behind a tunnel: start serve_public_key"],
-  [KEY, 200, "", 5, "your domain does not serve the key", "serve only the key: what comes is too large"],
+  [KEY, 200, "", 5, "your domain does not serve the key", "what comes is too large or never ends"],
   [KEY, 500, "", 5, "your domain does not serve the key",
     "serve only the key, with status 200, to everyone; behind a tunnel: start serve_public_key"],
 
@@ -183,8 +184,9 @@ export const LOGIN_ADVICE: [string, number, string, string][] = [
 const START_CLIMATE = "start the climate first: send_command auto_conditioning_start";
 const RESTART = "restart the car's screen (hold both scroll wheels), or update the car's software";
 
-/** Reasons of the car's that mean: it was so already. The command ("" is any), part of the reason (^ and $
- * mark its ends), and what to say. Sources: Tesla's page, and what owners have reported.
+/** Reasons of the car's that are no refusal. The command ("" is any), part of the reason (no regular
+ * expression: ^ and $ mark its ends, | stands between alternatives), and what to say. Sources: Tesla's
+ * page, and what owners have reported.
  * https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands */
 export const ALREADY_SO: [string, string, string][] = [
   ["", "^already", "nothing to do"],

@@ -82,10 +82,11 @@ export function fixForFile(
   const { code } = asRecord(error);
   if (code === "EBUSY" || code === "EPERM") return `close the program that uses ${file}, then try again`;
   if (code === "ENOSPC" || code === "EFBIG") return "free some space, then run it again";
-  if (code !== "EACCES" && code !== "EROFS") return otherwise;
+  if (code === "EROFS") return "make the disk, or the sandbox, writable, then run it again";
+  if (code !== "EACCES") return otherwise;
   const target = existsSync(file) ? file : process.cwd(); // a missing file: its folder is closed to us
   if (process.platform === "win32") return `give your account full control of ${target} (Properties)`;
-  return `make it yours: sudo chown "$USER" ${target} && chmod u+rw ${target}`;
+  return `make it yours: sudo chown "$USER" '${target}' && chmod u+rwX '${target}'`;
 }
 
 // An error as three rows. One that nobody expected also says where in this project, or in a copy, it
@@ -110,8 +111,11 @@ function headerOf(file: string): string {
 }
 
 function wrongUsage(file: string, found: string): Failure {
-  const usage = /^ +run +(.*)/m.exec(headerOf(file))?.[1] ?? "see --help";
-  return new Failure(2, "wrong usage", found, `run: ${usage}`);
+  let usage: string | undefined;
+  try {
+    usage = /^ +run +(.*)/m.exec(headerOf(file))?.[1];
+  } catch {} // in a sandbox that hides the script itself
+  return new Failure(2, "wrong usage", found, usage ? `run: ${usage}` : "see the first lines of the script");
 }
 
 interface Takes<Word, Text, Flag> {
@@ -122,7 +126,8 @@ interface Takes<Word, Text, Flag> {
 }
 
 /** Starts a script: from here on an error ends it with three rows and an exit code. Returns what was given on
- * the command line, by name. --help prints the header of `file`, the script. */
+ * the command line, by name: words as strings, optional words and values as strings or undefined, flags as
+ * true or undefined. --help prints the header of `file`, the script. */
 export function startScript<W extends string = never, T extends string = never, F extends string = never>(
   file: string,
   takes: Takes<W, T, F> = {},
@@ -145,7 +150,7 @@ export function startScript<W extends string = never, T extends string = never, 
   const names = [...words, ...optional];
   const found = given.positionals; // may hold a PIN: only their number is shown
   if (found.length < words.length || found.length > names.length) {
-    throw wrongUsage(file, `expected ${names.join(" ") || "no arguments"}; got ${found.length || "none"}`);
+    throw wrongUsage(file, `expected ${names.join(" ") || "no arguments"}; got ${found.length}`);
   }
   const named = Object.fromEntries(found.map((word, index) => [names[index], word]));
   return { ...named, ...given.values } as ReturnType<typeof startScript<W, T, F>>;

@@ -24,7 +24,8 @@ export function readPrivateKey(): ECDH {
     }
     return key;
   } catch (error) {
-    const otherwise = "copy yours here; if it is lost, run generate_key, then register and pair again";
+    const otherwise =
+      "copy yours here; if it is lost, move both away, run generate_key, register and pair again";
     const fix = fixForFile(PRIVATE_KEY_FILE, error, otherwise);
     throw new Failure(5, `${PRIVATE_KEY_FILE} cannot be used`, messageOf(error), fix);
   }

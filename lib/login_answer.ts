@@ -34,7 +34,7 @@ async function listenForBrowser(redirect: URL, state: string, first: Decide): Pr
   const { protocol, hostname, port, pathname } = redirect;
   const addresses = protocol === "http:" ? (LOOPBACK.get(hostname) ?? []) : [];
   const fix = "stop what uses it, or set TESLA_REDIRECT_URI to another port, also on your app's page";
-  let isReported = false;
+  let [isReported, isAnswered] = [false, false];
   return listenOnLoopback(addresses, Number(port || 80), fix, (visit, page) => {
     const [path, query] = (visit.url ?? "").split("?");
     if (visit.method !== "GET" || path !== pathname) return void answerPage(page, 404, "Not found.");
@@ -44,6 +44,8 @@ async function listenForBrowser(redirect: URL, state: string, first: Decide): Pr
       isReported = true;
       return void answerPage(page, 400, "This page does not belong to the login in progress.");
     }
+    if (isAnswered) return void answerPage(page, 409, "The answer has arrived. See the terminal.");
+    isAnswered = true;
     const show = (status: number, text: string): Promise<void> => answerPage(page, status, text);
     if (!(answer instanceof Failure)) return first.resolve({ ...answer, show });
     void show(400, "The login did not work. The terminal says why.").then(() => first.reject(answer));

@@ -38,14 +38,17 @@ function append(lock: string, line: string): void {
 
 function isAlive(claim: string): boolean {
   const [pid = 0, claimedAt] = claim.split(" ").map(Number);
-  if (pid === process.pid || !(pid > 0)) return false; // in a container a killed run may have had our number
+  // In a container a killed run may have had our number. Two containers on one folder do not see each other.
+  if (pid === process.pid || !(pid > 0)) return false;
   const age = claimedAt === undefined ? 0 : uptime() - claimedAt; // below 0: the machine has started again
   if (!(age > -1 && age < DAY_SECONDS)) return false;
   try {
     process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
     return true;
   } catch (error) {
-    return !/^(ESRCH|ERR_)/.test(String(asRecord(error).code)); // no such process, or no such number
+    if (asRecord(error).code === "EPERM") return true; // another user's
+    const isRefused = asRecord(error).code === undefined; // Deno does not let us ask
+    return isRefused && age < 300;
   }
 }
 
@@ -76,7 +79,8 @@ export async function withLock<Result>(file: string, work: () => Promise<Result>
   while (!holds(lock, claim)) {
     if (performance.now() > end) {
       append(lock, `-${claim}`);
-      throw new Failure(1, `another run is using ${file}`, lock, "try again later; nothing was sent");
+      const fix = `try again later; nothing was sent; if no such run is there, delete ${lock}`;
+      throw new Failure(1, `another run is using ${file}`, `${lock} is held`, fix);
     }
     await sleep(100);
   }
@@ -102,7 +106,7 @@ async function rename(from: string, to: string): Promise<void> {
   }
 }
 
-// Writes over the blanks before they are given back, so that the room is never somebody else's.
+// Overwrites the blanks and only then cuts off the rest, so that no other program can take the space.
 function fill(handle: number, text: Buffer): void {
   for (let at = 0; at < text.length; ) at += writeSync(handle, text, at, text.length - at, at);
   ftruncateSync(handle, text.length);
@@ -113,7 +117,7 @@ function isSameFile(handle: number, path: string): boolean {
   return existsSync(path) && fstatSync(handle).ino === statSync(path).ino;
 }
 
-// Makes a new file that is this run's and nobody else's, with room for the content, before it asks for that.
+// Makes a new file that belongs to this run alone and fills it with blanks before it calls `produce`.
 async function makeFile<Content>(path: string, produce: () => Promise<Content>): Promise<Content> {
   rmSync(path, { force: true }); // what a killed run left
   const { O_CREAT, O_EXCL, O_WRONLY, O_SYNC = 0 } = constants; // Windows lacks the last one
@@ -141,17 +145,20 @@ export async function replaceFile<Content>(file: string, produce: () => Promise<
   const beside = `${file}.new`;
   const old = existsSync(file) ? `${file} is unchanged` : "nothing was saved";
   let state = `nothing more was sent; ${old}`;
+  let isComplete = false;
   let content: Content;
   try {
     content = await makeFile(beside, () => {
-      state = old;
+      state = `${old}; run it again soon`;
       return produce();
     });
-    state = `${beside} is complete: rename it to ${file}`;
+    isComplete = true;
+    state = `close the program that uses ${file}, then rename ${beside} to ${file}; the next run deletes it`;
     await rename(beside, file);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure(1, `cannot write ${file}`, messageOf(error), `${fixForFile(file, error)}; ${state}`);
+    const fix = isComplete ? state : `${fixForFile(beside, error)}; ${state}`;
+    throw new Failure(1, `cannot write ${file}`, messageOf(error), fix);
   }
   try {
     const folder = openSync(".", "r");

@@ -26,7 +26,7 @@ export const APP_SETTINGS: AppSetting[] = ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECR
 const RULES: Record<Name, [RegExp, string, string?]> = {
   TESLA_CLIENT_ID: [/^[\w-]{8,}$/, "the Client ID of your app on developer.tesla.com"],
   TESLA_CLIENT_SECRET: [/^(?!["'`])[!-~]{8,}(?<!["'`])$/,
-    "the Client Secret of your app on developer.tesla.com, without quotes"],
+    "the Client Secret of your app (in .env in single quotes, in the environment without)"],
   TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "an Allowed Redirect URI of your app, with path",
     "http://localhost:3000/callback"],
   TESLA_REGION: [/^(na|eu|cn)$/, "na (North America, Asia, Pacific), eu (Europe, Middle East, Africa) or cn"],
@@ -41,9 +41,9 @@ const RULES: Record<Name, [RegExp, string, string?]> = {
 };
 
 function readEnvFile(): Record<string, string> {
-  if (!existsSync(".env")) return {};
   let bytes: Buffer;
   try {
+    if (!existsSync(".env")) return {};
     bytes = readFileSync(".env");
   } catch (error) {
     throw new Failure(5, ".env cannot be read", messageOf(error), fixForFile(".env", error));
@@ -81,12 +81,12 @@ export function readSettings<Asked extends Name>(names: Asked[]): Pick<Settings,
     const isEnvironment = environment !== undefined;
     wrong.push(name);
     found.push(`${name} is ${problemWith(name, value)}${isEnvironment ? " in the environment" : ""}`);
-    const place = isEnvironment ? `unset ${name}, or correct it in the environment` : `${name} in .env`;
+    const place = isEnvironment ? `unset ${name}, or correct it in the environment` : `set ${name} in .env`;
     fixes.push(`${place}: ${expected}`);
   }
   if (wrong.length === 0) return settings as Pick<Settings, Asked>;
-  const isNoFile = !existsSync(".env") && fixes.some((fix) => !fix.startsWith("unset"));
-  const noFile = `there is no .env in ${process.cwd()}: go to the right folder, or copy .env.example there`;
+  const isNoFile = !existsSync(".env") && wrong.some((name) => process.env[name] === undefined);
+  const noFile = `no .env in ${process.cwd()}: go to the clone; or, if you are there: cp .env.example .env`;
   const problem = `${wrong.join(", ")}: missing or malformed`;
   throw new Failure(5, problem, found.join("; "), isNoFile ? noFile : fixes.join("; "));
 }
@@ -96,8 +96,7 @@ export function settingsFromEnvironment(): string[] {
   return Object.keys(RULES).filter((name) => process.env[name] !== undefined);
 }
 
-/** Where the owner pairs the virtual key: complete if TESLA_DOMAIN is set, otherwise with a gap to fill in.
- *  */
+/** Where the owner pairs the virtual key; without TESLA_DOMAIN it has a gap to fill in. */
 export function pairingAddress(): string {
   const file = readEnvFile();
   const valueFor = (name: Name): string => process.env[name] ?? file[name] ?? "";

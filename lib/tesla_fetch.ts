@@ -4,8 +4,7 @@
 //
 //   answered   2xx, and the body can be read
 //   refused    an answer that says that it was not carried out: 3xx, 4xx, 501, and a 503 that names the
-// vehicle
-//              or says that no server was reached
+//              vehicle or says that no server was reached
 //   not sent   the connection never stood: name look-up, connect, TLS
 //   unknown    sent, and no usable answer came
 //
@@ -28,8 +27,9 @@ const SPELLED =
 const NAMED = new Map([["amp", "&"], ["lt", "<"], ["gt", ">"], ["quot", '"']]);
 const NEVER_CONNECTED =
   /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
-// Requests that only look, or that may be repeated without harm, though they are no GET.
-const ONLY_READS = /\/oauth2\/v3\/token$|\/vehicles\/fleet_status$|\/fleet_telemetry_config/;
+// Requests that only look, or that may be repeated without harm, though they are no GET: a refresh token
+// works for 24 hours more if the answer is lost, and a telemetry configuration is the same the second time.
+const SAFE_TO_REPEAT = /\/oauth2\/v3\/token$|\/vehicles\/fleet_status$|\/fleet_telemetry_config/;
 
 // `handshake` marks a POST that only asks the car for its session info.
 type Extras = { json?: object; method?: string; handshake?: true };
@@ -63,7 +63,9 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   incoming.text = withoutSecret(incoming.text, bearer);
   let value: unknown = incoming.text;
   try {
-    if (pathname !== KEY_PATH) value = JSON.parse(incoming.text);
+    if (incoming.status === 204)
+      value = null; // done, and nothing to say
+    else if (pathname !== KEY_PATH) value = JSON.parse(incoming.text);
   } catch {
     incoming.problem ||= "the answer is not JSON"; // the parser's own words would quote it
   }
@@ -81,9 +83,9 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   }
   const told = words === "" ? "" : ` "${words.slice(0, 400)}"`;
   const why = problem === "" || outcome === "refused" ? "" : ` (${problem})`;
-  const number = txid && `; txid ${txid.slice(0, 60)}`;
-  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${number}`;
-  const makesSomethingHappen = method !== "GET" && !handshake && !ONLY_READS.test(pathname);
+  const reference = txid && `; txid ${txid.slice(0, 60)}`;
+  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${reference}`;
+  const makesSomethingHappen = method !== "GET" && !handshake && !SAFE_TO_REPEAT.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });
   throw failureFor(url, incoming, found, waitOf(headers, text), scopes);
@@ -107,7 +109,8 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
   const incoming: Incoming = { status: 0, text: "", headers: {}, problem: "", neverConnected: false };
   const sent: unknown[] = [];
   const onSent = (message: unknown): unknown => sent.push(message);
-  subscribe("undici:client:sendHeaders", onSent); // undici says so before the first byte of a request leaves
+  // undici says so before the first byte of a request leaves: that decides between "not sent" and "unknown"
+  subscribe("undici:client:sendHeaders", onSent);
   process.stderr.write(`${method} ${clean(url)}  `);
   try {
     const answer = await request(url, { method, headers, body, signal: AbortSignal.timeout(30_000) });

@@ -14,10 +14,11 @@ import { MAKE_PUBLIC } from "../lib/key_files.ts";
 startScript(import.meta.filename);
 const here = ["private-key.pem", "public-key.pem"].filter((file) => existsSync(file));
 if (here.length > 0) {
-  const isPublicMissing = here.length === 1 && here[0] === "private-key.pem";
-  const fix = isPublicMissing
-    ? `make it from the private key: ${MAKE_PUBLIC}`
-    : "keep them; a new pair would have to be registered and paired again: for that, move both keys away";
+  const lost = "if it is lost: move public-key.pem away, run this again, then register and pair again";
+  let fix =
+    "keep them; a new pair would have to be registered and paired again: for that, move both keys away";
+  if (!here.includes("public-key.pem")) fix = `make it from the private key: ${MAKE_PUBLIC}`;
+  if (!here.includes("private-key.pem")) fix = `copy private-key.pem here; ${lost}`;
   throw new Failure(2, `${here.join(" and ")} already exists, left unchanged`, "nothing was made", fix);
 }
 

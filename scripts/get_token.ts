@@ -93,8 +93,9 @@ async function exchange(code: string): Promise<Token> {
 const { token } = await useLoginCode(settings.TESLA_REDIRECT_URI, state, request, async (code) => {
   const saved = await withLock(TOKEN_FILE, () => replaceFile(TOKEN_FILE, () => exchange(code)));
   const isWhole = missingFrom(saved).length === 0;
-  const next = `go back to the terminal${isWhole ? "" : ", since Tesla left out scopes"}`;
-  return { token: saved, page: `Your tokens are saved. You can close this page and ${next}.` };
+  const success = "Your tokens are saved. You can close this page and go back to the terminal.";
+  const partial = "Your tokens are saved, but Tesla left out scopes. The terminal says what to do.";
+  return { token: saved, page: isWhole ? success : partial };
 });
 
 // Step 4: what Tesla granted.

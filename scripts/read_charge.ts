@@ -39,8 +39,8 @@ function show(value: number, unit: string): string {
 const [amps, volts] = [number("charger_actual_current"), number("charger_voltage")];
 const power = number("charger_power");
 
-// The phases that fit volts and amps. The power is a whole number of kW, so that several may fit; then
-// Tesla's own figure chooses, but for its 2, which is what three phases give as well.
+// How many phases fit volts, amps and power. The power is in whole kW, so several may fit; then Tesla's own
+// figure decides, unless it is 2, which Tesla also sends for three phases.
 function phases(): string {
   const fitting = [1, 2, 3].filter((count) => {
     const difference = (count * volts * amps) / 1000 - power;
@@ -56,9 +56,9 @@ const state = clean(charge.charging_state ?? "Unknown");
 const isCharging = state === "Charging" || state === "Starting";
 const most = show(number("charge_current_request_max"), "A");
 const setTo = `${show(number("charge_current_request"), "A")} of at most ${most}`;
-const minutes = number("minutes_to_full_charge");
+const minutes = Math.round(number("minutes_to_full_charge"));
 const isTime = minutes >= 0 && minutes < 1e6;
-const left = isTime ? `${Math.floor(minutes / 60)} h ${Math.round(minutes % 60)} min` : "unknown";
+const left = isTime ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : "unknown";
 // biome-ignore format: a table of words
 const WORDS = new Map([["Disconnected", "not plugged in"], ["Stopped", "stopped"], ["Complete", "complete"],
   ["NoPower", "plugged in, but the station gives no power"]]);

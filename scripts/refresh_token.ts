@@ -37,7 +37,7 @@ await withLock(TOKEN_FILE, async () => {
   const old = readToken();
   if (old.refresh_token !== before.refresh_token) return say("already refreshed by another run");
 
-  // Step 3: the exchange. The refresh token works once, and for up to 24 hours more if the answer is lost.
+  // Step 3: the exchange. The refresh token works once; Tesla accepts it for 24 hours more.
   // https://developer.tesla.com/docs/fleet-api/authentication/third-party-tokens#refresh-tokens
   const token = await replaceFile(TOKEN_FILE, async () => {
     const answer = await askTokenHost(TESLA_REGION, {

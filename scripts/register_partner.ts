@@ -39,7 +39,15 @@ try {
   const registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, bearer);
   if (registered !== point) {
     const found = `another key than public-key.pem, for ${TESLA_DOMAIN} in region ${TESLA_REGION}`;
-    throw taken ?? new Failure(5, "Tesla has a different key on file", found, "try again in a few minutes");
+    throw (
+      taken
+      ?? new Failure(
+        5,
+        "Tesla has a different key on file",
+        found,
+        "try again in a few minutes; if it stays so, register again",
+      )
+    );
   }
 } catch (error) {
   const isHidden = error instanceof Failure && [403, 404, 412, 421].includes(error.status);
@@ -54,5 +62,6 @@ say(`registered: ${TESLA_DOMAIN} in region ${TESLA_REGION}; ${state}
 next     npx tsx scripts/get_token.ts
 then     open the address below on the phone that has the Tesla app (on a computer, scan the code), and
          approve the virtual key. The car must be online, and the phone must be one of its keys. With several
-         cars, select the car in the app first. A Model S or X before 2021 needs none of this.`);
+         cars, select the car in the app first. A Model S or X before 2021 needs none of this.
+         Then check it: npx tsx scripts/check_setup.ts`);
 process.stdout.write(`${pairingAddress()}\n`);

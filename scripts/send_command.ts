@@ -45,7 +45,7 @@ try {
   json = JSON.parse(text);
   if (!text.trim().startsWith("{")) throw new Error("not an object");
 } catch {
-  const fix = `write them as '{"NAME": VALUE}', in single quotes; --list shows them`;
+  const fix = `write them as '{"PARAMETER": VALUE}', in single quotes; --list shows them`;
   throw new Failure(2, "wrong usage", "parameters that are no JSON object", fix);
 }
 const command = commandNamed(given.NAME, json);

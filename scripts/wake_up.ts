@@ -33,14 +33,15 @@ while (state !== "online" && looks < MOST_LOOKS) {
     const answer = await askFleetApi(TESLA_REGION, `vehicles/${TESLA_VIN}`, access_token);
     state = asRecord(asRecord(answer).response).state;
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    say(`this look failed: ${clean(error.message)}`);
+    const isTemporary = error instanceof Failure && ![401, 402, 403, 429].includes(error.status);
+    if (!isTemporary) throw error;
+    say(`this look failed: ${clean(error.message)} (${clean(error.found)})`);
   }
 }
 const price = `1 wake and ${looks} ${looks === 1 ? "look" : "looks"}, $${(0.02 + looks * 0.002).toFixed(3)}`;
 if (state !== "online") {
   const found = `state "${clean(state ?? "unknown")}"; paid so far: ${price}`;
-  const fix = "look with list_vehicles before you wake it again";
+  const fix = "look with list_vehicles before you wake it again ($0.02), or open the Tesla app (free)";
   throw new Failure(3, "the car is not online after a minute", found, fix);
 }
 say(`the car is online (${price})`);

@@ -2,16 +2,17 @@
 //
 //   at          where the command is in Tesla's message: field numbers, from the outside inwards
 //   fixed       what is always there, as [field number, value]
-//   parameters  what the owner gives: its field (0: only plain REST has it), kind and range; `name?` may be
-// left
-//               out; or a list of words, each with the field and value that it stands for
+//   parameters  what the owner gives: its field (0: only plain REST has it), kind and range; a name with ?
+//               may be left out; or a list of words, each with the field and value that it stands for
 //   beside      the same for parameters one level further out
 //   domain      the computer in the car that acts: infotainment, unless it says SECURITY
 //   scope       what the token must allow: vehicle_cmds; with CHARGING, vehicle_charging_cmds will do
 //   once        never signed a second time: twice is not the same as once, or it opens or erases something
 //   switchedBy  where this parameter is false, nothing else is needed or sent
 //
-// Kinds: "empty" is an empty message in the field numbered field + value, "one more" travels as value + 1.
+// Kinds: "empty" is an empty message in the field numbered field + value, "one more" travels as value + 1,
+// "id" of a new schedule is the time if it is left out, "decimal" takes four bytes and "double" eight, "all
+// week" and "weekdays" are one field with two meanings.
 // Protobuf sends zero and false as nothing at all; only "decimal kept" and what is fixed are sent even so.
 // This file is a table and does nothing. Where each number comes from: test/signing/commands_sources.md.
 import { VCSEC } from "./signed_message.ts";

@@ -1,8 +1,8 @@
 // Makes the message of a signed command from its row in commands.ts and from what the owner gave.
 //
-// In this order: is the command known, is every parameter known, is each required one there, is each of the
-// right kind and in its range. The first that is not throws an Error, which says what was found and what is
-// allowed (an error never shows a PIN). Nothing is sent from here.
+// In this order: is the command known, is every parameter known; then, one after the other, is it there,
+// and is it of the right kind and in its range. The first that is not throws an Error, which says what was
+// found and what is allowed (an error never shows a PIN). Nothing is sent from here.
 import { COMMANDS, NOT_SIGNED, type Parameter, type Parameters } from "./commands.ts";
 import { type Domain, INFOTAINMENT } from "./signed_message.ts";
 import type { Field } from "./wire.ts";

@@ -20,21 +20,19 @@ const MOST_COUNTER = 2 ** 32 - 1;
 /** What the car reports about itself: its public key and epoch in hex, its clock in seconds. */
 export type SessionInfo = { vehicleKey: string; epoch: string; counter: number; clock: number };
 
-/** One per VIN and domain, with our public key that it belongs to, in hex, our time minus the car's in
- * seconds, whether the car has answered encrypted, and whether to shake hands first. No secret: it is
- * of no use without private-key.pem. */
+/** One per VIN and domain. No secret: it is of no use without private-key.pem. */
 export type Session = SessionInfo & {
-  clientKey: string;
-  clockOffset: number;
-  encrypted: boolean;
-  stale?: boolean;
+  clientKey: string; // our public key, in hex: a session of another key is useless
+  clockOffset: number; // our time minus the car's, in seconds
+  encrypted: boolean; // the car has answered encrypted before
+  stale?: boolean; // shake hands before the next command
 };
 
 function nameOf({ vin, domain }: Pick<Target, "vin" | "domain">): string {
   return `${vin} ${domain === VCSEC ? "vcsec" : "infotainment"}`;
 }
 
-// A damaged file counts as empty: that costs one handshake, and what it remembered of the car.
+// A damaged file counts as empty: the next command shakes hands, and trusts the key that it then sees.
 function readSessions(): Record<string, unknown> {
   try {
     return asRecord(JSON.parse(readFileSync(SESSION_FILE, "utf8")));

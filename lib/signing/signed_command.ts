@@ -21,7 +21,7 @@ import { encodeFields, type Field, valueAt } from "./wire.ts";
 const LIFETIME_SECONDS = 15; // how long after signing the car may still accept the command
 const MOST_WAIT_SECONDS = 20; // the lifetime, and how much two clocks may differ
 const COUNTER_WINDOW = 32; // how far behind its newest counter a car still accepts one (section 6)
-const RESYNC_FAULTS = [5, 6, 15, 17, 20]; // our session is out of date, and the car sends the new one
+const RESYNC_FAULTS = [5, 6, 15, 17, 20]; // signature, counter, epoch, too late, clock
 const WAIT = 1; // an operation status (section 2)
 
 export interface SignedCommand {
@@ -105,8 +105,9 @@ async function resync({ target }: Connection, { session, answer, uuid }: Attempt
   return renewed;
 }
 
-// How long, in seconds, the first message could still be carried out: whoever holds it back, with a fault
-// that nothing authenticates, can have the command done twice within this time, and not after it.
+// For how many seconds the first message could still be carried out; 0 if not at all. A fault is not
+// authenticated: someone could hold the message back, invent a fault, and let both through. So the second one
+// waits until the first has expired.
 function secondsAlive({ session, expiresAt }: Attempt, renewed: Session): number {
   if (renewed.epoch !== session.epoch || renewed.counter > session.counter + COUNTER_WINDOW) return 0;
   return Math.max(0, Math.ceil(expiresAt - carTime(renewed)) + 1);

@@ -603,3 +603,8 @@ test("docs/security.md: each scope with Tesla's name for it, and what fails with
   assert.match(part, /get_token --force[^]*TESLA_SCOPES|TESLA_SCOPES[^]*get_token --force/);
   assert.match(security, /\n## Revoke everything/);
 });
+
+test("docs/troubleshooting.md: what to do about slow IPv4 beside dead IPv6", () => {
+  const page = readFileSync(new URL("../../docs/troubleshooting.md", import.meta.url), "utf8");
+  assert.match(page, /ETIMEDOUT.*--network-family-autoselection-attempt-timeout=\d+/);
+});

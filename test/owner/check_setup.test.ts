@@ -413,7 +413,7 @@ const BREAKS: Break[] = [
     "save it as UTF-8"],
   ["settings, VIN", "big-endian", (owner) => owner.write(".env", inUtf16(owner).subarray(2).swap16()), 5,
     "save it as UTF-8"],
-  set("TESLA_CLIENT_SECRET", "'\"ta-secret.kept-quotes\"'", "malformed (not shown)", "without quotes"),
+  set("TESLA_CLIENT_SECRET", "'\"ta-secret.begins-with-one'", "malformed (not shown)", "without quotes"),
   set("TESLA_CLIENT_SECRET", "ta-secret.half-a-quote'", "malformed (not shown)", "without quotes"),
   set("TESLA_REGION", "EU", 'TESLA_REGION is "EU"', "eu (Europe"),
   set("TESLA_REGION", "eu west", 'TESLA_REGION is "eu…"'),

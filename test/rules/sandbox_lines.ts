@@ -64,7 +64,7 @@ export function sandboxOf(script: string, files: Texts): Sandbox {
 
 /** Arguments of `deno run`. `own` gives the owner's hosts by setting; one that is not given is left out. */
 export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}): string[] {
-  const { reads, writes, contacts, listens, settings, system } = sandbox;
+  const { script, reads, writes, contacts, listens, settings, system } = sandbox;
   const hosts = contacts
     .map((name) => (name.startsWith("TESLA_") ? (own[name] ?? "") : name))
     .filter((name) => name !== "");
@@ -74,7 +74,7 @@ export function denoArguments(sandbox: Sandbox, own: Record<string, string> = {}
   return [
     "--no-prompt",
     ...list("net", [...hosts, ...listens]),
-    ...list("read", reads),
+    ...list("read", [script, ...reads]), // it reads its own header for --help
     ...list("write", writes),
     ...list("env", [...settings, ...(online ? UNDICI_NAMES : [])]),
     ...list("sys", system),
