@@ -87,7 +87,7 @@ describe("settings", { concurrency: 3 }, () => {
     );
     assertEnd(all, 5, /TESLA_CLIENT_ID in .*; set TESLA_CLIENT_SECRET in .*; set TESLA_REGION in \.env: /);
     fs.rmSync(owner.path(".env"));
-    const noFile = `fix:   there is no .env in ${fs.realpathSync(owner.folder)}: go to the right folder, or copy`;
+    const noFile = `fix:   no .env in ${fs.realpathSync(owner.folder)}: go to the clone; or, if you are there: cp`;
     await ends(owner, "list_vehicles", 5, "found: TESLA_REGION is not set\n", noFile);
     await endsWith(owner, "list_vehicles", { env: { TESLA_REGION: "x" } }, 5, ENVIRONMENT("TESLA_REGION"));
     assert.throws(() => readSettings(["TESLA_REGON" as "TESLA_REGION"]), /TESLA_REGON is no setting/);
