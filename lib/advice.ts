@@ -1,7 +1,7 @@
 // What Tesla's answers mean and what to do: one table, for every script and for docs/troubleshooting.md. What
 // happened to a request is decided in tesla_fetch.ts: only the words in TIMED_OUT and NOT_REACHED take part
-// in that, and no row can change it. The first row that fits
-// an answer counts. Sources: Tesla's pages, and what owners have reported.
+// in that, and no row can change it. The first row that fits an answer counts. Sources: Tesla's pages, and
+// what owners have reported.
 // https://developer.tesla.com/docs/fleet-api/getting-started/conventions
 import { asRecord, clean, Failure } from "./command_line.ts";
 import { FLEET_API, PAIRING_PAGE, PORTALS, TOKEN_HOST } from "./hosts.ts";
@@ -15,14 +15,15 @@ const LOOK_UP = "/partner_accounts/public_key";
 const APP = `your app's page on ${PORTALS.na}`;
 const GRANT = 'set its grant type to "Authorization Code and Machine-to-Machine"';
 const LOG_IN_AGAIN = "run get_token --force";
-const WAIT = "as long as Tesla says";
+const AS_LONG = "as long as Tesla says";
 const OTHER_NETWORK = "try another network; VPNs and cloud machines are often blocked";
 const WEB_PAGE = "a web page came back: a firewall, proxy or bot protection is blocking the request";
 const ASLEEP = "the car is asleep or offline";
 const SEND_OR_SHOW = "run telemetry_config show, or send again: that does no harm";
 const WAKE = "open the Tesla app (free), run wake_up ($0.02), or wait";
 const SIGN = "set TESLA_COMMANDS=signed in .env; instead of call_api, use send_command";
-/** What a text says that speaks of a time-out: it may have reached the car. */
+const SCAN = "on your phone and approve (on a computer, scan the code)";
+/** Words by which an answer reports a time-out: the request may have reached the car. */
 export const TIMED_OUT = "timeout|timed out|timed_out|timedout|deadline exceeded";
 const NOT_AVAILABLE =
   "vehicle is not available|vehicle unavailable|vehicle is offline|vehicle is unavailable";
@@ -30,15 +31,14 @@ const UNKNOWN_ANSWER = ["", 0, "", 1, "Tesla's answer is unknown", "try again la
 const LACKS_SCOPE = "the token lacks a scope that this needs";
 export const HAS_SCOPE = "Tesla says that a scope is missing, but your token has it";
 const NO_SERVER = "no healthy upstream";
-/** What the text of a 503 says that was not carried out. */
+/** Words in a 503 which mean that the request was not carried out. */
 export const NOT_REACHED = `${NOT_AVAILABLE}|${NO_SERVER}`;
 /** What to do about a key that is not on the car; `filledIn` completes the address. */
-const SCAN = "on your phone and approve (on a computer, scan the code)";
 export const PAIR = `open ${PAIRING_PAGE.na}YOUR.DOMAIN ${SCAN}`;
 
 // biome-ignore format: a table of words and numbers
 /** Part of the address; status (300, 400 and 500 stand for 3xx, 4xx and 5xx, 0 for no answer); part of
- * Tesla's text in lower case (| stands between alternatives); exit code; what it means; what to do. */
+ * Tesla's text in lower case (| separates alternatives); exit code; what it means; what to do. */
 export const ADVICE: [string, number, string, number, string, string][] = [
   [TOKEN, 400, "login_required", 4, "the refresh token is used up, over 3 months old, or withdrawn",
     `${LOG_IN_AGAIN} (a new password and a withdrawn consent end a login too)`],
@@ -140,7 +140,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   ["", 421, "", 5, "the account belongs to another region", "set TESLA_REGION to the one that Tesla names"],
   ["/signed_command", 422, "", 5, "this car does not take signed commands", "set TESLA_COMMANDS=rest"],
   ["", 423, "", 6, "Tesla has locked this", "contact Tesla support"],
-  ["", 429, "", 7, "too many requests", `wait ${WAIT}; all apps of the account count together`],
+  ["", 429, "", 7, "too many requests", `wait ${AS_LONG}; all apps of the account count together`],
   ["", 501, "", 6, "Tesla does not pass this on to the car; nothing was done",
     "use the Tesla app for it, or ask again after the next software update"],
   ["", 503, TIMED_OUT, 1, "Tesla's server did not answer in time", "try again later"],
@@ -184,11 +184,11 @@ export const LOGIN_ADVICE: [string, number, string, string][] = [
 const START_CLIMATE = "start the climate first: send_command auto_conditioning_start";
 const RESTART = "restart the car's screen (hold both scroll wheels), or update the car's software";
 
-/** Reasons of the car's that are no refusal. The command ("" is any), part of the reason (no regular
- * expression: ^ and $ mark its ends, | stands between alternatives), and what to say. Sources: Tesla's
- * page, and what owners have reported.
+/** The car's reasons that are not refusals. The command ("" is any), part of the reason (not a regular
+ * expression: ^ and $ mark its ends, | separates alternatives), and what to print. Sources: Tesla's page,
+ * and what owners have reported.
  * https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands */
-export const ALREADY_SO: [string, string, string][] = [
+export const ALSO_DONE: [string, string, string][] = [
   ["", "^already", "nothing to do"],
   ["charge_start", "^is_charging$|^charging$", "nothing to do"],
   ["charge_start", "^requested$", "asked for, but not charging yet (a schedule or the station decides)"],
@@ -242,8 +242,8 @@ function hasScope(address: string, text: string, granted: string[]): boolean {
 
 type Answer = { status: number; text: string };
 
-/** The error for an answer that is none of what was asked for. `found` says what came; `wait` how long Tesla
- * asks to wait, if it does; `granted` the scopes of the token. */
+/** The error for an answer that is not what was asked for. `found` says what came; `wait` how long Tesla asks
+ * you to wait, if it does; `granted` the scopes of the token. */
 export function failureFor(
   address: string,
   { status, text }: Answer,
@@ -260,7 +260,7 @@ export function failureFor(
   }
   const named = Object.entries(FLEET_API).find(([, origin]) => status === 421 && text.includes(origin));
   const fix = named ? `set TESLA_REGION=${named[0]}` : filledIn(usualFix, address);
-  return new Failure(exitCode, problem, found, wait === "" ? fix : fix.replace(WAIT, wait), status);
+  return new Failure(exitCode, problem, found, wait === "" ? fix : fix.replace(AS_LONG, wait), status);
 }
 
 /** The error for a request that makes something happen, when nobody knows whether it did. */
@@ -276,16 +276,16 @@ export function loginFailure(text: string): Failure {
   return new Failure(exitCode, problem, `Tesla's page says "${text}"`, fix);
 }
 
-/** What a command came to, by the car's own verdict: "" if it is done, or why there was nothing to do. Throws
- * Failure: with the car's reason if it refused, 8 if there is no verdict. */
+/** The outcome of a command, by the car's own verdict: "" if it is done, or why there was nothing to do.
+ * Throws Failure: with the car's reason if it refused, 8 if there is no verdict. */
 export function verdictOf(command: string, verdict: unknown): string {
-  const { result, reason: told, string } = asRecord(verdict); // `string` in older answers
+  const { result, reason: given, string } = asRecord(verdict); // `string` in older answers
   if (typeof result !== "boolean") throw unknownOutcome("Tesla's answer holds no verdict from the car");
   if (result) return "";
-  const words = clean(told || string || "no reason given").slice(0, 200);
+  const words = clean(given || string || "no reason given").slice(0, 200);
   const reason = words.replace(/^(car|vcsec) could not execute command: /, "");
   const text = `^${reason.toLowerCase()}$`;
-  const already = ALREADY_SO.find(([name, part]) => ["", command].includes(name) && fits(part, text));
+  const already = ALSO_DONE.find(([name, part]) => ["", command].includes(name) && fits(part, text));
   if (already) return `${already[2]}: the car reports ${reason}`;
   const [, exitCode, problem, fix] = REFUSALS.find(([part]) => fits(part, text)) ?? ["", 6, "", ""];
   throw new Failure(exitCode, problem, `"${reason}" from the car`, filledIn(fix));

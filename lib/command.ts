@@ -41,8 +41,8 @@ function routeOf({ name }: Command) {
   };
 }
 
-/** Shows the request on stdout, without sending anything: the bytes are those that would be signed. Of a PIN
- * nothing is shown. */
+/** Shows the request on stdout, without sending anything: the bytes are those that would be signed. A PIN is
+ * never shown. */
 export function showCommand(command: Command): void {
   const { region, isSigned, path } = routeOf(command);
   const isPin = (key: string): boolean => /pin|password/.test(key);
@@ -62,7 +62,7 @@ function checkScope({ name, scope }: Command, scopes: string[] | undefined): voi
   throw new Failure(5, problem, `granted: ${scopes.join(" ")}`, fix);
 }
 
-// Tesla's "missing scopes" after we have seen that the token has what the command needs.
+// Tesla's "missing scopes" although the token has what the command needs.
 function scopeRefusal(error: unknown, { scope }: Command, scopes: string[] | undefined): unknown {
   if (!(error instanceof Failure) || error.status !== 403 || !/scope/i.test(error.found)) return error;
   if (error.message === HAS_SCOPE) return error;
@@ -72,7 +72,7 @@ function scopeRefusal(error: unknown, { scope }: Command, scopes: string[] | und
   return new Failure(5, HAS_SCOPE, error.found, "try again in a minute");
 }
 
-/** Sends the command and says the verdict, with `done` as the words for success; returns the number of
+/** Sends the command and prints the verdict, with `done` as the words for success; returns the number of
  * requests. Throws Failure: 5 when the token lacks the scope, 6 with the car's reason when it refuses, 8
  * when nobody knows whether it ran. */
 export async function sendCommand(command: Command, token: Token, done = "the car confirmed it") {

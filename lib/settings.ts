@@ -16,12 +16,12 @@ export interface Settings {
 }
 type Name = keyof Settings;
 export type AppSetting = "TESLA_CLIENT_ID" | "TESLA_CLIENT_SECRET" | "TESLA_REGION" | "TESLA_SCOPES";
-/** The settings that speak of your app, and that a token needs. */
+/** The settings that describe your app; a token cannot be had without them. */
 // biome-ignore format: a list of words
 export const APP_SETTINGS: AppSetting[] = ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REGION",
   "TESLA_SCOPES"];
 
-// What each setting must look like, as a pattern and in words, and what it is where nobody has set it.
+// What each setting must look like, as a pattern and in words, and its default.
 // biome-ignore format: a table of words
 const RULES: Record<Name, [RegExp, string, string?]> = {
   TESLA_CLIENT_ID: [/^[\w-]{8,}$/, "the Client ID of your app on developer.tesla.com"],
@@ -53,12 +53,12 @@ function readEnvFile(): Record<string, string> {
   return parse(bytes);
 }
 
-function isRight(name: Name, value: string): boolean {
+function isWellFormed(name: Name, value: string): boolean {
   return RULES[name][0].test(value) && (name !== "TESLA_REDIRECT_URI" || URL.canParse(value));
 }
 
-// What is wrong with a value, as far as it may be shown: what follows a blank or = may be another,
-// misplaced one.
+// What is wrong with a value, as far as it may be shown. What follows a space or = is cut off: it may be
+// another setting's value, pasted into the same line.
 function problemWith(name: Name, value: string): string {
   if (value === "") return process.env[name] === "" ? "empty" : "not set";
   if (name === "TESLA_CLIENT_SECRET" || value.includes("@")) return "malformed (not shown)";
@@ -73,11 +73,11 @@ export function readSettings<Asked extends Name>(names: Asked[]): Pick<Settings,
   const [wrong, found, fixes]: [string[], string[], string[]] = [[], [], []];
   for (const name of names) {
     if (!Object.hasOwn(RULES, name)) throw new Error(`${name} is no setting; lib/settings.ts lists them`);
-    const [, expected, usual = ""] = RULES[name];
+    const [, expected, standard = ""] = RULES[name];
     const environment = process.env[name];
-    const value = (environment ?? file[name]) || usual;
+    const value = (environment ?? file[name]) || standard;
     settings[name] = value;
-    if (isRight(name, value)) continue;
+    if (isWellFormed(name, value)) continue;
     const isEnvironment = environment !== undefined;
     wrong.push(name);
     found.push(`${name} is ${problemWith(name, value)}${isEnvironment ? " in the environment" : ""}`);
@@ -103,5 +103,5 @@ export function pairingAddress(): string {
   const domain = valueFor("TESLA_DOMAIN");
   const isChina = valueFor("TESLA_REGION") === "cn";
   const page = isChina ? PAIRING_PAGE.cn : PAIRING_PAGE.na;
-  return `${page}${isRight("TESLA_DOMAIN", domain) ? domain : "YOUR.DOMAIN"}`;
+  return `${page}${isWellFormed("TESLA_DOMAIN", domain) ? domain : "YOUR.DOMAIN"}`;
 }

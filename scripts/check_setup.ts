@@ -18,7 +18,7 @@ import { readToken, TOKEN_FILE } from "../lib/token_file.ts";
 const given = startScript(import.meta.filename, { flags: ["free", "skip-check"] });
 
 // Each step prints a line on stdout: ok, note (a remark), FAILED with the fix below it, or what it waits for.
-// Steps that do not depend on a failed one go on.
+// Steps that do not depend on a failed one still run.
 type Found = string | { note: string };
 const passed = new Set<string>();
 const failures = new Map<string, Failure>();

@@ -23,7 +23,7 @@ if (!skipCheck) await checkPublishedKey(TESLA_DOMAIN, point);
 // Step 3: a token for your app.
 const bearer = await partnerToken(settings);
 
-// Step 4: registration. Tesla downloads the key now. "Already taken" may mean: by this very registration.
+// Step 4: registration. Tesla downloads the key now. "Already taken" may mean: by an earlier run of this.
 // https://developer.tesla.com/docs/fleet-api/endpoints/partner-endpoints#register
 let taken: Failure | undefined;
 try {
@@ -33,7 +33,7 @@ try {
   taken = error;
 }
 
-// Step 5: what Tesla has on file now. Where it has taken the registration, it need not show us the key.
+// Step 5: what Tesla has on file now. It may accept the registration and still not show us the key.
 let state = "Tesla has your key on file";
 try {
   const registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, bearer);

@@ -33,8 +33,8 @@ if (given.list) {
   process.exit(0);
 }
 
-// Step 2: the parameters are checked before anything is sent. A PIN is best piped in: what stands on the
-// command line is seen by every user of this machine, and kept by the shell.
+// Step 2: the parameters are checked before anything is sent. A PIN is best piped in: other users of this
+// machine can see what is on the command line, and the shell keeps it.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
 if (given.NAME === undefined) {
   throw new Failure(2, "wrong usage", "no NAME of a command", "send_command --list shows every command");

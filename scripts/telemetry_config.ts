@@ -64,7 +64,7 @@ if (ACTION === "remove") {
   say(removed > 0 ? "removed" : "nothing to do: the car had no configuration");
 }
 
-// Step 5: send, signed. An answer of 200 is no success: Tesla may have skipped the car, and says why.
+// Step 5: send, signed. An answer of 200 does not mean success: Tesla may have skipped the car, and says why.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#fleet-telemetry-config-jws
 if (ACTION === "send") {
   const config = readConfig(FILE);

@@ -11,7 +11,7 @@ import { readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
 
-const MOST_LOOKS = 12; // a minute; 10 to 60 seconds are normal
+const MOST_LOOKS = 12; // a minute; 10 to 60 seconds is normal
 
 // Step 1: the settings and the token.
 startScript(import.meta.filename);

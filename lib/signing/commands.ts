@@ -3,7 +3,7 @@
 //   at          where the command is in Tesla's message: field numbers, from the outside inwards
 //   fixed       what is always there, as [field number, value]
 //   parameters  what the owner gives: its field (0: only plain REST has it), kind and range; a name with ?
-//               may be left out; or a list of words, each with the field and value that it stands for
+//               may be left out; or a list of words, each with the field and value that it means
 //   beside      the same for parameters one level further out
 //   domain      the computer in the car that acts: infotainment, unless it says SECURITY
 //   scope       what the token must allow: vehicle_cmds; with CHARGING, vehicle_charging_cmds will do

@@ -44,7 +44,7 @@ export const FAULTS: Record<number, [number, string, string]> = {
   28: [6, "the car demands an encrypted answer", REPORT],
 };
 
-/** The error for a fault of the car's, or for what comes to the same; `found` says how it was told. */
+/** The error for a fault, or for something equivalent; `found` says how the car reported it. */
 export function failureForFault(fault: number, found = `fault ${fault} from the car`): Failure {
   const unknown = "see MessageFault_E in Tesla's vehicle-command repository";
   const [exitCode, problem, fix] = FAULTS[fault] ?? [6, "the car refuses for an unknown reason", unknown];

@@ -1,6 +1,6 @@
 // A Fleet Telemetry configuration: read from a file, and checked before it is signed, since Tesla accepts
-// most mistakes without a word, and the car then never connects. And why one has not reached the car. Nothing
-// is sent from here.
+// most mistakes silently, and the car then never connects. It also explains why a configuration has not
+// reached the car. Nothing is sent from here.
 // https://developer.tesla.com/docs/fleet-api/fleet-telemetry
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -336,7 +336,7 @@ async function endsOver(owner: Owner, agent: () => Agent): Promise<[acts: Result
 }
 
 describe("connections", { concurrency: 3 }, () => {
-  ownerTest("one that never stood: nothing was sent, so try again", { settings: REST }, async (owner) => {
+  ownerTest("one that was never made: nothing was sent, so try again", { settings: REST }, async (owner) => {
     for (const broken of NEVER) {
       const agent = (): Agent => new Agent({ connect: (_, done) => done(brokenError(broken), null) });
       for (const result of await endsOver(owner, agent)) {
