@@ -1,5 +1,5 @@
 // Sends one command in the way that TESLA_COMMANDS names, and reports the car's own verdict.
-import { HAS_SCOPE, unknownOutcome, verdictOf } from "./advice.ts";
+import { HAS_SCOPE, STALE_SCOPE, unknownOutcome, verdictOf } from "./advice.ts";
 import { asRecord, Failure, messageOf, say } from "./command_line.ts";
 import { FLEET_API } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
@@ -69,7 +69,7 @@ function scopeRefusal(error: unknown, { scope }: Command, scopes: string[] | und
   const namesOther = /\b(vehicle|energy|user)_[a-z_]+/i.test(error.found);
   if (!scopes || namesOther)
     return new Failure(5, error.message, error.found, `${error.fix} (it needs ${scope})`);
-  return new Failure(5, HAS_SCOPE, error.found, "try again in a minute");
+  return new Failure(5, HAS_SCOPE, error.found, STALE_SCOPE);
 }
 
 /** Sends the command and prints the verdict, with `done` as the words for success; returns the number of

@@ -1,5 +1,4 @@
-// How every script starts and ends: its arguments, what it prints, and on failure three rows and an exit
-// code.
+// How every script starts and ends: arguments, what it prints, and on failure three rows and an exit code.
 //
 //   0 done                   3 the car is asleep or offline   6 refused
 //   1 unexpected             4 login needed                   7 a limit
@@ -71,8 +70,7 @@ export function messageOf(error: unknown): string {
   return SYSTEM_ERRORS[String(code)] ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** What to do about a file that cannot be read or written; `otherwise` if it is missing, or its content
- * wrong. */
+/** What to do about a file that cannot be read or written; `otherwise` if it is missing or wrong. */
 export function fixForFile(
   file: string,
   error: unknown,

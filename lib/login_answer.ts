@@ -11,7 +11,7 @@ const LOOPBACK = new Map([
   ["[::1]", ["::1"]],
 ]);
 const NOT_OURS =
-  "that address is from a different login (an old tab?); paste the full address; still waiting";
+  "no answer to this login in that line (an old tab?); paste the whole address, from http on; still waiting";
 const UNASKED = "a page sent an answer that is not for this login; ignored; still waiting (Ctrl-C cancels)";
 
 // An authorization code, and a function that shows the outcome in the browser it came from.

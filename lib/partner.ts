@@ -1,5 +1,4 @@
-// What your app needs: a token of its own, and a look at your public key in two places, on your domain and at
-// Tesla.
+// What your app needs: a token of its own, and a look at your public key, on your domain and at Tesla.
 import { asRecord, Failure, messageOf } from "./command_line.ts";
 import { FLEET_API, KEY_PATH, type Region } from "./hosts.ts";
 import { holdsPrivateKey, pointIn, PUBLIC_KEY_FILE } from "./key_files.ts";
@@ -8,8 +7,8 @@ import { askDomain, askFleetApi, askTokenHost } from "./tesla_fetch.ts";
 
 // What to do once the private key has been public.
 const AFTER_EXPOSURE =
-  "this key is known to the world: take it down; move both keys away; run generate_key; publish the new key; "
-  + "run register_partner; remove the old key in the car (Locks); pair again";
+  "anyone may have copied this key: take it down; move both keys away; run generate_key; "
+  + "publish the new key; run register_partner; remove the old key in the car (Locks); pair again";
 
 /** Fetches the key on your domain as Tesla fetches it, without any secret, and compares it with `point`, the
  * public key here. Throws Failure 5. */

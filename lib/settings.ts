@@ -31,12 +31,12 @@ const RULES: Record<Name, [RegExp, string, string?]> = {
     "http://localhost:3000/callback"],
   TESLA_REGION: [/^(na|eu|cn)$/, "na (North America, Asia, Pacific), eu (Europe, Middle East, Africa) or cn"],
   TESLA_DOMAIN: [/^(?!.*\.(local|lan|internal|arpa)$)([a-z0-9]+(-+[a-z0-9]+)*\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
-    "your public domain in lower case, without https:// and slash, such as car.example.com"],
-  TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 characters in capitals, no I, O or Q; list_vehicles prints it"],
+    "your public domain in lower case, without https:// or a slash, such as car.example.com"],
+  TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 digits and capital letters, no I, O, Q; list_vehicles prints it"],
   TESLA_COMMANDS: [/^(signed|rest)$/, "signed (nearly every car), or rest (a Model S or X before 2021)",
     "signed"],
   TESLA_SCOPES: [/^(?=.*\bopenid\b)(?=.*\boffline_access\b)[a-z_]+( [a-z_]+)*$/,
-    "scopes with one space between them, openid and offline_access among them",
+    "scopes separated by single spaces, including openid and offline_access",
     "openid offline_access vehicle_device_data vehicle_charging_cmds"], // the least that works
 };
 
@@ -48,8 +48,8 @@ function readEnvFile(): Record<string, string> {
   } catch (error) {
     throw new Failure(5, ".env cannot be read", messageOf(error), fixForFile(".env", error));
   }
-  const isUtf16 = bytes.includes(0); // as PowerShell 5 writes it
-  if (isUtf16) throw new Failure(5, ".env cannot be read", "it is UTF-16", "save it as UTF-8");
+  const fix = "save it as UTF-8 (in Notepad: Save as, Encoding)";
+  if (bytes.includes(0)) throw new Failure(5, ".env cannot be read", "it is UTF-16", fix); // of PowerShell 5
   return parse(bytes);
 }
 
@@ -72,7 +72,7 @@ export function readSettings<Asked extends Name>(names: Asked[]): Pick<Settings,
   const settings: Record<string, string> = {};
   const [wrong, found, fixes]: [string[], string[], string[]] = [[], [], []];
   for (const name of names) {
-    if (!Object.hasOwn(RULES, name)) throw new Error(`${name} is no setting; lib/settings.ts lists them`);
+    if (!Object.hasOwn(RULES, name)) throw new Error(`${name} is not a setting; lib/settings.ts lists them`);
     const [, expected, standard = ""] = RULES[name];
     const environment = process.env[name];
     const value = (environment ?? file[name]) || standard;

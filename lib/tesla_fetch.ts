@@ -8,8 +8,7 @@
 //   not sent   no connection was made: name look-up, connect or TLS failed
 //   unknown    sent, and no usable answer came
 //
-// Unknown is exit code 8 for what makes something happen, and 1 for what only reads. All functions throw
-// Failure.
+// Unknown is exit code 8 for what makes something happen, 1 for what only reads. All functions throw Failure.
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { request } from "undici";
 import { failureFor, fits, NOT_REACHED, TIMED_OUT, unknownOutcome } from "./advice.ts";

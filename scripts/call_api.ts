@@ -27,7 +27,7 @@ if (method !== "GET" && !takesBody.includes(method)) {
 const isBelow = path.startsWith("/api/1/");
 const url = new URL(isBelow ? path : "/", "https://tesla.invalid"); // only to see whether a URL changes PATH
 if (!isBelow || url.pathname + url.search !== path) {
-  const fix = "PATH begins with /api/1/, without blanks, # and ..; with ? in it, put it in single quotes";
+  const fix = "PATH begins with /api/1/, without spaces, # or ..; if it has a ?, put it in single quotes";
   throw new Failure(2, "wrong usage", `PATH is "${path}"`, fix);
 }
 let json: object | undefined = ["GET", "DELETE"].includes(method) ? undefined : {};
@@ -38,8 +38,8 @@ if (body !== undefined) {
   } catch {} // treated as not an object
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
   if (!isObject || method === "GET") {
-    const found = method === "GET" ? "a body for GET" : "a body that is no JSON object";
-    throw new Failure(2, "wrong usage", found, "the body is a JSON object in single quotes; GET takes none");
+    const found = method === "GET" ? "a body for GET" : "a body that is not a JSON object";
+    throw new Failure(2, "wrong usage", found, "the body is a JSON object in single quotes; GET has none");
   }
   json = asRecord(value);
 }

@@ -100,10 +100,10 @@ const { token } = await useLoginCode(settings.TESLA_REDIRECT_URI, state, request
 
 // Step 4: what Tesla granted.
 const { scopes = [], region } = claimsOf(token);
-const granted = scopes.map((scope) => IN_WORDS.get(scope) ?? scope).join("; ");
+const granted = scopes.map((scope) => `${scope} (${IN_WORDS.get(scope) ?? "see Tesla's page"})`).join("; ");
 const until = expiryOf(token);
 const consent = `${LOGIN_HOST[settings.TESLA_REGION]}/user/revoke/consent?revoke_client_id=`;
-say(`logged in until ${until ? localTime(until) : "some hours from now"}; ${TOKEN_FILE} saved
+say(`logged in until ${until ? localTime(until) : "a few hours from now"}; ${TOKEN_FILE} saved
 granted  ${granted || "unknown"}
 revoke   ${consent}${settings.TESLA_CLIENT_ID}`);
 const isOther = !["", settings.TESLA_REGION].includes(region);

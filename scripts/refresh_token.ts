@@ -48,5 +48,5 @@ await withLock(TOKEN_FILE, async () => {
     return newToken(answer, old);
   });
   const until = expiryOf(token);
-  say(`logged in until ${until ? localTime(until) : "some hours from now"}; ${TOKEN_FILE} saved`);
+  say(`logged in until ${until ? localTime(until) : "a few hours from now"}; ${TOKEN_FILE} saved`);
 });

@@ -38,7 +38,7 @@ let state = "Tesla has your key on file";
 try {
   const registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, bearer);
   if (registered !== point) {
-    const found = `another key than public-key.pem, for ${TESLA_DOMAIN} in region ${TESLA_REGION}`;
+    const found = `a key different from public-key.pem, for ${TESLA_DOMAIN} in region ${TESLA_REGION}`;
     throw (
       taken
       ?? new Failure(

@@ -30,4 +30,4 @@ await listenOnLoopback(["127.0.0.1"], port, fix, (request, response) => {
 });
 say(`serving public-key.pem at http://127.0.0.1:${port}${KEY_PATH}
 It must be publicly reachable at https://TESLA_DOMAIN${KEY_PATH}
-next     npx tsx scripts/register_partner.ts (in another terminal); Ctrl-C ends`);
+next     npx tsx scripts/register_partner.ts (in another terminal); Ctrl-C stops it`);

@@ -59,7 +59,7 @@ if (given.verify) {
     throw new Failure(1, "not verified: Tesla sent no fresh data", found, "see read_charge in a minute");
   }
   if (isLow && (typeof drawn !== "number" || (amps > 0 && drawn === 0))) {
-    const found = "nothing is drawn, and below 5 A only that shows it";
+    const found = "the car draws nothing, and below 5 A only what it draws shows the setting";
     throw new Failure(
       1,
       "not verified: the car is not charging",

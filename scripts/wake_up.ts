@@ -41,7 +41,7 @@ while (state !== "online" && looks < MOST_LOOKS) {
 const price = `1 wake and ${looks} ${looks === 1 ? "look" : "looks"}, $${(0.02 + looks * 0.002).toFixed(3)}`;
 if (state !== "online") {
   const found = `state "${clean(state ?? "unknown")}"; paid so far: ${price}`;
-  const fix = "look with list_vehicles before you wake it again ($0.02), or open the Tesla app (free)";
+  const fix = "check with list_vehicles before you wake it again ($0.02), or open the Tesla app (free)";
   throw new Failure(3, "the car is not online after a minute", found, fix);
 }
 say(`the car is online (${price})`);

@@ -65,7 +65,7 @@ async function shakeHands(connection: Connection, stored?: Session): Promise<Ses
     if (status === WAIT && !hasInfo) throw failureForFault(1, "WAIT from the car");
     const session = renewSession(stored, sessionInfoIn(answer, target, sent.uuid), target);
     if (session) return session;
-    const fix = `try again later; if it stays so, delete ${SESSION_FILE}`;
+    const fix = `try again later; if that does not help, delete ${SESSION_FILE}`;
     throw new Failure(1, "the car's clock went backwards", "an older time in the same epoch", fix);
   } catch (error) {
     if (error instanceof Failure) throw error;
@@ -134,7 +134,7 @@ async function commandCar(connection: Connection, command: SignedCommand): Promi
   if (last.fault !== 0) throw failureForFault(last.fault);
   if (valueAt(last.answer, [MESSAGE.info]) !== undefined) {
     sessionInfoIn(last.answer, target, last.uuid); // throws Failure when our key is off the car by now
-    throw new Error("it is session info, and no verdict");
+    throw new Error("it holds session info instead of a verdict");
   }
   if (last.status === WAIT) throw failureForFault(1, "WAIT from the car");
   if (last.status !== 0 && last.payload.length === 0) throw failureForFault(11, "ERROR from the car");
