@@ -41,9 +41,9 @@ const RULES: Record<Name, [RegExp, string, string?]> = {
 };
 
 function readEnvFile(): Record<string, string> {
-  if (!existsSync(".env")) return {};
   let bytes: Buffer;
   try {
+    if (!existsSync(".env")) return {};
     bytes = readFileSync(".env");
   } catch (error) {
     throw new Failure(5, ".env cannot be read", messageOf(error), fixForFile(".env", error));

@@ -338,12 +338,12 @@ function lives(pid: number): boolean {
     return (error as { code?: string }).code === "EPERM"; // somebody else's
   }
 }
-// A claim that counts: not withdrawn, of another process that lives, and not older than a day.
+// A claim that counts: not withdrawn, of another process that lives, and ours for a day at most.
 function isHeld(text: string): boolean {
   const lines = text.split("\n");
   return lines.some((line) => {
     const [pid = 0, up] = line.split(" ").map(Number);
-    const age = up === undefined ? Number.NaN : os.uptime() - up;
+    const age = up === undefined ? 0 : os.uptime() - up; // not ours: as long as its process lives
     const isClaim = /^\d/.test(line) && !lines.includes(`-${line}`);
     return isClaim && pid > 0 && lives(pid) && age > -1 && age < 86_400;
   });

@@ -309,4 +309,17 @@ describe("register_partner", { concurrency: 3 }, () => {
   });
 });
 
+ownerTest(
+  "mainland China: its own token host, pairing page and portal",
+  { ...NEW, region: "cn" },
+  async (owner) => {
+    host(owner);
+    const result = await ends(owner, "register_partner", 0, "in region cn");
+    assert.equal(result.stdout, `https://www.tesla.cn/_ak/${DOMAIN}\n`);
+    assert.equal(calls(result.requests)[1], "POST auth.tesla.cn/oauth2/v3/token");
+    owner.simulator.fail("unauthorized_client");
+    await ends(owner, "register_partner", 5, /page on developer\.tesla\.cn(?!.*developer\.tesla\.com)/);
+  },
+);
+
 test("the outputs were searched for secrets", () => assert.ok(harness.outputsSearched() > 70));

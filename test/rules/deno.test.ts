@@ -60,7 +60,7 @@ function cases(way: string[]): Case[] {
   const { stdout, stderr, status } = spawnSync(
     command,
     [...words, "sh", "-c", enter, join(folder, "hosts"), ...inside],
-    { encoding: "utf8", timeout: 120_000 },
+    { encoding: "utf8", timeout: 300_000 },
   );
   rmSync(folder, { recursive: true, force: true });
   assert.equal(status, 0, stdout + stderr);

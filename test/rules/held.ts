@@ -68,7 +68,9 @@ export function stepsIn(folder: string, simulator: Simulator, port = "8080"): St
   });
   const [env, away] = [join(folder, ".env"), join(folder, "env")];
   const killed = `${2 ** 22 + 1} ${Math.floor(uptime())} 0123456789abcdef`; // no process has such a number
-  const lock = (): void => writeFileSync(join(folder, "tesla_token.json.lock"), `\n${killed}\n`);
+  const lock = join(folder, "tesla_token.json.lock");
+  const leave = (): void => writeFileSync(lock, `\n${killed}\n`);
+  const unlock = (): void => rmSync(lock, { force: true });
   const unpair = (): void => simulator.car.unpair();
   return [
     ...usual,
@@ -76,7 +78,7 @@ export function stepsIn(folder: string, simulator: Simulator, port = "8080"): St
     { script: "telemetry_config", words: ["remove"], code: 0 },
     { script: "read_charge", words: ["--help"], code: 0, said: "Shows how the car is charging" },
     { script: "read_charge", words: ["x"], code: 2, said: "fix:   run: npx tsx scripts/read_charge.ts" },
-    { script: "refresh_token", words: [], code: 0, before: lock },
+    { script: "refresh_token", words: [], code: 0, before: leave, after: unlock },
     { script: "set_charge_amps", words: ["9"], code: 5, said: UNPAIRED, before: unpair },
     { script: "check_setup", words: [], code: 0, said: "though the car has answered your signed commands" },
     {

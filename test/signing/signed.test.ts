@@ -213,24 +213,17 @@ describe("sessions", { concurrency: 3 }, () => {
     const entry = (change: Record<string, unknown>) => (): string => {
       return JSON.stringify({ [NAME]: { ...good(), ...change }, "5YJ30000000000000 vcsec": null });
     };
+    // biome-ignore format: a table of words and numbers
     const files: [string, () => string][] = [
-      ["empty", () => ""],
-      ["half", () => owner.read(SESSION).slice(0, 60)],
-      ["null", () => "null"],
-      ["a number", () => "5"],
-      ["a list", () => "[1]"],
-      ["a text", () => '"x"'],
-      ["no entry", () => "{}"],
+      ["empty", () => ""], ["half", () => owner.read(SESSION).slice(0, 60)], ["null", () => "null"],
+      ["a number", () => "5"], ["a list", () => "[1]"], ["a text", () => '"x"'], ["no entry", () => "{}"],
       ["an empty entry", () => JSON.stringify({ [NAME]: {} })],
       ["a null entry", () => JSON.stringify({ [NAME]: null })],
-      ["a text as counter", entry({ counter: "5" })],
-      ["a negative counter", entry({ counter: -1 })],
+      ["a text as counter", entry({ counter: "5" })], ["a negative counter", entry({ counter: -1 })],
       ["half a counter", entry({ counter: 1.5 })],
       ["a counter that is too high", entry({ counter: 2 ** 32 })],
-      ["the last counter", entry({ counter: 2 ** 32 - 1 })],
-      ["no clock", entry({ clock: null })],
-      ["no clock offset", entry({ clockOffset: null })],
-      ["one of zero", entry({ clockOffset: 0 })],
+      ["the last counter", entry({ counter: 2 ** 32 - 1 })], ["no clock", entry({ clock: null })],
+      ["no clock offset", entry({ clockOffset: null })], ["one of zero", entry({ clockOffset: 0 })],
       ["a short epoch", entry({ epoch: "00" })],
       ["a key off the curve", entry({ vehicleKey: `04${"11".repeat(64)}` })],
       ["a short key", entry({ vehicleKey: "04" })],
