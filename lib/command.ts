@@ -1,5 +1,5 @@
 // Sends one command in the way that TESLA_COMMANDS names, and reports the car's own verdict.
-import { HAS_SCOPE, unknownOutcome, verdictOf } from "./advice.ts";
+import { HAS_SCOPE, STALE_SCOPE, unknownOutcome, verdictOf } from "./advice.ts";
 import { asRecord, Failure, messageOf, say } from "./command_line.ts";
 import { FLEET_API } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
@@ -41,8 +41,8 @@ function routeOf({ name }: Command) {
   };
 }
 
-/** Shows the request on stdout, without sending anything: the bytes are those that would be signed. Of a PIN
- * nothing is shown. */
+/** Shows the request on stdout, without sending anything: the bytes are those that would be signed. A PIN is
+ * never shown. */
 export function showCommand(command: Command): void {
   const { region, isSigned, path } = routeOf(command);
   const isPin = (key: string): boolean => /pin|password/.test(key);
@@ -62,17 +62,17 @@ function checkScope({ name, scope }: Command, scopes: string[] | undefined): voi
   throw new Failure(5, problem, `granted: ${scopes.join(" ")}`, fix);
 }
 
-// Tesla's "missing scopes" after we have seen that the token has what the command needs.
+// Tesla's "missing scopes" although the token has what the command needs.
 function scopeRefusal(error: unknown, { scope }: Command, scopes: string[] | undefined): unknown {
   if (!(error instanceof Failure) || error.status !== 403 || !/scope/i.test(error.found)) return error;
   if (error.message === HAS_SCOPE) return error;
   const namesOther = /\b(vehicle|energy|user)_[a-z_]+/i.test(error.found);
   if (!scopes || namesOther)
     return new Failure(5, error.message, error.found, `${error.fix} (it needs ${scope})`);
-  return new Failure(5, HAS_SCOPE, error.found, "try again in a minute");
+  return new Failure(5, HAS_SCOPE, error.found, STALE_SCOPE);
 }
 
-/** Sends the command and says the verdict, with `done` as the words for success; returns the number of
+/** Sends the command and prints the verdict, with `done` as the words for success; returns the number of
  * requests. Throws Failure: 5 when the token lacks the scope, 6 with the car's reason when it refuses, 8
  * when nobody knows whether it ran. */
 export async function sendCommand(command: Command, token: Token, done = "the car confirmed it") {

@@ -18,7 +18,7 @@ import { readToken, TOKEN_FILE } from "../lib/token_file.ts";
 const given = startScript(import.meta.filename, { flags: ["free", "skip-check"] });
 
 // Each step prints a line on stdout: ok, note (a remark), FAILED with the fix below it, or what it waits for.
-// Steps that do not depend on a failed one go on.
+// Steps that do not depend on a failed one still run.
 type Found = string | { note: string };
 const passed = new Set<string>();
 const failures = new Map<string, Failure>();
@@ -78,9 +78,7 @@ await step("file modes", [], () => {
   try {
     folder = statSync(".");
   } catch {
-    return {
-      note: "only you can read your secrets; the folder cannot be looked at from inside this sandbox",
-    };
+    return { note: "only you can read your secrets; the folder's mode cannot be read in this sandbox" };
   }
   const isOwnGroup = folder.gid === folder.uid; // has no other member
   if ((folder.mode & (isOwnGroup ? 0o002 : 0o022)) === 0) return "only you can read your secrets";
@@ -187,7 +185,7 @@ async function virtualKey(): Promise<Found> {
   const pair = `open ${pairingAddress()} on your phone`;
   if (TESLA_COMMANDS === "rest" && isOld && !mustSign) return `not needed; ${firmware}`;
   if (TESLA_COMMANDS === "rest") {
-    const fix = `set TESLA_COMMANDS=signed; if the key is not on the car yet: ${pair}`;
+    const fix = `set TESLA_COMMANDS=signed in .env; if the key is not on the car yet: ${pair}`;
     throw new Failure(5, "this car accepts only signed commands", "TESLA_COMMANDS=rest", fix);
   }
   if (!Array.isArray(key_paired_vins)) {
@@ -196,7 +194,7 @@ async function virtualKey(): Promise<Found> {
   if (key_paired_vins.includes(TESLA_VIN)) return `on the car; ${firmware}`;
   if (isOld && !mustSign) {
     const found = "a Model S or X before 2021, by its VIN";
-    throw new Failure(5, "this car accepts plain commands", found, "set TESLA_COMMANDS=rest");
+    throw new Failure(5, "this car accepts plain commands", found, "set TESLA_COMMANDS=rest in .env");
   }
   if (hasAnsweredEncrypted(TESLA_VIN)) {
     return { note: "Tesla reports it as not on the car, though the car has answered your signed commands" };

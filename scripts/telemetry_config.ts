@@ -21,8 +21,9 @@ const given = startScript(import.meta.filename, {
 });
 const { ACTION, FILE = "", "dry-run": isDryRun = false } = given;
 const isKnown = FILE ? ACTION === "send" : !isDryRun && ["show", "remove", "errors"].includes(ACTION);
+const found = `"${ACTION}" ${FILE ? "with" : "without"} FILE`;
 if (!isKnown)
-  throw new Failure(2, "wrong usage", ACTION, "run: show, send FILE [--dry-run], remove or errors");
+  throw new Failure(2, "wrong usage", found, "run: show, send FILE [--dry-run], remove or errors");
 const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
 async function ask(path: string, extras: { json?: object; method?: string } = {}) {
   const answer = await askFleetApi(TESLA_REGION, `vehicles/${path}`, readToken().access_token, extras);
@@ -42,7 +43,7 @@ if (ACTION === "show") {
   const isOwn = iss === Buffer.from(readPublicKey().point, "hex").toString("base64");
   if (iss !== undefined && !isOwn) throw telemetryFailure("another key", { iss });
   if (synced !== true) throw telemetryFailure("not taken", { synced });
-  say("taken: the car has this configuration; only values at your server prove that it connects");
+  say("done: the car has this configuration; only values at your server prove that it connects");
 }
 
 // Step 3: errors that the car has reported.
@@ -64,7 +65,7 @@ if (ACTION === "remove") {
   say(removed > 0 ? "removed" : "nothing to do: the car had no configuration");
 }
 
-// Step 5: send, signed. An answer of 200 is no success: Tesla may have skipped the car, and says why.
+// Step 5: send, signed. An answer of 200 does not mean success: Tesla may have skipped the car, and says why.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#fleet-telemetry-config-jws
 if (ACTION === "send") {
   const config = readConfig(FILE);
@@ -78,5 +79,5 @@ if (ACTION === "send") {
   const skipped = asRecord(answer.skipped_vehicles); // reason: [VIN, …], or VIN: reason as one owner saw it
   const reason = Object.keys(skipped).find((name) => clean(skipped[name]).includes(TESLA_VIN));
   if (answer.updated_vehicles !== 1) throw telemetryFailure(reason ?? skipped[TESLA_VIN], answer);
-  say("accepted: the car gets it when it is next online; look with show in a few minutes");
+  say("accepted: the car gets it when it is next online; check with show in a few minutes");
 }

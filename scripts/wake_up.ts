@@ -11,7 +11,7 @@ import { readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
 
-const MOST_LOOKS = 12; // a minute; 10 to 60 seconds are normal
+const MOST_LOOKS = 12; // a minute; 10 to 60 seconds is normal
 
 // Step 1: the settings and the token.
 startScript(import.meta.filename);
@@ -46,7 +46,7 @@ while (state !== "online" && looks < MOST_LOOKS) {
 }
 if (state !== "online") {
   const found = `state "${clean(state ?? "unknown")}"; paid so far: ${price()}`;
-  const fix = "look with list_vehicles before you wake it again ($0.02), or open the Tesla app (free)";
+  const fix = "check with list_vehicles before you wake it again ($0.02), or open the Tesla app (free)";
   throw new Failure(3, "the car is not online after a minute", found, fix);
 }
 say(`the car is online (${price()})`);

@@ -1,8 +1,8 @@
 // Makes the message of a signed command from its row in commands.ts and from what the owner gave.
 //
 // In this order: is the command known, is every parameter known; then, one after the other, is it there,
-// and is it of the right kind and in its range. The first that is not throws an Error, which says what was
-// found and what is allowed (an error never shows a PIN). Nothing is sent from here.
+// and is it of the right kind and in its range. The first failure throws an Error, which says what
+// was found and what is allowed (an error never shows a PIN). Nothing is sent from here.
 import { clean } from "../command_line.ts";
 import { COMMANDS, NOT_SIGNED, type Parameter, type Parameters } from "./commands.ts";
 import { type Domain, INFOTAINMENT } from "./signed_message.ts";
@@ -15,7 +15,7 @@ const SENT_FOR_TRUE: { [kind: string]: Field[1] } = { flag: 1, "all week": [[1, 
 // biome-ignore format: a table of words and numbers
 const DAYS = new Map([["SUN", 1], ["SUNDAY", 1], ["MON", 2], ["MONDAY", 2], ["TUES", 4], ["TUESDAY", 4],
   ["WED", 8], ["WEDNESDAY", 8], ["THURS", 16], ["THURSDAY", 16], ["FRI", 32], ["FRIDAY", 32],
-  ["SAT", 64], ["SATURDAY", 64], ["WEEKDAYS", 62], ["ALL", 127]]); // the spellings that Tesla's proxy takes
+  ["SAT", 64], ["SATURDAY", 64], ["WEEKDAYS", 62], ["ALL", 127]]); // the spellings Tesla's proxy accepts
 
 // The field that a parameter becomes; a 0 is left out of the message. Throws an Error for a wrong value.
 function fieldOf(name: string, value: unknown, rule: Parameter, isSecret: boolean): Field {
@@ -60,7 +60,7 @@ function fieldOf(name: string, value: unknown, rule: Parameter, isSecret: boolea
 /** A command's message, and the computer in the car that it is for. */
 export type Encoded = { domain: Domain; message: Field[] };
 
-// The fields of all given parameters. Throws an Error for one that is missing.
+// The fields of what is given; a new schedule gets the time as its id. Throws an Error for a missing one.
 function fieldsOf(parameters: Parameters, given: Given, isOff: boolean, takes: string): Field[] {
   const isSecret = hasPin(parameters);
   const fields: Field[] = [];
@@ -98,7 +98,7 @@ export function encodeCommand(name: string, given: Given): Encoded {
   const isOff = given[switchedBy] === false;
   const inner = [...fixed, ...fieldsOf(parameters, given, isOff, takes)];
   const outer = fieldsOf(beside, given, isOff, takes);
-  const byNumber = new Map(inner.map((field) => [field[0], field])); // one that is given replaces a fixed one
+  const byNumber = new Map(inner.map((field) => [field[0], field])); // a given field replaces a fixed one
   let message: Field[] = [...byNumber.values()].sort(([a], [b]) => a - b);
   for (const [index, field] of at.toReversed().entries()) {
     message = [[field, message], ...(index === 0 ? outer : [])];

@@ -90,7 +90,7 @@ describe("settings", { concurrency: 3 }, () => {
     const noFile = `fix:   no .env in ${fs.realpathSync(owner.folder)}: go to the clone; or, if you are there: cp`;
     await ends(owner, "list_vehicles", 5, "found: TESLA_REGION is not set\n", noFile);
     await endsWith(owner, "list_vehicles", { env: { TESLA_REGION: "x" } }, 5, ENVIRONMENT("TESLA_REGION"));
-    assert.throws(() => readSettings(["TESLA_REGON" as "TESLA_REGION"]), /TESLA_REGON is no setting/);
+    assert.throws(() => readSettings(["TESLA_REGON" as "TESLA_REGION"]), /TESLA_REGON is not a setting/);
     assert.deepEqual(owner.simulator.requests, []);
   });
 
@@ -106,7 +106,7 @@ describe("settings", { concurrency: 3 }, () => {
     const utf16 = Buffer.from(`\ufeff${text}`, "utf16le"); // as PowerShell 5 writes it
     for (const bytes of [utf16, utf16.subarray(2), Buffer.from(utf16).swap16()]) {
       owner.write(".env", bytes);
-      await ends(owner, "list_vehicles", 5, "found: it is UTF-16\nfix:   save it as UTF-8\n");
+      await ends(owner, "list_vehicles", 5, "found: it is UTF-16\nfix:   save it as UTF-8 (in Notepad: Save as, Encoding)\n");
     }
     fs.rmSync(owner.path(".env"));
     fs.mkdirSync(owner.path(".env"));
