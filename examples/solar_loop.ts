@@ -5,14 +5,15 @@
 //             tesla_session.json.lock
 //   writes    tesla_session.json, tesla_session.json.new, tesla_session.json.lock
 //   contacts  Fleet API
-//   costs     1 command ($0.001) when something changes: at most 120, $0.12 a day; 1 more a handshake
+//   costs     1 command ($0.001) when something changes: at most 120, $0.12 a day; 1 more for each handshake
 //   run       npx tsx examples/solar_loop.ts FILE
 //
 // FILE holds one number: the watts that would go to the grid if the car drew nothing. Your inverter's program
 // writes it. Start this from cron in the morning, beside refresh_token, while the car is plugged in at home:
 // it does not check where the car is. It reads nothing from the car: while nothing changes, nothing is
 // billed. Tesla accepts 30 commands a minute from all apps of an account together; this sends one in 5
-// minutes. It ends at once when only you can help (login needed, not set up). Its last check stops
+// minutes. A car that is asleep does not obey and is not woken: open the Tesla app, or run wake_up ($0.02).
+// It ends at once when only you can help (login needed, not set up). Its last check stops
 // charging. But if it is killed, or the machine or the network fails, the car keeps its last instruction:
 // set a charge limit.
 import { readFileSync, statSync } from "node:fs";
@@ -28,8 +29,8 @@ const LEAST_AMPS = 5; // below, cars do not follow reliably: it stops instead
 const MOST_AMPS = 16; // of your charger
 const PAUSE = 6; // checks from a refusal to the next try: half an hour
 
-// Step 1: the surplus in watts. Replace `readSurplus` with code for your inverter. What is old or not a
-// number counts as none: charging then stops, rather than going on with power that you have to buy.
+// Step 1: the surplus in watts. Replace `readSurplus` with code for your inverter. A value that is old
+// or not a number counts as no surplus: charging then stops, rather than going on with power that you buy.
 const { FILE: file } = startScript(import.meta.filename, { words: ["FILE"] });
 function readSurplus(): number {
   try {
@@ -43,7 +44,7 @@ function readSurplus(): number {
   return 0;
 }
 
-// Step 2: one check after another. What the car was told last is remembered; at first nobody knows.
+// Step 2: one check after another. The last instruction is remembered; at first it is unknown.
 let charging: boolean | undefined;
 let amps: number | undefined;
 let pause = 0;
@@ -81,7 +82,7 @@ for (let check = 1; check <= CHECKS; check += 1) {
     }
     const refused = [3, 6, 7].includes(error.exitCode) && wanted > 0; // asleep, full, unplugged: asking costs
     pause = refused ? PAUSE : 0;
-    say(`${error.message} (${error.found}); next try in ${MINUTES * (refused ? PAUSE : 1)} minutes`);
+    say(`${error.message} (${error.found}); ${error.fix}; next try in ${MINUTES * (pause || 1)} minutes`);
     charging = undefined;
     amps = undefined;
   }

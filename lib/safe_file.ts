@@ -6,18 +6,20 @@ import { uptime } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { asRecord, Failure, fixForFile, messageOf } from "./command_line.ts";
 
-const WAIT_MS = 35_000; // for another run; one that takes longer makes this one fail, and nothing is lost
+const WAIT_MS = 35_000; // how long to wait for another run; then this run fails, and nothing is lost
 const DAY_SECONDS = 86_400; // far longer than any run holds a lock
 const RENAME_MS = 5000; // on Windows another program may have the old file open for a moment
-const MOST_BYTES = 16_384; // more than any of our files has
+const MOST_BYTES = 16_384; // more than any of our files needs
 const IN_USE = ["EPERM", "EACCES", "EBUSY"];
 
-// A lock is a file of claims, one a line, each appended whole: process number, the machine's uptime, a random
-// number. The first claim whose run is still there holds the lock; the holder removes the file. A claim
-// counts for a day at most, by a clock that nobody can set, since another process may get the same number.
-// A run that gives up appends its claim again, with a minus.
+// A lock is a file of claims, one per line, each appended in a single write: process number, the machine's
+// uptime, a random number. The first claim whose run is still there holds the lock. The holder removes the
+// whole file; those who wait then find their claims gone and append them again. A claim counts for a day at
+// most, by a clock that nobody can set, since another process may get the same number. A run that gives up
+// appends its claim again, with a minus.
 function readClaims(lock: string): string[] {
   try {
+    if (!statSync(lock).isFile()) throw new Error("it is not a plain file");
     const lines = readFileSync(lock, "utf8").split("\n");
     return lines.filter((line) => /^\d/.test(line) && !lines.includes(`-${line}`));
   } catch (error) {
@@ -30,22 +32,27 @@ function append(lock: string, line: string): void {
   const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW = 0 } = constants; // Windows lacks the last one
   const handle = openSync(lock, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
   try {
-    writeSync(handle, `\n${line}\n`);
+    if (fstatSync(handle).nlink > 1) throw new Error("it has a second name");
+    const whole = Buffer.from(`\n${line}\n`);
+    if (writeSync(handle, whole) < whole.length) throw new Error("the disk is full");
   } finally {
     closeSync(handle);
   }
 }
 
-function isAlive(claim: string): boolean {
+function counts(claim: string): boolean {
   const [pid = 0, claimedAt] = claim.split(" ").map(Number);
-  if (pid === process.pid || !(pid > 0)) return false; // in a container a killed run may have had our number
+  // In a container a killed run may have had our number. Two containers on one folder do not see each other.
+  if (pid === process.pid || !(pid > 0)) return false;
   const age = claimedAt === undefined ? 0 : uptime() - claimedAt; // below 0: the machine has started again
   if (!(age > -1 && age < DAY_SECONDS)) return false;
   try {
-    process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
+    process.kill(pid, 0); // signal 0 only asks whether the process exists
     return true;
   } catch (error) {
-    return !/^(ESRCH|ERR_)/.test(String(asRecord(error).code)); // no such process, or no such number
+    if (asRecord(error).code === "EPERM") return true; // another user's
+    const isRefused = asRecord(error).code === undefined; // Deno does not let us ask
+    return isRefused && age < 300;
   }
 }
 
@@ -57,9 +64,10 @@ function holds(lock: string, claim: string): boolean {
       append(lock, claim);
       return holds(lock, claim);
     }
-    const first = claims.find((one) => one === claim || isAlive(one));
+    const first = claims.find((one) => one === claim || counts(one));
     return first === claim && readClaims(lock).includes(claim); // a holder may have removed it
   } catch (error) {
+    if (error instanceof Failure) throw error;
     const isBusy = process.platform === "win32" && IN_USE.includes(String(asRecord(error).code));
     if (isBusy) return false; // while another run removes it
     const fix = `${fixForFile(lock, error)}; nothing was sent`;
@@ -76,7 +84,13 @@ export async function withLock<Result>(file: string, work: () => Promise<Result>
   while (!holds(lock, claim)) {
     if (performance.now() > end) {
       append(lock, `-${claim}`);
-      throw new Failure(1, `another run is using ${file}`, lock, "try again later; nothing was sent");
+      const fix = `try again later; nothing was sent; if no such run is there, delete ${lock}`;
+      throw new Failure(
+        1,
+        `another run is using ${file}`,
+        `${lock}: ${readClaims(lock).find(counts) ?? "a claim"}`,
+        fix,
+      );
     }
     await sleep(100);
   }
@@ -85,7 +99,7 @@ export async function withLock<Result>(file: string, work: () => Promise<Result>
   } finally {
     try {
       rmSync(lock, { force: true });
-    } catch {} // left behind, it is free as soon as this run ends
+    } catch {} // if it stays, it counts no more once this run has ended
   }
 }
 
@@ -102,7 +116,7 @@ async function rename(from: string, to: string): Promise<void> {
   }
 }
 
-// Writes over the blanks before they are given back, so that the room is never somebody else's.
+// Overwrites the blanks and only then cuts off the rest, so that no other program can take the space.
 function fill(handle: number, text: Buffer): void {
   for (let at = 0; at < text.length; ) at += writeSync(handle, text, at, text.length - at, at);
   ftruncateSync(handle, text.length);
@@ -113,7 +127,7 @@ function isSameFile(handle: number, path: string): boolean {
   return existsSync(path) && fstatSync(handle).ino === statSync(path).ino;
 }
 
-// Makes a new file that is this run's and nobody else's, with room for the content, before it asks for that.
+// Makes a new file that belongs to this run alone and fills it with blanks before it calls `produce`.
 async function makeFile<Content>(path: string, produce: () => Promise<Content>): Promise<Content> {
   rmSync(path, { force: true }); // what a killed run left
   const { O_CREAT, O_EXCL, O_WRONLY, O_SYNC = 0 } = constants; // Windows lacks the last one
@@ -141,17 +155,20 @@ export async function replaceFile<Content>(file: string, produce: () => Promise<
   const beside = `${file}.new`;
   const old = existsSync(file) ? `${file} is unchanged` : "nothing was saved";
   let state = `nothing more was sent; ${old}`;
+  let isComplete = false;
   let content: Content;
   try {
     content = await makeFile(beside, () => {
-      state = old;
+      state = `${old}; run it again soon`;
       return produce();
     });
-    state = `${beside} is complete: rename it to ${file}`;
+    isComplete = true;
+    state = `close the program that uses ${file}, then rename ${beside} to ${file}; the next run deletes it`;
     await rename(beside, file);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure(1, `cannot write ${file}`, messageOf(error), `${fixForFile(file, error)}; ${state}`);
+    const fix = isComplete ? state : `${fixForFile(beside, error)}; ${state}`;
+    throw new Failure(1, `cannot write ${file}`, messageOf(error), fix);
   }
   try {
     const folder = openSync(".", "r");

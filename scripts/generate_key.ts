@@ -14,10 +14,11 @@ import { MAKE_PUBLIC } from "../lib/key_files.ts";
 startScript(import.meta.filename);
 const here = ["private-key.pem", "public-key.pem"].filter((file) => existsSync(file));
 if (here.length > 0) {
-  const isPublicMissing = here.length === 1 && here[0] === "private-key.pem";
-  const fix = isPublicMissing
-    ? `make it from the private key: ${MAKE_PUBLIC}`
-    : "keep them; a new pair would have to be registered and paired again: for that, move both keys away";
+  const lost = "if it is lost: move public-key.pem away, run this again, then register and pair again";
+  let fix =
+    "keep them; a new pair would have to be registered and paired again: for that, move both keys away";
+  if (!here.includes("public-key.pem")) fix = `make it from the private key: ${MAKE_PUBLIC}`;
+  if (!here.includes("private-key.pem")) fix = `copy private-key.pem here; ${lost}`;
   throw new Failure(2, `${here.join(" and ")} already exists, left unchanged`, "nothing was made", fix);
 }
 
@@ -29,7 +30,7 @@ const { privateKey, publicKey } = generateKeyPairSync("ec", {
   publicKeyEncoding: { type: "spki", format: "pem" },
 });
 
-// Step 3: two files: the private one for you alone, the public one for everybody. "wx" never overwrites.
+// Step 3: two files: the private one for you alone, the public one for everyone. "wx" never overwrites.
 try {
   writeFileSync("private-key.pem", privateKey, { flag: "wx", mode: 0o600 });
   writeFileSync("public-key.pem", publicKey, { flag: "wx", mode: 0o644 });

@@ -23,11 +23,11 @@ if (!Array.isArray(cars)) {
 }
 
 // Step 3: a line for each car, or Tesla's own fields.
+const lines = cars.map(asRecord).map(({ vin, state, display_name }) => {
+  return `${[vin ?? "?", state ?? "unknown", display_name ?? ""].map(clean).join("  ")}\n`;
+});
 if (json) showJson(cars);
-for (const car of json ? [] : cars) {
-  const { vin, state, display_name } = asRecord(car);
-  process.stdout.write(`${[vin ?? "?", state ?? "unknown", display_name ?? ""].map(clean).join("  ")}\n`);
-}
+else process.stdout.write(lines.join(""));
 if (cars.length > 0) {
   say("next     put the VIN into .env as TESLA_VIN, then: npx tsx scripts/read_charge.ts");
 } else {

@@ -15,7 +15,7 @@ const { json } = startScript(import.meta.filename, { flags: ["json"] });
 const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
 const { access_token } = readToken();
 
-// Step 2: one request. A sleeping car answers 408, or Tesla sends what it has kept, and the car sleeps on.
+// Step 2: one request. For a sleeping car Tesla answers 408, or sends what it has kept; the car sleeps on.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#vehicle-data
 const path = `vehicles/${TESLA_VIN}/vehicle_data?endpoints=charge_state`;
 const car = asRecord(asRecord(await askFleetApi(TESLA_REGION, path, access_token)).response);
@@ -39,8 +39,8 @@ function show(value: number, unit: string): string {
 const [amps, volts] = [number("charger_actual_current"), number("charger_voltage")];
 const power = number("charger_power");
 
-// The phases that fit volts and amps. The power is a whole number of kW, so that several may fit; then
-// Tesla's own figure chooses, but for its 2, which is what three phases give as well.
+// How many phases fit volts, amps and power. The power is in whole kW, so several may fit; then Tesla's own
+// figure decides, unless it is 2, which Tesla also sends for three phases.
 function phases(): string {
   const fitting = [1, 2, 3].filter((count) => {
     const difference = (count * volts * amps) / 1000 - power;
@@ -56,9 +56,9 @@ const state = clean(charge.charging_state ?? "Unknown");
 const isCharging = state === "Charging" || state === "Starting";
 const most = show(number("charge_current_request_max"), "A");
 const setTo = `${show(number("charge_current_request"), "A")} of at most ${most}`;
-const minutes = number("minutes_to_full_charge");
+const minutes = Math.round(number("minutes_to_full_charge"));
 const isTime = minutes >= 0 && minutes < 1e6;
-const left = isTime ? `${Math.floor(minutes / 60)} h ${Math.round(minutes % 60)} min` : "unknown";
+const left = isTime ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : "unknown";
 // biome-ignore format: a table of words
 const WORDS = new Map([["Disconnected", "not plugged in"], ["Stopped", "stopped"], ["Complete", "complete"],
   ["NoPower", "plugged in, but the station gives no power"]]);

@@ -23,7 +23,7 @@ if (!skipCheck) await checkPublishedKey(TESLA_DOMAIN, point);
 // Step 3: a token for your app.
 const bearer = await partnerToken(settings);
 
-// Step 4: registration. Tesla downloads the key now. "Already taken" may mean: by this very registration.
+// Step 4: registration. Tesla downloads the key now. "Already taken" may mean: by an earlier run of this.
 // https://developer.tesla.com/docs/fleet-api/endpoints/partner-endpoints#register
 let taken: Failure | undefined;
 try {
@@ -33,13 +33,21 @@ try {
   taken = error;
 }
 
-// Step 5: what Tesla has on file now. Where it has taken the registration, it need not show us the key.
+// Step 5: what Tesla has on file now. It may accept the registration and still not show us the key.
 let state = "Tesla has your key on file";
 try {
   const registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, bearer);
   if (registered !== point) {
-    const found = `another key than public-key.pem, for ${TESLA_DOMAIN} in region ${TESLA_REGION}`;
-    throw taken ?? new Failure(5, "Tesla has a different key on file", found, "try again in a few minutes");
+    const found = `a key different from public-key.pem, for ${TESLA_DOMAIN} in region ${TESLA_REGION}`;
+    throw (
+      taken
+      ?? new Failure(
+        5,
+        "Tesla has a different key on file",
+        found,
+        "try again in a few minutes; if it stays so, register again",
+      )
+    );
   }
 } catch (error) {
   const isHidden = error instanceof Failure && [403, 404, 412, 421].includes(error.status);
@@ -54,5 +62,6 @@ say(`registered: ${TESLA_DOMAIN} in region ${TESLA_REGION}; ${state}
 next     npx tsx scripts/get_token.ts
 then     open the address below on the phone that has the Tesla app (on a computer, scan the code), and
          approve the virtual key. The car must be online, and the phone must be one of its keys. With several
-         cars, select the car in the app first. A Model S or X before 2021 needs none of this.`);
+         cars, select the car in the app first. A Model S or X before 2021 needs none of this.
+         Then check it: npx tsx scripts/check_setup.ts`);
 process.stdout.write(`${pairingAddress()}\n`);

@@ -13,7 +13,7 @@ import { readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
 
-const LEAST_SHOWN = 5; // below, the car's screen and its request say 5 A, whatever is drawn
+const LEAST_SHOWN = 5; // below this the car's screen and charge_current_request show 5 A, whatever it draws
 const USUAL_MOST = 16; // many cars and stations have this limit; the car then accepts more, and draws less
 
 // Step 1: AMPS, per phase.
@@ -35,9 +35,9 @@ if (given["dry-run"]) {
 const token = readToken();
 const sentAt = Date.now();
 const requests = await sendCommand(command, token, `the car accepted ${amps} A`);
-const isLow = amps >= 1 && amps < LEAST_SHOWN;
-if (isLow && !given.verify) {
-  say("cars accept 1–4 A only on a second call; run this again in a few seconds");
+const isLow = amps < LEAST_SHOWN;
+if (isLow && amps > 0 && !given.verify) {
+  say("cars accept 1–4 A only on a second call: after the first, run this again in a few seconds");
 } else if (amps > USUAL_MOST && !given.verify) {
   say("the limit of the car or the station may be lower; --verify shows it");
 }
@@ -50,14 +50,16 @@ if (given.verify) {
   const path = `vehicles/${TESLA_VIN}/vehicle_data?endpoints=charge_state`;
   const car = asRecord(asRecord(await askFleetApi(TESLA_REGION, path, token.access_token)).response);
   const charge = asRecord(car.charge_state);
-  const [asked, drawn] = [charge.charge_current_request, Number(charge.charger_actual_current)];
+  const { charge_current_request: asked, charger_actual_current: drawn } = charge;
   const isFresh = typeof charge.timestamp === "number" && charge.timestamp >= sentAt;
   if (!isFresh || typeof asked !== "number") {
-    const found = isFresh ? "no charge_current_request" : "data from before the command";
+    const found = isFresh
+      ? "no charge_current_request"
+      : "data from before the command, or this machine's clock is ahead";
     throw new Failure(1, "not verified: Tesla sent no fresh data", found, "see read_charge in a minute");
   }
-  if (isLow && !(drawn > 0)) {
-    const found = "nothing is drawn, and below 5 A only that shows it";
+  if (isLow && (typeof drawn !== "number" || (amps > 0 && drawn === 0))) {
+    const found = "the car draws nothing, and below 5 A only what it draws shows the setting";
     throw new Failure(
       1,
       "not verified: the car is not charging",
@@ -65,12 +67,13 @@ if (given.verify) {
       "start charging, then run this again",
     );
   }
-  const now = isLow ? drawn : asked;
+  const now = isLow ? Number(drawn) : asked;
   const what = isLow ? "draws" : "asks for";
   process.stdout.write(`${now}\n`);
   if (now !== amps) {
     const problem = `the car accepted ${amps} A but now ${what} ${now} A`;
-    if (isLow) throw new Failure(6, problem, "only a second call sets it", "run this again in a few seconds");
+    if (isLow && amps > 0)
+      throw new Failure(6, problem, "only a second call sets it", "run this again in a few seconds");
     const found = now < amps ? "the limit of the car or the station" : "another app may have changed it";
     throw new Failure(6, problem, found, now < amps ? `choose ${now} A or less` : "run this again");
   }

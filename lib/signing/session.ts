@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { asRecord, Failure, fixForFile, messageOf } from "../command_line.ts";
 import { replaceFile } from "../safe_file.ts";
 import { failureForFault } from "./faults.ts";
-import { MESSAGE, SESSION_INFO, SIGNATURE, type Target, VCSEC } from "./signed_message.ts";
+import { INFOTAINMENT, MESSAGE, SESSION_INFO, SIGNATURE, type Target, VCSEC } from "./signed_message.ts";
 import { hmac, metadata, sharedKey } from "./vehicle_key.ts";
 import { bytesAt, numberAt } from "./wire.ts";
 
@@ -20,21 +20,19 @@ const MOST_COUNTER = 2 ** 32 - 1;
 /** What the car reports about itself: its public key and epoch in hex, its clock in seconds. */
 export type SessionInfo = { vehicleKey: string; epoch: string; counter: number; clock: number };
 
-/** One per VIN and domain, with our public key that it belongs to, in hex, our time minus the car's in
- * seconds, whether the car has answered encrypted, and whether to shake hands first. No secret: it is
- * of no use without private-key.pem. */
+/** One per VIN and domain. No secret: it is of no use without private-key.pem. */
 export type Session = SessionInfo & {
-  clientKey: string;
-  clockOffset: number;
-  encrypted: boolean;
-  stale?: boolean;
+  clientKey: string; // our public key, in hex: a session of another key is useless
+  clockOffset: number; // our time minus the car's, in seconds
+  encrypted: boolean; // the car has answered encrypted before
+  stale?: boolean; // shake hands before the next command
 };
 
 function nameOf({ vin, domain }: Pick<Target, "vin" | "domain">): string {
   return `${vin} ${domain === VCSEC ? "vcsec" : "infotainment"}`;
 }
 
-// A damaged file counts as empty: that costs one handshake, and what it remembered of the car.
+// A damaged file counts as empty: the next command shakes hands, and trusts the key that it then sees.
 function readSessions(): Record<string, unknown> {
   try {
     return asRecord(JSON.parse(readFileSync(SESSION_FILE, "utf8")));
@@ -51,11 +49,12 @@ export function readSession(target: Target): Session | undefined {
   const { clientKey, vehicleKey, epoch, counter, clock, clockOffset } = session;
   try {
     if (clientKey !== target.ownKey.getPublicKey("hex")) return undefined;
-    sharedKey(target.ownKey, Buffer.from(String(vehicleKey), "hex")); // throws when it is no point
+    if (typeof vehicleKey !== "string" || typeof epoch !== "string") return undefined;
+    sharedKey(target.ownKey, Buffer.from(vehicleKey, "hex")); // throws when it is not on the curve
     const isCount = (n: unknown): boolean =>
       typeof n === "number" && n % 1 === 0 && n >= 0 && n < MOST_COUNTER;
     const hasNumbers = isCount(counter) && isCount(clock) && typeof clockOffset === "number";
-    return hasNumbers && /^[0-9a-f]{32}$/.test(String(epoch)) ? (session as unknown as Session) : undefined;
+    return hasNumbers && /^[0-9a-f]{32}$/.test(epoch) ? (session as unknown as Session) : undefined;
   } catch {
     return undefined;
   }
@@ -64,15 +63,16 @@ export function readSession(target: Target): Session | undefined {
 /** Whether this car has answered a signed command encrypted, as far as the file remembers. */
 export function hasAnsweredEncrypted(vin: string): boolean {
   const sessions = readSessions();
-  return ([2, 3] as const).some((domain) => asRecord(sessions[nameOf({ vin, domain })]).encrypted === true);
+  const domains = [VCSEC, INFOTAINMENT] as const;
+  return domains.some((domain) => asRecord(sessions[nameOf({ vin, domain })]).encrypted === true);
 }
 
-/** The car's clock now, in seconds, as far as ours can tell. */
+/** The car's clock now, in seconds, worked out from ours. */
 export function carTime({ clockOffset }: Session): number {
   return Date.now() / 1000 - clockOffset;
 }
 
-/** Whether a command may be signed with it: not when it is stale, nor after our own clock was wrong. */
+/** Whether a command may be signed with it: not when it is stale, nor when our own clock has gone back. */
 export function isUsable(session: Session): boolean {
   const now = carTime(session);
   return !session.stale && now >= session.clock && now < MOST_SECONDS;
@@ -83,8 +83,8 @@ export async function keepSession(target: Target, session: Session): Promise<voi
   await replaceFile(SESSION_FILE, async () => ({ ...readSessions(), [nameOf(target)]: session }));
 }
 
-/** The session info in an answer to our request `uuid`. Its status counts first; then its tag must be right
- * over VIN, uuid and the bytes as they came. Throws Failure 5 for a key that is not paired, else an Error. */
+/** The session info in an answer to our request `uuid`. Its status is read before its tag, and may be forged;
+ * the tag covers VIN, uuid and the bytes as they came. Throws Failure 5 for an unpaired key, or an Error. */
 export function sessionInfoIn(answer: Buffer, { vin, ownKey }: Target, uuid: Buffer): SessionInfo {
   const info = bytesAt(answer, [MESSAGE.info]);
   const status = numberAt(info, [INFO.status]);

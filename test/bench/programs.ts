@@ -57,148 +57,82 @@ export function findRuntimes(more: string[]): { nodes: Runtime[]; deno: string |
   return { nodes: [...nodes.values()], deno };
 }
 
-export function programsOf(owner: Owner, runtimes: ReturnType<typeof findRuntimes>): Program[] {
-  const { nodes, deno } = runtimes;
+export function programsOf(owner: Owner, { nodes, deno }: ReturnType<typeof findRuntimes>): Program[] {
   const own = nodes[0] ?? { name: "node", path: process.execPath, readsTypes: false };
   const script = (name: string): string => join(PROJECT, "scripts", `${name}.ts`);
   const programs: Program[] = [];
-  for (const { name, path } of nodes) {
-    const nothing = `${name} -e 0`;
-    programs.push({ name: nothing, command: [path, "-e", "0"], requests: 0 });
+  // Compared with the floor of a Node: this one, unless it is told.
+  const add = (
+    name: string,
+    requests: number,
+    command: string[],
+    node = own.name,
+    more: Partial<Program> = {},
+  ) =>
     programs.push({
-      name: `${name}, bare https`,
-      command: [path, here("bare_https.mjs")],
-      requests: 1,
-      nothing,
+      name,
+      requests,
+      command,
+      floor: `${node}, bare https`,
+      nothing: `${node} -e 0`,
+      ...more,
     });
-  }
 
-  const against = (name: string): Partial<Program> => ({
-    floor: `${name}, bare https`,
-    nothing: `${name} -e 0`,
-  });
-  for (const node of nodes.filter(({ readsTypes }) => readsTypes)) {
-    const command = [node.path, ...PRELOAD, script("read_charge")];
-    programs.push({ name: `read_charge, ${node.name}`, command, requests: 1, ...against(node.name) });
+  for (const { name, path } of nodes) {
+    programs.push({ name: `${name} -e 0`, command: [path, "-e", "0"], requests: 0 });
+    add(`${name}, bare https`, 1, [path, here("bare_https.mjs")], name, { floor: undefined });
+  }
+  for (const { name, path } of nodes.filter(({ readsTypes }) => readsTypes)) {
+    const command = [path, ...PRELOAD, script("read_charge")];
+    add(`read_charge, ${name}`, 1, command, name);
     // Node's own cache of compiled code, on the disk; from Node 24 on it keeps code without its types too.
-    if (node.name !== "node 22") {
-      programs.push({
-        name: `read_charge, ${node.name}, NODE_COMPILE_CACHE`,
-        command,
-        requests: 1,
-        env: { NODE_COMPILE_CACHE: owner.path("compile_cache") },
-        ...against(node.name),
-      });
-    }
+    const env = { NODE_COMPILE_CACHE: owner.path("compile_cache") };
+    if (name !== "node 22") add(`read_charge, ${name}, NODE_COMPILE_CACHE`, 1, command, name, { env });
   }
   const loader = createRequire(import.meta.url).resolve("tsx");
   const bin = join(PROJECT, "node_modules", ".bin", "tsx");
   // npx looks for tsx in the folder in which it is run, as in an owner's folder.
   symlinkSync(join(PROJECT, "node_modules"), owner.path("node_modules"), "junction");
   copyFileSync(join(PROJECT, "package.json"), owner.path("package.json"));
-  const ways: [string, string[]][] = [
-    ["npx tsx", ["npx", "tsx"]],
-    ["tsx", [bin]],
-    ["node --import tsx", [own.path, "--import", loader]],
-  ];
-  for (const [name, way] of ways) {
-    programs.push({
-      name: `read_charge, ${name} (${own.name})`,
-      command: [...way, ...PRELOAD, script("read_charge")],
-      requests: 1,
-      ...against(own.name),
-    });
+  const ways = { "npx tsx": ["npx", "tsx"], tsx: [bin], "node --import tsx": [own.path, "--import", loader] };
+  for (const [name, way] of Object.entries(ways)) {
+    add(`read_charge, ${name} (${own.name})`, 1, [...way, ...PRELOAD, script("read_charge")]);
   }
-  programs.push({
-    name: `import of undici alone, tsx (${own.name})`,
-    command: [bin, here("import_undici.ts")],
-    requests: 0,
-    ...against(own.name),
-  });
+  add(`import of undici alone, tsx (${own.name})`, 0, [bin, here("import_undici.ts")]);
   if (deno) {
     const allowed = ["--allow-read", "--allow-env", "--allow-sys", "--allow-net"];
-    programs.push({
-      name: "read_charge, deno",
-      requests: 1,
-      ...against(own.name),
-      command: [
-        deno,
-        "run",
-        "--quiet",
-        "--no-lock",
-        "--node-modules-dir=manual",
-        ...allowed,
-        "--preload",
-        here("../simulator/preload.mjs"),
-        script("read_charge"),
-      ],
-    });
+    const words = ["run", "--quiet", "--no-lock", "--node-modules-dir=manual", ...allowed, "--preload"];
+    add("read_charge, deno", 1, [deno, ...words, here("../simulator/preload.mjs"), script("read_charge")]);
   }
 
   // The other jobs, with the quickest way there is.
   const quick = nodes.find(({ readsTypes }) => readsTypes);
   const way = [...(quick ? [quick.path] : [own.path, "--import", loader]), ...PRELOAD];
-  const name = (quick ?? own).name;
-  const session = owner.path("tesla_session.json");
-  programs.push(
-    {
-      name: `set_charge_amps, session kept, ${name}`,
-      command: [...way, script("set_charge_amps"), "10"],
-      requests: 1,
-      ...against(name),
-    },
-    {
-      name: `set_charge_amps, no session, ${name}`,
-      command: [...way, script("set_charge_amps"), "10"],
-      requests: 2,
-      before: () => rmSync(session, { force: true }),
-      ...against(name),
-    },
-    {
-      name: `refresh_token, ${name}`,
-      command: [...way, script("refresh_token")],
-      requests: 1,
-      ...against(name),
-    },
-  );
-
-  programs.push({
-    name: `the simulator's preload alone, ${name}`,
-    requests: 0,
-    ...against(name),
-    command: [(quick ?? own).path, ...PRELOAD, "-e", "0"],
-  });
+  const { name, path } = quick ?? own;
+  const amps = [...way, script("set_charge_amps"), "10"];
+  const before = (): void => rmSync(owner.path("tesla_session.json"), { force: true });
+  add(`set_charge_amps, session kept, ${name}`, 1, amps, name);
+  add(`set_charge_amps, no session, ${name}`, 2, amps, name, { before });
+  add(`refresh_token, ${name}`, 1, [...way, script("refresh_token")], name);
+  add(`the simulator's preload alone, ${name}`, 0, [path, ...PRELOAD, "-e", "0"], name);
 
   if (answers("curl", ["--version"]) !== "") {
-    programs.push({
-      name: "curl",
-      requests: 1,
-      ...against(own.name),
-      command: [
-        "curl",
-        "-sS",
-        "--fail",
-        "--connect-to",
-        `${HOST}:443:127.0.0.1:${owner.simulator.port}`,
-        "--cacert",
-        owner.simulator.caFile,
-        "-H",
-        `Authorization: Bearer ${owner.token().access_token}`,
-        "-H",
-        "Content-Type: application/json",
-        `https://${HOST}${PATH}`,
-      ],
-    });
+    const connect = [
+      "--connect-to",
+      `${HOST}:443:127.0.0.1:${owner.simulator.port}`,
+      "--cacert",
+      owner.simulator.caFile,
+    ];
+    const bearer = [
+      "-H",
+      `Authorization: Bearer ${owner.token().access_token}`,
+      "-H",
+      "Content-Type: application/json",
+    ];
+    add("curl", 1, ["curl", "-sS", "--fail", ...connect, ...bearer, `https://${HOST}${PATH}`]);
   }
   const python = answers("python3", ["-c", "import requests, sys; print(sys.executable)"]);
-  if (python !== "") {
-    programs.push({
-      name: "Python, requests",
-      command: [python, here("same_request.py")],
-      requests: 1,
-      ...against(own.name),
-    });
-  }
+  if (python !== "") add("Python, requests", 1, [python, here("same_request.py")]);
   return programs;
 }
 

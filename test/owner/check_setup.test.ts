@@ -301,8 +301,8 @@ describe("hints are no verdicts", { concurrency: 3 }, () => {
 
   // What fleet_status says of a car, by its VIN: 4th character the model, 10th the year.
   const PAIR = `open https://tesla.com/_ak/${DOMAIN} on your phone`;
-  const OLD = "set TESLA_COMMANDS=rest";
-  const SIGN = "set TESLA_COMMANDS=signed";
+  const OLD = "set TESLA_COMMANDS=rest in .env";
+  const SIGN = "set TESLA_COMMANDS=signed in .env";
   const WEAK = { protocol: false, paired: false };
   interface Status {
     protocol?: boolean;
@@ -400,7 +400,7 @@ const serves = (body: (owner: Owner) => string): Do => (owner) => host(owner, bo
 const inUtf16 = (owner: Owner): Buffer => Buffer.from(`\ufeff${owner.read(".env")}`, "utf16le");
 const SECRET_FILES = [".env", "private-key.pem", "tesla_token.json"];
 const EXPOSED =
-  /a private key[^]*known to the world: take it down; move both keys away; run generate_key[^]*Locks[^]*pair/;
+  /a private key[^]*anyone may have copied this key: take it down; move both keys away; run generate_key[^]*Locks[^]*pair/;
 
 // biome-ignore format: a table of words and numbers
 const BREAKS: Break[] = [
@@ -410,10 +410,10 @@ const BREAKS: Break[] = [
     "TESLA_REGION is not set; TESLA_DOMAIN",
     "TESLA_REGION in .env: na (North America", "TESLA_DOMAIN in .env: your public domain"],
   ["settings, VIN", "PowerShell 5", (owner) => owner.write(".env", inUtf16(owner)), 5, "UTF-16",
-    "save it as UTF-8"],
+    "save it as UTF-8 (in Notepad: Save as, Encoding)"],
   ["settings, VIN", "big-endian", (owner) => owner.write(".env", inUtf16(owner).subarray(2).swap16()), 5,
-    "save it as UTF-8"],
-  set("TESLA_CLIENT_SECRET", "'\"ta-secret.kept-quotes\"'", "malformed (not shown)", "without quotes"),
+    "save it as UTF-8 (in Notepad: Save as, Encoding)"],
+  set("TESLA_CLIENT_SECRET", "'\"ta-secret.begins-with-one'", "malformed (not shown)", "without quotes"),
   set("TESLA_CLIENT_SECRET", "ta-secret.half-a-quote'", "malformed (not shown)", "without quotes"),
   set("TESLA_REGION", "EU", 'TESLA_REGION is "EU"', "eu (Europe"),
   set("TESLA_REGION", "eu west", 'TESLA_REGION is "eu…"'),
@@ -563,7 +563,7 @@ describe("what is broken", { concurrency: 3 }, () => {
     const result = await check(owner);
     assertFailed(result, "key pair", 5, "public-key.pem cannot be used", "run generate_key");
     const [, words = ""] = /if you have private-key\.pem: (openssl .*)$/m.exec(result.stdout) ?? [];
-    assert.equal(words, "openssl ec -in private-key.pem -pubout -out public-key.pem");
+    assert.equal(words, "openssl ec -in private-key.pem -pubout -out public-key.pem # Windows: Git Bash");
     const [program = "", ...rest] = words.split(" ");
     const { error } = spawnSync(program, rest, { cwd: owner.folder });
     if (error) owner.write("public-key.pem", owner.publicKey); // this machine has no openssl

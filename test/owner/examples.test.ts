@@ -218,7 +218,9 @@ describe("solar_loop", { concurrency: 3 }, () => {
       await running.said(/set_charging_amps\n[^]*done: the car confirmed it/);
       change();
       if (code !== 6) sun(owner, 0);
-      assertEnd(await running.ended, code, words, "the car keeps its last instruction\n");
+      const result = await running.ended;
+      assertEnd(result, code, words, "the car keeps its last instruction\n");
+      assert.equal(result.stderr.includes("the last check"), code === 6); // at once, or at the end
       simulator.clear();
       back?.();
     }

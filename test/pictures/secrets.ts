@@ -62,7 +62,7 @@ export function secretsPicture(): string {
   let shapes =
     words(LEFT, 32, "Where secrets go", "bold")
     + words(
-      LEFT + LEFT_WIDTH + 14,
+      LEFT + LEFT_WIDTH + 6,
       32,
       "a red arrow carries the secret named above it; below it, which scripts send it",
       "small faint",
@@ -79,8 +79,8 @@ export function secretsPicture(): string {
     travels.forEach(({ what, who, isSecret }, index) => {
       const line = y + ((index + 0.5) * height) / travels.length + 6;
       shapes += arrow(LEFT + LEFT_WIDTH, RIGHT, line, isSecret ? "secret" : "plain");
-      shapes += words(LEFT + LEFT_WIDTH + 14, line - 8, what, isSecret ? "bold" : "");
-      shapes += words(LEFT + LEFT_WIDTH + 14, line + 16, who, "small faint");
+      shapes += words(LEFT + LEFT_WIDTH + 6, line - 8, what, isSecret ? "bold" : "");
+      shapes += words(LEFT + LEFT_WIDTH + 6, line + 16, who, "small faint");
     });
     y += height + GAP;
   }
@@ -130,8 +130,8 @@ export function secretsPicture(): string {
       box(LEFT, y, LEFT_WIDTH, 50, "mine")
       + words(LEFT + 14, y + 30, who, "bold")
       + arrow(LEFT + LEFT_WIDTH, RIGHT, y + 28, "plain")
-      + words(LEFT + LEFT_WIDTH + 14, y + 20, what)
-      + words(LEFT + LEFT_WIDTH + 14, y + 44, how, "small faint")
+      + words(LEFT + LEFT_WIDTH + 6, y + 20, what)
+      + words(LEFT + LEFT_WIDTH + 6, y + 44, how, "small faint")
       + box(RIGHT, y, RIGHT_WIDTH, 50, "tesla")
       + words(RIGHT + 12, y + 22, name, "bold")
       + words(RIGHT + 12, y + 41, address, "small faint");

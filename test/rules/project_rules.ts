@@ -12,7 +12,7 @@ type Complain = (node: ts.Node, what: string) => void;
 
 const LONGEST_LINE = 110;
 const LONGEST_FUNCTION = 45; // lines: a screen
-const MOST_LINES = 2800; // lib/ and scripts/ together
+const MOST_LINES = 3500; // lib/ and scripts/ together
 
 // ---- Modules ----
 

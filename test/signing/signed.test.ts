@@ -183,16 +183,14 @@ describe("sessions", { concurrency: 3 }, () => {
     assertEnd(await send(owner, 12), 5, "the virtual key is not on the car", ADDRESS);
     car.pair(owner.publicKey, "inactive");
     assertEnd(await send(owner, 12), 5, "the virtual key is switched off", "fault 4");
-    car.pair(owner.publicKey, "charging_manager");
-    owner.logIn({}, `${SCOPES} vehicle_cmds`);
-    assertEnd(await order(owner, "honk_horn"), 6, "fault 7", "a driver's key may do less");
+    car.pair(owner.publicKey, "driver");
     await sends(owner, 1, 12);
     car.mobileAccess = false;
     assertEnd(await send(owner, 13), 5, "mobile access is off", "Controls, Safety");
     owner.makeKeys(); // another pair than the one on the car
     car.mobileAccess = true;
     assertEnd(await send(owner, 13), 5, "the virtual key is not on the car", ADDRESS);
-    assert.deepEqual([car.executed.length, car.honks], [2, 0]);
+    assert.equal(car.executed.length, 2);
   });
 
   ownerTest("a full disk is found before the command: only the handshake was sent", {}, async (owner) => {
@@ -215,24 +213,17 @@ describe("sessions", { concurrency: 3 }, () => {
     const entry = (change: Record<string, unknown>) => (): string => {
       return JSON.stringify({ [NAME]: { ...good(), ...change }, "5YJ30000000000000 vcsec": null });
     };
+    // biome-ignore format: a table of words and numbers
     const files: [string, () => string][] = [
-      ["empty", () => ""],
-      ["half", () => owner.read(SESSION).slice(0, 60)],
-      ["null", () => "null"],
-      ["a number", () => "5"],
-      ["a list", () => "[1]"],
-      ["a text", () => '"x"'],
-      ["no entry", () => "{}"],
+      ["empty", () => ""], ["half", () => owner.read(SESSION).slice(0, 60)], ["null", () => "null"],
+      ["a number", () => "5"], ["a list", () => "[1]"], ["a text", () => '"x"'], ["no entry", () => "{}"],
       ["an empty entry", () => JSON.stringify({ [NAME]: {} })],
       ["a null entry", () => JSON.stringify({ [NAME]: null })],
-      ["a text as counter", entry({ counter: "5" })],
-      ["a negative counter", entry({ counter: -1 })],
+      ["a text as counter", entry({ counter: "5" })], ["a negative counter", entry({ counter: -1 })],
       ["half a counter", entry({ counter: 1.5 })],
       ["a counter that is too high", entry({ counter: 2 ** 32 })],
-      ["the last counter", entry({ counter: 2 ** 32 - 1 })],
-      ["no clock", entry({ clock: null })],
-      ["no clock offset", entry({ clockOffset: null })],
-      ["one of zero", entry({ clockOffset: 0 })],
+      ["the last counter", entry({ counter: 2 ** 32 - 1 })], ["no clock", entry({ clock: null })],
+      ["no clock offset", entry({ clockOffset: null })], ["one of zero", entry({ clockOffset: 0 })],
       ["a short epoch", entry({ epoch: "00" })],
       ["a key off the curve", entry({ vehicleKey: `04${"11".repeat(64)}` })],
       ["a short key", entry({ vehicleKey: "04" })],
@@ -423,7 +414,7 @@ const FAULTS: [number, number, string, string][] = [
   [3, 5, "the virtual key is not on the car", ADDRESS],
   [4, 5, "the virtual key is switched off", "remove the key in the car"],
   [5, 6, "signature is wrong", "run it again"],
-  [6, 6, "has seen this counter before, perhaps with this very command", "check, then run it again"],
+  [6, 6, "has seen this counter before, perhaps with this very command", "check at the car whether it was done"],
   [7, 6, "role or the car's state does not allow this", "a driver's key may do less"],
   [8, 6, "does not know the part that this command is for", "update the car's software"],
   [9, 6, "does not know this command", "update the car's software"],
@@ -435,15 +426,15 @@ const FAULTS: [number, number, string, string][] = [
   [15, 6, "has restarted", "run it again"],
   [16, 6, "the length of a nonce", "please report it"],
   [17, 6, "came too late", CLOCK],
-  [18, 6, "does not know its own VIN", "it needs service"],
+  [18, 6, "does not know its own VIN", "service"],
   [19, 6, "could not check the command", "run it again"],
-  [20, 6, "the car's clock and ours differ", `${CLOCK}; if it stays so, delete ${SESSION}`],
+  [20, 6, "the car's clock and ours differ", `${CLOCK}; if that does not help, delete ${SESSION}`],
   [21, 5, "mobile access is off", "Controls, Safety"],
   [22, 6, "does not allow this to a service key", "remove the key in the car"],
   [23, 6, "only from your Tesla account", "use the Tesla app"],
   [24, 6, "too long for the car", "shorten its parameters"],
   [25, 8, "has probably done it, but could not say so", "check with read_charge before you repeat it"],
-  [26, 6, "has seen this counter before", "check, then run it again"],
+  [26, 6, "has seen this counter before", "check at the car whether it was done"],
   [27, 5, "has rejected the virtual key", ADDRESS],
   [28, 6, "demands an encrypted answer", "please report it"],
   [77, 6, "for an unknown reason", "MessageFault_E"], // a number that nobody knows yet
@@ -771,7 +762,7 @@ ownerTest("a private key that cannot be used: nothing is sent", {}, async (owner
     else owner.write("private-key.pem", text);
     const result = await send(owner, 11);
     const found = text === undefined ? "not found" : "it is not an unencrypted P-256 key in PEM form";
-    const fix = "fix:   copy yours here; if it is lost, run generate_key, then register and pair again\n";
+    const fix = /^fix: {3}copy yours here; if it is lost, .*run generate_key, register and pair again$/m;
     assertEnd(result, 5, `error: private-key.pem cannot be used\nfound: ${found}\n`, fix);
     assert.deepEqual(result.requests, []);
   }

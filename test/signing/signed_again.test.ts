@@ -1,6 +1,6 @@
 // When a command is signed a second time: only when the first message can no longer be carried out. A go-between
 // holds command A back, asks the car for session info with A's uuid, adds a fault that nothing authenticates, and
-// lets A through later. No two commands may then be carried out for one.
+// lets A through when the second signature is made, or later. Then no two commands may be carried out for one.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe } from "node:test";
 import { commandNamed, sendCommand } from "../../lib/command.ts";

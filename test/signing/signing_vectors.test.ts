@@ -1,34 +1,29 @@
 // The signing files of lib/ against the vectors of Tesla's reference: keys, messages byte for byte, answers
-// opened, session info trusted or not, faults; and random and mutated bytes, which must end in an error of our
-// own. How many were checked is asserted, so that nothing is skipped. (The simulated car is checked against the
-// same vectors in car_vectors.test.ts, the table of commands in commands.test.ts.)
+// opened, session info trusted or not, faults. How many were checked is asserted, so that nothing is skipped. (The
+// simulated car is checked against the same vectors in car_vectors.test.ts, the table of commands in
+// commands.test.ts; random and spoilt bytes are the business of parsers.test.ts.)
 import assert from "node:assert/strict";
 import { createDecipheriv, createECDH, createHash, type ECDH } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Failure } from "../../lib/command_line.ts";
-import { encodeCommand } from "../../lib/signing/encode_command.ts";
 import { FAULTS, failureForFault } from "../../lib/signing/faults.ts";
 import {
   isUsable,
   renewSession,
-  sessionInfoIn,
   type Session,
   type SessionInfo,
+  sessionInfoIn,
 } from "../../lib/signing/session.ts";
 import {
   handshakeMessage,
   openAnswer,
-  signedMessage,
   readVerdict,
-  type Domain,
-  type Message,
-  type Opened,
-  type Target,
+  signedMessage,
 } from "../../lib/signing/signed_message.ts";
+import type { Domain, Message, Opened, Target } from "../../lib/signing/signed_message.ts";
 import { hmac, metadata, sharedKey } from "../../lib/signing/vehicle_key.ts";
 import { bytesAt, encodeFields, numberAt, valueAt } from "../../lib/signing/wire.ts";
-import { randomFrom, type Random } from "../support/random.ts";
 
 const RESYNC = [5, 6, 15, 17, 20]; // signed.test.ts: how the command is signed again
 const hex = (text = "") => Buffer.from(text, "hex");
@@ -37,61 +32,33 @@ function load(name: string) {
   return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
 }
 
+// biome-ignore format: the fields of the vectors that are looked at
+interface Accepted {
+  id: string; title: string; vin: string; domain: string; domain_id: Domain;
+  client_key: Key; vehicle_key: Key; shared_key_hex: string; command_key_hex: string; session_info_key_hex: string;
+  handshake: {
+    decoded: { clock_time: number; counter: number; epoch_hex: string };
+    request_uuid_hex: string; request_message_sorted_hex: string; routing_address_hex: string;
+    response_message_hex: string; response_message_sorted_hex: string;
+    session_info_hex: string; session_info_metadata_hex: string; session_info_tag_hex: string;
+  };
+  request: {
+    method: string; flags: number; epoch_in_message: boolean; counter: number; expires_at: number; epoch_hex: string;
+    metadata_hex: string; message_hex: string; message_sorted_hex: string; plaintext_hex: string;
+    routing_address_hex: string; tag_hex: string; uuid_hex: string;
+  };
+  response: {
+    encrypted: boolean; fault: number; operation_status: number; message_hex: string; message_sorted_hex: string;
+    plaintext_hex: string;
+    plaintext_decoded: {
+      actionStatus?: { result?: string; result_reason?: { plain_text?: string } };
+      nominalError?: object; commandStatus?: object;
+    };
+  };
+}
 interface Key {
   private_scalar_hex: string;
   public_hex: string;
-}
-interface Accepted {
-  id: string;
-  title: string;
-  vin: string;
-  domain: string;
-  domain_id: Domain;
-  client_key: Key;
-  vehicle_key: Key;
-  shared_key_hex: string;
-  command_key_hex: string;
-  session_info_key_hex: string;
-  handshake: {
-    decoded: { clock_time: number; counter: number; epoch_hex: string };
-    request_uuid_hex: string;
-    request_message_sorted_hex: string;
-    routing_address_hex: string;
-    response_message_hex: string;
-    response_message_sorted_hex: string;
-    session_info_hex: string;
-    session_info_metadata_hex: string;
-    session_info_tag_hex: string;
-  };
-  request: {
-    method: string;
-    flags: number;
-    epoch_in_message: boolean;
-    counter: number;
-    expires_at: number;
-    epoch_hex: string;
-    metadata_hex: string;
-    message_hex: string;
-    message_sorted_hex: string;
-    plaintext_hex: string;
-    routing_address_hex: string;
-    tag_hex: string;
-    uuid_hex: string;
-  };
-  response: {
-    encrypted: boolean;
-    fault: number;
-    operation_status: number;
-    message_hex: string;
-    message_sorted_hex: string;
-    plaintext_hex: string;
-    request_uuid_present: boolean;
-    plaintext_decoded: {
-      actionStatus?: { result?: string; result_reason?: { plain_text?: string } };
-      nominalError?: object;
-      commandStatus?: object;
-    };
-  };
 }
 
 const ACCEPT: Accepted[] = load("accept").vectors;
@@ -105,41 +72,32 @@ function keyOf(scalar: string): ECDH {
 }
 
 /** Names the vector that fails. */
-function each<T extends { id?: string; name?: string; title?: string }>(
-  vectors: T[],
-  check: (vector: T) => void,
-): number {
+function each<T extends { id?: string; title?: string }>(vectors: T[], check: (vector: T) => void): number {
   for (const vector of vectors) {
     try {
       check(vector);
-    } catch (error) {
-      throw new Error(`${vector.id ?? vector.name} ${vector.title ?? ""}: ${String(error)}`, {
-        cause: error,
-      });
+    } catch (cause) {
+      throw new Error(`${vector.id} ${vector.title ?? ""}: ${String(cause)}`, { cause });
     }
   }
   return vectors.length;
 }
 
-function sessionOf(vector: Accepted): Session {
-  const { epoch_hex: epoch, counter } = vector.request;
+/** Our request, as far as its answer is bound to it. */
+function sentBy({ request }: Accepted): Message {
+  const { uuid_hex, routing_address_hex, tag_hex } = request;
   return {
-    vehicleKey: vector.vehicle_key.public_hex,
-    epoch,
-    counter,
-    clock: 0,
-    clockOffset: 0,
-    encrypted: false,
-    clientKey: vector.client_key.public_hex,
+    bytes: Buffer.alloc(0),
+    uuid: hex(uuid_hex),
+    address: hex(routing_address_hex),
+    tag: hex(tag_hex),
   };
 }
 
 /** The car's answer to a handshake, as only the fields that are looked at. */
 function answerWith(info: Buffer, tag: Buffer): Buffer {
-  return encodeFields([
-    [15, info],
-    [13, [[6, [[1, tag]]]]],
-  ]);
+  const tagged = encodeFields([[13, [[6, [[1, tag]]]]]]);
+  return Buffer.concat([encodeFields([[15, info]]), tagged]);
 }
 
 function targetOf({ client_key, vin, domain_id }: Accepted): Target {
@@ -154,21 +112,14 @@ test("K and the keys made of it, from both sides, zeros at the front included", 
     assert.equal(k.toString("hex"), vector.shared_key_hex);
     const fromCar = sharedKey(keyOf(vector.vehicle_key.private_scalar_hex), key.getPublicKey());
     assert.equal(fromCar.toString("hex"), vector.shared_key_hex);
-    // What hmac() derives: a tag over nothing under the derived key is the same as under the key of the
-    // vector.
-    for (const [purpose, derived] of [
-      ["authenticated command", vector.command_key_hex],
-      ["session info", vector.session_info_key_hex],
-    ] as const) {
-      assert.equal(hmac(k, purpose, []).toString("hex"), hmacOf(hex(derived)).toString("hex"));
-    }
+    // What hmac() derives: a tag over nothing is the same as under the derived key of the vector.
+    const derived = [vector.command_key_hex, vector.session_info_key_hex].map((one) => hmacOf(hex(one)));
+    const ours = (["authenticated command", "session info"] as const).map((purpose) => hmac(k, purpose, []));
+    assert.deepEqual(ours, derived);
   });
   assert.equal(checked, 104);
   const zeros = ACCEPT.filter(({ title }) => title.includes("starts with a zero byte"));
-  assert.deepEqual(
-    zeros.map(({ id }) => id),
-    ["A084", "A086"],
-  );
+  assert.equal(zeros.map(({ id }) => id).join(), "A084,A086");
   const [secret, scalar] = zeros as [Accepted, Accepted];
   const x = keyOf(secret.client_key.private_scalar_hex).computeSecret(hex(secret.vehicle_key.public_hex));
   assert.deepEqual([x.length, x[0]], [32, 0], "the secret keeps its zero");
@@ -179,13 +130,9 @@ function hmacOf(key: Buffer): Buffer {
   // HMAC of nothing, written out, since the library under test has the only createHmac that matters here.
   const block = Buffer.alloc(64);
   key.copy(block);
-  const inner = createHash("sha256")
-    .update(block.map((byte) => byte ^ 0x36))
-    .digest();
-  return createHash("sha256")
-    .update(block.map((byte) => byte ^ 0x5c))
-    .update(inner)
-    .digest();
+  const sha256 = (...parts: Buffer[]): Buffer => createHash("sha256").update(Buffer.concat(parts)).digest();
+  const pad = (mask: number): Buffer => Buffer.from(block.map((byte) => byte ^ mask));
+  return sha256(pad(0x5c), sha256(pad(0x36)));
 }
 
 test("handshakes: the request byte for byte, the answer believed", () => {
@@ -208,39 +155,32 @@ test("handshakes: the request byte for byte, the answer believed", () => {
     }
     const covered = metadata({ type: 6, vin, challenge: message.uuid });
     assert.equal(covered.toString("hex"), handshake.session_info_metadata_hex);
-    const tag = hmac(sharedKey(target.ownKey, hex(vehicle_key.public_hex)), "session info", [
-      covered,
-      hex(handshake.session_info_hex),
-    ]);
+    const k = sharedKey(target.ownKey, hex(vehicle_key.public_hex));
+    const tag = hmac(k, "session info", [covered, hex(handshake.session_info_hex)]);
     assert.equal(tag.toString("hex"), handshake.session_info_tag_hex);
   });
   assert.equal(checked, 104);
 });
 
-// A command as we send it: HMAC, the flag for an encrypted answer, the epoch in the message, a counter, a
-// uuid.
+// A command as we send it: HMAC, an encrypted answer asked for, the epoch in the message, a counter, a uuid.
 function isOurs({ request }: Accepted): boolean {
-  return (
-    request.method === "HMAC_PERSONALIZED"
-    && request.flags === 2
-    && request.epoch_in_message
-    && request.counter > 0
-    && request.uuid_hex !== ""
-    && request.plaintext_hex !== ""
-  );
+  const { method, flags, epoch_in_message, counter, uuid_hex, plaintext_hex } = request;
+  const isComplete = epoch_in_message && counter > 0 && uuid_hex !== "" && plaintext_hex !== "";
+  return method === "HMAC_PERSONALIZED" && flags === 2 && isComplete;
 }
 
 test("commands: every one of our kind byte for byte", () => {
   const checked = each(ACCEPT.filter(isOurs), (vector) => {
     const { request } = vector;
-    const made = signedMessage(
-      targetOf(vector),
-      hex(request.plaintext_hex),
-      request.expires_at,
-      sessionOf(vector),
-      hex(request.uuid_hex),
-      hex(request.routing_address_hex),
-    );
+    const { epoch_hex: epoch, counter, expires_at } = request;
+    const session = { vehicleKey: vector.vehicle_key.public_hex, epoch, counter };
+    const [payload, uuid, address] = [
+      request.plaintext_hex,
+      request.uuid_hex,
+      request.routing_address_hex,
+    ].map(hex);
+    assert.ok(payload && uuid && address);
+    const made = signedMessage(targetOf(vector), payload, expires_at, session, uuid, address);
     assert.equal(made.tag.toString("hex"), request.tag_hex);
     assert.equal(made.bytes.toString("hex"), request.message_sorted_hex);
     assert.deepEqual(valueAt(made.bytes, [13]), valueAt(hex(request.message_hex), [13]));
@@ -249,135 +189,99 @@ test("commands: every one of our kind byte for byte", () => {
 });
 
 test("commands of the other kinds: what the signature covers, and the tag", () => {
-  const checked = each(
-    ACCEPT.filter((vector) => !isOurs(vector)),
-    ({ request, vin, domain_id, shared_key_hex }) => {
-      const type = request.method === "HMAC_PERSONALIZED" ? 8 : 5;
-      const { expires_at: expiresAt, counter, flags } = request;
-      const items = { type, domain: domain_id, vin, epoch: hex(request.epoch_hex), expiresAt, counter };
-      const covered = metadata(flags === 0 ? items : { ...items, flags });
-      assert.equal(covered.toString("hex"), request.metadata_hex);
-      if (type === 5) return; // encrypted, which over the internet nobody needs
-      const tag = hmac(hex(shared_key_hex), "authenticated command", [covered, hex(request.plaintext_hex)]);
-      assert.equal(tag.toString("hex"), request.tag_hex);
-    },
-  );
+  const others = ACCEPT.filter((vector) => !isOurs(vector));
+  const checked = each(others, ({ request, vin, domain_id, shared_key_hex }) => {
+    const type = request.method === "HMAC_PERSONALIZED" ? 8 : 5;
+    const { expires_at: expiresAt, counter, flags } = request;
+    const items = { type, domain: domain_id, vin, epoch: hex(request.epoch_hex), expiresAt, counter };
+    const covered = metadata(flags === 0 ? items : { ...items, flags });
+    assert.equal(covered.toString("hex"), request.metadata_hex);
+    if (type === 5) return; // encrypted, which over the internet nobody needs
+    const tag = hmac(hex(shared_key_hex), "authenticated command", [covered, hex(request.plaintext_hex)]);
+    assert.equal(tag.toString("hex"), request.tag_hex);
+  });
   assert.equal(checked, 8);
 });
 
 test("answers: opened with the same outcome, the car's verdict read", () => {
   let encrypted = 0;
   let refusals = 0;
-  const checked = each(
-    ACCEPT.filter(({ request }) => request.method === "HMAC_PERSONALIZED"),
-    (vector) => {
-      const { request, response, domain_id } = vector;
-      const sent: Message = {
-        bytes: hex(request.message_hex),
-        uuid: hex(request.uuid_hex),
-        address: hex(request.routing_address_hex),
-        tag: hex(request.tag_hex),
-      };
-      for (const text of [response.message_hex, response.message_sorted_hex]) {
-        const opened = openAnswer(hex(text), sent, targetOf(vector), hex(vector.shared_key_hex));
-        const { fault, operation_status: status } = response;
-        assert.deepEqual(opened, {
-          fault,
-          status,
-          payload: hex(response.plaintext_hex),
-          encrypted: response.encrypted,
-        });
-      }
-      if (response.encrypted) encrypted += 1;
-      const { actionStatus, nominalError, commandStatus } = response.plaintext_decoded;
-      const refused =
-        actionStatus?.result === "OPERATIONSTATUS_ERROR"
-        || nominalError !== undefined
-        || JSON.stringify(commandStatus ?? "").includes("OPERATIONSTATUS_");
-      const verdict = readVerdict(hex(response.plaintext_hex), domain_id);
-      assert.equal(verdict.result, !refused);
-      if (refused) refusals += 1;
-      if (vector.domain === "infotainment") {
-        assert.equal(verdict.reason, actionStatus?.result_reason?.plain_text ?? "");
-      } else if (refused) assert.notEqual(verdict.reason, "");
-    },
-  );
+  const ours = ACCEPT.filter(({ request }) => request.method === "HMAC_PERSONALIZED");
+  const checked = each(ours, (vector) => {
+    const { response, domain_id } = vector;
+    const { fault, operation_status: status, encrypted: isEncrypted } = response;
+    const expected = { fault, status, payload: hex(response.plaintext_hex), encrypted: isEncrypted };
+    for (const text of [response.message_hex, response.message_sorted_hex]) {
+      const opened = openAnswer(hex(text), sentBy(vector), targetOf(vector), hex(vector.shared_key_hex));
+      assert.deepEqual(opened, expected);
+    }
+    if (isEncrypted) encrypted += 1;
+    const { actionStatus, nominalError, commandStatus } = response.plaintext_decoded;
+    const refused =
+      actionStatus?.result === "OPERATIONSTATUS_ERROR"
+      || nominalError !== undefined
+      || JSON.stringify(commandStatus ?? "").includes("OPERATIONSTATUS_");
+    const verdict = readVerdict(hex(response.plaintext_hex), domain_id);
+    assert.equal(verdict.result, !refused);
+    if (refused) refusals += 1;
+    if (vector.domain === "infotainment") {
+      assert.equal(verdict.reason, actionStatus?.result_reason?.plain_text ?? "");
+    } else if (refused) assert.notEqual(verdict.reason, "");
+  });
   assert.deepEqual({ checked, encrypted, refusals }, { checked: 62, encrypted: 58, refusals: 7 });
 });
 
 test("refusals: the fault is read, and session info that comes with it is believed", () => {
   let withInfo = 0;
   const checked = each(REJECT, (vector) => {
-    const { request } = vector;
     const target = targetOf(vector);
     const answer = hex(vector.error_reply_hex);
     const from = numberAt(answer, [7, 1]) as Domain; // not the domain for R035 and R037
-    const sent: Message = {
-      bytes: Buffer.alloc(0),
-      uuid: hex(request.uuid_hex),
-      address: hex(request.routing_address_hex),
-      tag: hex(request.tag_hex),
-    };
-    const opened = openAnswer(answer, sent, { ...target, domain: from }, hex(vector.shared_key_hex));
+    const sent = sentBy(vector);
+    const open = (domain: Domain): Opened =>
+      openAnswer(answer, sent, { ...target, domain }, hex(vector.shared_key_hex));
+    const opened = open(from);
     assert.equal(opened.fault, vector.fault);
     assert.equal(opened.encrypted, false);
-    if (from !== target.domain) {
-      assert.throws(
-        () => openAnswer(answer, sent, target, hex(vector.shared_key_hex)),
-        /^Error: it comes from the wrong subsystem$/,
-      );
-    }
+    if (from !== target.domain)
+      assert.throws(() => open(target.domain), /^Error: it comes from the wrong subsystem$/);
     assert.equal(valueAt(answer, [15]) !== undefined, vector.session_info_attached);
     if (!vector.session_info_attached) return;
     withInfo += 1;
     const info = sessionInfoIn(answer, target, sent.uuid);
     assert.equal(info.vehicleKey, vector.vehicle_key.public_hex);
-    // A fault that comes with session info is one after which the command may be signed again, or 13 (a
-    // parameter).
+    // It comes with faults after which the command may be signed again, and with 13 (a parameter).
     assert.ok([...RESYNC, 13].includes(vector.fault), String(vector.fault));
   });
   assert.deepEqual({ checked, withInfo }, { checked: 41, withInfo: 37 });
 });
 
+// biome-ignore format: the fields of the vectors that are looked at
 interface ClientSide {
-  id: string;
-  title: string;
-  kind: string;
-  accept?: boolean;
-  tesla_client_is_lax?: boolean;
-  vin: string;
-  domain: string;
-  client_key: Key;
-  challenge_hex: string;
-  session_info_hex: string;
-  tag_hex: string;
+  id: string; title: string; kind: string; accept?: boolean; tesla_client_is_lax?: boolean; vin: string; domain: string;
+  client_key: Key; challenge_hex: string; session_info_hex: string; tag_hex: string;
   client_before: { clock_about: number; counter: number; epoch_hex: string };
   client_after: { clock_about: number; counter: number; epoch_hex: string };
-  changed: boolean;
-  handshake: Accepted["handshake"];
-  message_hex: string;
-  status: number;
-  plaintext_hex: string;
-  request_tag_hex: string;
-  request_uuid_hex: string;
-  routing_address_hex: string;
-  response_message_hex: string;
-  response_message_sorted_hex: string;
-  shared_key_hex: string;
-  counters: number[];
+  changed: boolean; handshake: Accepted["handshake"]; message_hex: string; status: number; plaintext_hex: string;
+  request_tag_hex: string; request_uuid_hex: string; routing_address_hex: string; response_message_hex: string;
+  response_message_sorted_hex: string; shared_key_hex: string;
 }
 
 const CLIENT_SIDE: ClientSide[] = load("client_side").vectors;
 const kinds = (kind: string): ClientSide[] => CLIENT_SIDE.filter((vector) => vector.kind === kind);
 
-test("client side: every kind of vector is looked at", () => {
+/** How many of each. */
+function tally(names: string[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const { kind } of CLIENT_SIDE) counts[kind] = (counts[kind] ?? 0) + 1;
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
+}
+
+test("client side: every kind of vector is looked at", () => {
   // The last kind does not arise: one request has one answer, which is read once.
-  assert.deepEqual(counts, {
-    session_info_first: 15,
-    session_info_update: 5,
-    session_info_status: 3,
+  const sessions = { session_info_first: 15, session_info_update: 5, session_info_status: 3 };
+  assert.deepEqual(tally(CLIENT_SIDE.map(({ kind }) => kind)), {
+    ...sessions,
     response: 14,
     response_counters: 5,
   });
@@ -410,10 +314,7 @@ function renewed(...given: Parameters<typeof renewSession>): Session {
 }
 
 test("client side: session info that renews a session", () => {
-  const outcomes: Record<string, number> = {};
-  const note = (outcome: string): void => {
-    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-  };
+  const outcomes: string[] = [];
   each(kinds("session_info_update"), (vector) => {
     const target = targetIn(vector);
     const { handshake, client_before: before, client_after: after } = vector;
@@ -424,15 +325,15 @@ test("client side: session info that renews a session", () => {
     const answer = answerWith(hex(vector.session_info_hex), hex(vector.tag_hex));
     const check = (): SessionInfo => sessionInfoIn(answer, target, hex(vector.challenge_hex));
     if (!vector.accept) {
-      note("refused");
+      outcomes.push("refused");
       return assert.throws(check, /tag/);
     }
     // Within one epoch the clock goes back: Tesla's client ignores that, and here it proves nothing.
     if (!vector.changed) {
-      note("ignored");
+      outcomes.push("ignored");
       return assert.equal(renewSession(old, check(), target), undefined);
     }
-    note("renewed");
+    outcomes.push("renewed");
     const now = renewed(old, check(), target);
     assert.deepEqual([now.epoch, now.counter], [after.epoch_hex, after.counter]);
     assert.equal(Math.abs(Date.now() / 1000 - now.clockOffset - after.clock_about) < 5, true);
@@ -440,25 +341,7 @@ test("client side: session info that renews a session", () => {
     // Told again, nothing goes back.
     assert.equal(renewed({ ...now, counter: now.counter + 5 }, check(), target).counter, now.counter + 5);
   });
-  assert.deepEqual(outcomes, { renewed: 3, ignored: 1, refused: 1 });
-});
-
-test("a car that shows another key than the stored one ends the run, and names the file", () => {
-  const ownKey = keyOf("11".repeat(32));
-  const [vehicleKey = "", another = ""] = ["22", "33"].map((byte) =>
-    keyOf(byte.repeat(32)).getPublicKey("hex"),
-  );
-  const target: Target = { vin: "5YJ30123456789ABC", domain: 3, ownKey };
-  const info = { vehicleKey, epoch: "0f".repeat(16), counter: 5, clock: 1000 };
-  const old = renewed(undefined, info, target);
-  assert.equal(old.clientKey, ownKey.getPublicKey("hex"));
-  for (const epoch of [info.epoch, "0e".repeat(16)]) {
-    assert.throws(() => renewSession(old, { ...info, vehicleKey: another, epoch, clock: 2000 }, target), {
-      exitCode: 5,
-      message: "the car's key has changed; nothing was signed for the new one",
-      fix: /delete tesla_session\.json$/,
-    });
-  }
+  assert.deepEqual(tally(outcomes), { renewed: 3, ignored: 1, refused: 1 });
 });
 
 test("a session is usable while it is fresh, our clock is right, and its counter has room", () => {
@@ -472,20 +355,15 @@ test("a session is usable while it is fresh, our clock is right, and its counter
     encrypted: true,
     clientKey: "",
   };
-  assert.equal(isUsable(session), true);
-  assert.equal(isUsable({ ...session, stale: false, counter: 2 ** 32 - 2 }), true);
-  assert.equal(isUsable({ ...session, stale: true }), false);
-  assert.equal(
-    isUsable({ ...session, clockOffset: clockOffset + 60 }),
-    false,
-    "our clock went back by a minute",
-  );
-  assert.equal(
-    isUsable({ ...session, clockOffset: clockOffset - 2 ** 30 }),
-    false,
-    "our clock went ahead by decades",
-  );
-  assert.equal(isUsable({ ...session, clockOffset: NaN }), false);
+  const cases: [boolean, string, Partial<Session>][] = [
+    [true, "as it is", {}],
+    [true, "nearly at its last counter", { stale: false, counter: 2 ** 32 - 2 }],
+    [false, "stale", { stale: true }],
+    [false, "our clock went back by a minute", { clockOffset: clockOffset + 60 }],
+    [false, "our clock went ahead by decades", { clockOffset: clockOffset - 2 ** 30 }],
+    [false, "no number", { clockOffset: NaN }],
+  ];
+  for (const [is, title, change] of cases) assert.equal(isUsable({ ...session, ...change }), is, title);
 });
 
 test("client side: session info of a key that is not paired", () => {
@@ -501,15 +379,8 @@ test("client side: session info of a key that is not paired", () => {
 function opensWith(vector: ClientSide, requestHash: Buffer): boolean {
   const answer = hex(vector.response_message_hex);
   const [nonce, tag] = [bytesAt(answer, [13, 9, 1]), bytesAt(answer, [13, 9, 3])];
-  const covered = metadata({
-    type: 9,
-    domain: numberAt(answer, [7, 1]),
-    vin: vector.vin,
-    counter: numberAt(answer, [13, 9, 2]),
-    flags: 0,
-    requestHash,
-    fault: 0,
-  });
+  const [domain, counter] = [numberAt(answer, [7, 1]), numberAt(answer, [13, 9, 2])];
+  const covered = metadata({ type: 9, domain, vin: vector.vin, counter, flags: 0, requestHash, fault: 0 });
   const cipher = createDecipheriv("aes-128-gcm", hex(vector.shared_key_hex), nonce);
   cipher.setAAD(createHash("sha256").update(covered).digest()).setAuthTag(tag);
   cipher.update(bytesAt(answer, [10]));
@@ -529,25 +400,18 @@ test("client side: answers to a command", () => {
     C052: (tag) => Buffer.concat([Buffer.from([8]), tag]),
     C053: (tag) => Buffer.concat([Buffer.from([9]), tag]),
   };
-  const outcomes: Record<string, number> = {};
-  const note = (outcome: string): void => {
-    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-  };
+  const outcomes: string[] = [];
   each(kinds("response"), (vector) => {
     const tag = hex(vector.request_tag_hex);
-    const sent: Message = {
-      bytes: Buffer.alloc(0),
-      uuid: hex(vector.request_uuid_hex),
-      address: hex(vector.routing_address_hex),
-      tag,
-    };
+    const [uuid, address] = [hex(vector.request_uuid_hex), hex(vector.routing_address_hex)];
+    const sent: Message = { bytes: Buffer.alloc(0), uuid, address, tag };
     const target = targetIn(vector);
     for (const text of [vector.response_message_hex, vector.response_message_sorted_hex]) {
       const open = (request = sent): Opened =>
         openAnswer(hex(text), request, target, hex(vector.shared_key_hex));
       const wrong = wrongHash[vector.id];
       if (wrong) {
-        note("hash");
+        outcomes.push("hash");
         open();
         const right = Buffer.concat([Buffer.from([8]), tag]).subarray(0, target.domain === 2 ? 17 : 33);
         assert.equal(opensWith(vector, right), true);
@@ -555,29 +419,26 @@ test("client side: answers to a command", () => {
         assert.throws(() => open({ ...sent, tag: Buffer.alloc(32, 1) }), Error);
       } else if (vector.id === "C055") {
         // it names another request: Tesla's verdict is on the cipher alone
-        note("uuid");
+        outcomes.push("uuid");
         assert.throws(open, /^Error: it answers a different request$/);
       } else if (vector.accept) {
-        note("opened");
+        outcomes.push("opened");
         assert.equal(open().payload.toString("hex"), vector.plaintext_hex);
       } else {
-        note("refused");
+        outcomes.push("refused");
         assert.throws(open, Error);
       }
     }
   });
-  assert.deepEqual(outcomes, { opened: 4, refused: 16, hash: 6, uuid: 2 });
+  assert.deepEqual(tally(outcomes), { opened: 4, refused: 16, hash: 6, uuid: 2 });
 });
 
 test("faults: who may have been obeyed, who may be signed again", () => {
-  const { vectors } = load("fault_classification") as {
-    vectors: {
-      fault: number;
-      operation_status?: number;
-      name?: string;
-      error: { may_have_succeeded: boolean; should_retry: boolean; text: string } | null;
-    }[];
-  };
+  type Classed = { may_have_succeeded: boolean; should_retry: boolean; text: string } | null;
+  const {
+    vectors,
+  }: { vectors: { fault: number; operation_status?: number; error: Classed; id?: string }[] } =
+    load("fault_classification");
   const checked = each(vectors, ({ fault, operation_status: status, error }) => {
     // What a status without a fault leads to: signed.test.ts.
     if (fault === 0) return assert.equal(status !== undefined || error === null, true);
@@ -589,22 +450,9 @@ test("faults: who may have been obeyed, who may be signed again", () => {
   });
   assert.equal(checked, 35);
   assert.deepEqual(
-    Object.keys(FAULTS).map(Number),
-    Array.from({ length: 28 }, (_, index) => index + 1),
+    Object.keys(FAULTS),
+    Array.from({ length: 28 }, (_, index) => String(index + 1)),
   );
-});
-
-test("amps: the message of every vector", () => {
-  const { vectors } = load("payloads") as { vectors: { name: string; hex: string }[] };
-  const amps = vectors.filter(({ name }) => name.startsWith("setChargingAmpsAction"));
-  each(amps, ({ name, hex: bytes }) => {
-    const charging_amps = Number(name.split(" ")[1]);
-    const encode = (): string =>
-      encodeFields(encodeCommand("set_charging_amps", { charging_amps }).message).toString("hex");
-    if (charging_amps < 0) assert.throws(encode, Error);
-    else assert.equal(encode(), bytes);
-  });
-  assert.equal(amps.length, 8);
 });
 
 test("the published figures", () => {
@@ -622,66 +470,18 @@ test("the published figures", () => {
   assert.equal(sum, go.metadata_checksum.sha256_hex);
   const client = keyOf(md.client_key.private_scalar_hex);
   assert.equal(client.getPublicKey("hex"), md.client_key.public_uncompressed_hex);
-  assert.equal(
-    sharedKey(client, hex(md.vehicle_key.public_uncompressed_hex)).toString("hex"),
-    md.shared_key_K_hex,
-  );
+  const k = sharedKey(client, hex(md.vehicle_key.public_uncompressed_hex));
+  assert.equal(k.toString("hex"), md.shared_key_K_hex);
   const answer = answerWith(hex(md.session_info.session_info_hex), hex(md.session_info.tag_hex));
-  const { decoded } = md.session_info;
+  const { epoch_hex: epoch, counter, clock_time: clock } = md.session_info.decoded;
   const target: Target = { vin: md.vin, domain: 3, ownKey: client };
-  assert.deepEqual(sessionInfoIn(answer, target, hex(md.session_info.request_uuid_hex)), {
-    vehicleKey: md.vehicle_key.public_uncompressed_hex,
-    epoch: decoded.epoch_hex,
-    counter: decoded.counter,
-    clock: decoded.clock_time,
-  });
-});
-
-test("what is written is what is read", () => {
-  const message = encodeFields([
-    [1, 0],
-    [2, 300],
-    [3, Number.MAX_SAFE_INTEGER],
-    [4, Buffer.from("ab")],
-    [5, "é"],
-    [6, []],
-    [7, { fixed32: 4294967295 }],
-    [8, [[1, [[2, 5]]]]],
-    [9, { float64: 80.1 }],
-    [10, { float32: 0.5 }],
-    [536870911, 1],
-  ]);
-  assert.equal(valueAt(message, [1]), 0);
-  assert.equal(numberAt(message, [2]), 300);
-  assert.equal(valueAt(message, [3]), Number.MAX_SAFE_INTEGER);
-  assert.equal(bytesAt(message, [5]).toString(), "é");
-  assert.deepEqual([bytesAt(message, [6]).length, valueAt(message, [6])], [0, Buffer.alloc(0)]);
-  assert.equal(numberAt(message, [7]), 4294967295);
-  assert.equal(bytesAt(message, [9]).readDoubleLE(), 80.1);
-  assert.equal(message.toString("hex").includes("4966666666660654405500"), true, "eight bytes, then four");
-  assert.equal(numberAt(message, [10]), 0x3f000000);
-  assert.equal(numberAt(message, [536870911]), 1);
-  assert.equal(encodeFields([[2, 300]]).toString("hex"), "10ac02");
-  assert.equal(encodeFields([[1, 2 ** 53 - 1]]).toString("hex"), "08ffffffffffffff0f");
+  const vehicleKey = md.vehicle_key.public_uncompressed_hex;
+  const info = sessionInfoIn(answer, target, hex(md.session_info.request_uuid_hex));
+  assert.deepEqual(info, { vehicleKey, epoch, counter, clock });
 });
 
 test("a path leads through messages, and what is absent on it is absent", () => {
-  const message = encodeFields([
-    [2, 300],
-    [4, Buffer.from("ab")],
-    [
-      8,
-      [
-        [
-          1,
-          [
-            [2, 5],
-            [3, []],
-          ],
-        ],
-      ],
-    ],
-  ]);
+  const message = hex("10ac02220261624206" + "0a0410051a00"); // {2: 300, 4: "ab", 8: {1: {2: 5, 3: {}}}}
   assert.equal(numberAt(message, [8, 1, 2]), 5);
   assert.deepEqual(valueAt(message, [8, 1, 3]), Buffer.alloc(0), "empty is not absent");
   for (const path of [[99], [8, 99], [99, 1, 2], [8, 1, 3, 7]]) {
@@ -689,60 +489,26 @@ test("a path leads through messages, and what is absent on it is absent", () => 
     assert.deepEqual([numberAt(message, path), bytesAt(message, path).length], [0, 0]);
   }
   assert.throws(() => numberAt(message, [4]), /^Error: field 4 is not a 32-bit number$/);
-  assert.throws(() => numberAt(encodeFields([[8, [[3, 2 ** 32]]]]), [8, 3]), /^Error: field 8.3 is not a 32/);
+  assert.throws(() => numberAt(hex("4206188080808010"), [8, 3]), /^Error: field 8.3 is not a 32/);
   assert.throws(() => bytesAt(message, [2]), /^Error: field 2 holds no bytes$/);
   assert.throws(() => valueAt(message, [2, 1]), /^Error: field 2 is not a message$/);
-  assert.throws(() => valueAt(message, [4, 1]), /^Error: /, "ab is no message");
 });
 
 test("the last one of a number counts, and what is no protobuf is an error of ours", () => {
   assert.equal(numberAt(hex("08010802"), [1]), 2);
   assert.equal(numberAt(hex("1100000000000000ff0803"), [1]), 3);
-  for (const bad of [
-    "08",
-    "0880",
-    "0a05ab",
-    "0b",
-    "0c",
-    "0e",
-    "00",
-    "0d000000",
-    "0900000000",
-    "08ffffffffffffffffffff01",
-    "0affffffffffffffff01",
-    "808080801000",
-  ]) {
+  const bad =
+    "08 0880 0a05ab 0b 0c 0e 00 0d000000 0900000000 08ffffffffffffffffffff01 0affffffffffffffff01 808080801000";
+  for (const text of bad.split(" ")) {
     assert.throws(
-      () => valueAt(hex(bad), [1]),
+      () => valueAt(hex(text), [1]),
       (error: Error) => error.constructor === Error,
-      bad,
+      text,
     );
   }
   assert.throws(() => numberAt(hex("08ffffffffffffffffff01"), [1]), /32-bit/); // -1, in ten bytes
   assert.throws(() => valueAt(Buffer.alloc(100_001), [1]), /long/);
 });
-
-function mutate(bytes: Buffer, random: Random): Buffer {
-  const copy = Buffer.from(bytes);
-  const at = random(Math.max(copy.length, 1));
-  const some = Buffer.from(Array.from({ length: 1 + random(8) }, () => random(256)));
-  switch (random(6)) {
-    case 0:
-      copy[at] = (copy[at] ?? 0) ^ (1 << random(8));
-      return copy;
-    case 1:
-      copy[at] = random(256);
-      return copy;
-    case 2:
-      return copy.subarray(0, at);
-    case 3:
-      return Buffer.concat([copy.subarray(0, at), some, copy.subarray(at)]);
-    case 4:
-      return Buffer.concat([copy.subarray(0, at), copy.subarray(at + 1 + random(8))]);
-    default:
-      return Buffer.concat([copy, copy.subarray(at)]); // fields twice
-  }
-}
 
 // FromVCSECMessage: field 4 commandStatus {1: operationStatus, 2: signedMessageStatus {1: counter, 2: information}},
 // field 46 nominalError {1: genericError}. The names are those of Tesla's vcsec.proto, without what they begin with.
@@ -770,97 +536,4 @@ test("security: what its computer refuses has a name, whatever form the refusal 
     assert.deepEqual(readVerdict(hex(payload), 2), { result: false, reason }, payload);
   }
   for (const done of ["", "2200", "2206080012020805"]) assert.equal(readVerdict(hex(done), 2).result, true);
-});
-
-test("random and mutated bytes end in an error of our own, and are never believed", (context) => {
-  const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000_000);
-  context.diagnostic(`seed ${seed} (TEST_SEED=${seed} gives it again)`);
-  const random = randomFrom(seed);
-  const rounds = 40_000;
-  const infotainment = ACCEPT.find(({ id }) => id === "A001") as Accepted;
-  const vcsec = ACCEPT.find(({ id }) => id === "A077") as Accepted;
-  const counts = { read: 0, refused: 0, opened: 0, believed: 0 };
-  // Throws on what is no plain Error: a RangeError, a TypeError and the like would be a mistake of ours.
-  const attempt = <T>(run: () => T): T | undefined => {
-    try {
-      return run();
-    } catch (error) {
-      const ours =
-        error instanceof Failure
-        || (error instanceof Error
-          && !(error instanceof RangeError || error instanceof TypeError || error instanceof SyntaxError));
-      assert.ok(ours, `seed ${seed}: ${String(error)}`);
-      counts.refused += 1;
-      return undefined;
-    }
-  };
-  const sentOf = ({ request }: Accepted): Message => ({
-    bytes: Buffer.alloc(0),
-    uuid: hex(request.uuid_hex),
-    address: hex(request.routing_address_hex),
-    tag: hex(request.tag_hex),
-  });
-  const begin = performance.now();
-  for (let round = 0; round < rounds; round += 1) {
-    const vector = round % 4 === 3 ? vcsec : infotainment;
-    const { handshake, response, shared_key_hex: k, domain_id } = vector;
-    const target = targetOf(vector);
-    const sources = [
-      hex(handshake.response_message_hex),
-      hex(response.message_hex),
-      hex(response.plaintext_hex),
-    ];
-    let bytes =
-      round % 5 === 0
-        ? Buffer.from(Array.from({ length: random(80) }, () => random(256)))
-        : mutate(sources[round % 3] ?? Buffer.alloc(0), random);
-    for (let more = random(4) === 0 ? 2 : 0; more > 0; more -= 1) bytes = mutate(bytes, random);
-    const isRead = attempt(() => valueAt(bytes, [1]) ?? "absent");
-    if (isRead === undefined) continue;
-    counts.read += 1;
-    attempt(() => readVerdict(bytes, domain_id));
-    const opened = attempt(() => openAnswer(bytes, sentOf(vector), target, hex(k)));
-    if (opened) counts.opened += 1;
-    // What says that it is encrypted is the car's own payload to the byte, or it is not opened.
-    if (opened?.encrypted) assert.equal(opened.payload.toString("hex"), response.plaintext_hex);
-    const info = attempt(() => sessionInfoIn(bytes, target, hex(handshake.request_uuid_hex)));
-    if (!info) continue;
-    counts.believed += 1;
-    assert.equal(bytesAt(bytes, [15]).toString("hex"), handshake.session_info_hex);
-  }
-  const seconds = (performance.now() - begin) / 1000;
-  context.diagnostic(`${JSON.stringify(counts)} in ${seconds.toFixed(1)} s`);
-  assert.equal(
-    counts.read > rounds / 10 && counts.refused > rounds / 2 && counts.opened > 100 && counts.believed > 100,
-    true,
-  );
-  assert.equal(seconds < 30, true);
-});
-
-test("hostile sizes and depths take no time", () => {
-  const begin = performance.now();
-  const deep = (byte: number): Buffer => Buffer.alloc(99_999, byte);
-  const sent: Message = {
-    bytes: Buffer.alloc(0),
-    uuid: Buffer.alloc(16),
-    address: Buffer.alloc(16),
-    tag: Buffer.alloc(32),
-  };
-  const target: Target = { vin: "5YJ30123456789ABC", domain: 3, ownKey: keyOf("11".repeat(32)) };
-  for (const bytes of [deep(0x0a), deep(0x0b), deep(0xff), deep(0x80), deep(0x08), deep(0)]) {
-    for (const run of [
-      () => valueAt(bytes, [1, 1, 1]),
-      () => readVerdict(bytes, 3),
-      () => readVerdict(bytes, 2),
-      () => openAnswer(bytes, sent, target, Buffer.alloc(16)),
-      () => sessionInfoIn(bytes, target, sent.uuid),
-    ]) {
-      try {
-        run();
-      } catch (error) {
-        assert.ok(error instanceof Error && !(error instanceof RangeError), String(error));
-      }
-    }
-  }
-  assert.equal(performance.now() - begin < 3000, true);
 });
