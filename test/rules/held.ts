@@ -86,7 +86,7 @@ export function stepsIn(folder: string, simulator: Simulator, port = "8080"): St
       script: "read_charge",
       words: [],
       code: 5,
-      said: "there is no .env",
+      said: "no .env in ",
       before: () => renameSync(env, away),
       after: () => renameSync(away, env),
     },
