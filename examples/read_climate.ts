@@ -16,7 +16,7 @@ const { json } = startScript(import.meta.filename, { flags: ["json"] });
 const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
 const { access_token } = readToken();
 
-// Step 2: one request. A sleeping car answers 408 and sleeps on.
+// Step 2: one request. For a sleeping car Tesla answers 408, or sends what it has kept; the car sleeps on.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#vehicle-data
 const path = `vehicles/${TESLA_VIN}/vehicle_data?endpoints=climate_state`;
 const { response } = asRecord(await askFleetApi(TESLA_REGION, path, access_token));

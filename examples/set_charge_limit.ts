@@ -11,7 +11,7 @@ import { commandNamed, sendCommand, showCommand } from "../lib/command.ts";
 import { Failure, startScript } from "../lib/command_line.ts";
 import { readToken } from "../lib/token_file.ts";
 
-// Step 1: PERCENT. Below 50 the car takes 50 and says that all is well, so it is refused here.
+// Step 1: PERCENT. Given less than 50 the car sets 50 and reports success, so it is refused here.
 const given = startScript(import.meta.filename, { words: ["PERCENT"], flags: ["dry-run"] });
 const percent = Number(given.PERCENT);
 if (!/^\d{2,3}$/.test(given.PERCENT) || percent < 50 || percent > 100) {

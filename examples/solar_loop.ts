@@ -5,7 +5,7 @@
 //             tesla_session.json.lock
 //   writes    tesla_session.json, tesla_session.json.new, tesla_session.json.lock
 //   contacts  Fleet API
-//   costs     1 command ($0.001) when something changes: at most 120, $0.12 a day; 1 more a handshake
+//   costs     1 command ($0.001) when something changes: at most 120, $0.12 a day; 1 more for each handshake
 //   run       npx tsx examples/solar_loop.ts FILE
 //
 // FILE holds one number: the watts that would go to the grid if the car drew nothing. Your inverter's program
@@ -29,8 +29,8 @@ const LEAST_AMPS = 5; // below, cars do not follow reliably: it stops instead
 const MOST_AMPS = 16; // of your charger
 const PAUSE = 6; // checks from a refusal to the next try: half an hour
 
-// Step 1: the surplus in watts. Replace `readSurplus` with code for your inverter. What is old or not a
-// number counts as none: charging then stops, rather than going on with power that you have to buy.
+// Step 1: the surplus in watts. Replace `readSurplus` with code for your inverter. A value that is old
+// or not a number counts as no surplus: charging then stops, rather than going on with power that you buy.
 const { FILE: file } = startScript(import.meta.filename, { words: ["FILE"] });
 function readSurplus(): number {
   try {
@@ -44,7 +44,7 @@ function readSurplus(): number {
   return 0;
 }
 
-// Step 2: one check after another. What the car was told last is remembered; at first nobody knows.
+// Step 2: one check after another. The last instruction is remembered; at first it is unknown.
 let charging: boolean | undefined;
 let amps: number | undefined;
 let pause = 0;

@@ -1,11 +1,11 @@
 // Sends one command in the way that TESLA_COMMANDS names, and reports the car's own verdict.
-import { HAS_SCOPE, unknownOutcome, verdictOf } from "./advice.ts";
+import { HAS_SCOPE, STALE_SCOPE, unknownOutcome, verdictOf } from "./advice.ts";
 import { asRecord, Failure, messageOf, say } from "./command_line.ts";
 import { FLEET_API } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
 import { COMMANDS } from "./signing/commands.ts";
 import { encodeCommand } from "./signing/encode_command.ts";
-import { payloadOf, sendSigned, type SignedCommand, type Verdict } from "./signing/signed_command.ts";
+import { payloadOf, sendSigned, type SignedCommand } from "./signing/signed_command.ts";
 import { askFleetApi } from "./tesla_fetch.ts";
 import { claimsOf } from "./token_claims.ts";
 import type { Token } from "./token_file.ts";
@@ -41,8 +41,8 @@ function routeOf({ name }: Command) {
   };
 }
 
-/** Shows the request on stdout, without sending anything: the bytes are those that would be signed. Of a PIN
- * nothing is shown. */
+/** Shows the request on stdout, without sending anything: the bytes are those that would be signed. A PIN is
+ * never shown. */
 export function showCommand(command: Command): void {
   const { region, isSigned, path } = routeOf(command);
   const isPin = (key: string): boolean => /pin|password/.test(key);
@@ -62,17 +62,17 @@ function checkScope({ name, scope }: Command, scopes: string[] | undefined): voi
   throw new Failure(5, problem, `granted: ${scopes.join(" ")}`, fix);
 }
 
-// Tesla's "missing scopes" after we have seen that the token has what the command needs.
+// Tesla's "missing scopes" although the token has what the command needs.
 function scopeRefusal(error: unknown, { scope }: Command, scopes: string[] | undefined): unknown {
   if (!(error instanceof Failure) || error.status !== 403 || !/scope/i.test(error.found)) return error;
   if (error.message === HAS_SCOPE) return error;
   const namesOther = /\b(vehicle|energy|user)_[a-z_]+/i.test(error.found);
   if (!scopes || namesOther)
     return new Failure(5, error.message, error.found, `${error.fix} (it needs ${scope})`);
-  return new Failure(5, HAS_SCOPE, error.found, "try again in a minute");
+  return new Failure(5, HAS_SCOPE, error.found, STALE_SCOPE);
 }
 
-/** Sends the command and says the verdict, with `done` as the words for success; returns the number of
+/** Sends the command and prints the verdict, with `done` as the words for success; returns the number of
  * requests. Throws Failure: 5 when the token lacks the scope, 6 with the car's reason when it refuses, 8
  * when nobody knows whether it ran. */
 export async function sendCommand(command: Command, token: Token, done = "the car confirmed it") {
@@ -80,15 +80,17 @@ export async function sendCommand(command: Command, token: Token, done = "the ca
   const { scopes } = claimsOf(token);
   checkScope(command, scopes);
   const bearer = token.access_token;
-  let verdict: Partial<Verdict>;
+  let [verdict, requests, doubtful]: [unknown, number, boolean] = [undefined, 1, false];
   try {
-    verdict = isSigned
-      ? await sendSigned(region, vin, bearer, command)
-      : asRecord(asRecord(await askFleetApi(region, path, bearer, { json: command.json })).response);
+    if (isSigned) {
+      const signed = await sendSigned(region, vin, bearer, command);
+      [verdict, requests, doubtful] = [signed, signed.requests, signed.doubtful];
+    } else {
+      verdict = asRecord(await askFleetApi(region, path, bearer, { json: command.json })).response;
+    }
   } catch (error) {
     throw scopeRefusal(error, command, scopes);
   }
-  const { doubtful = false, requests = 1 } = verdict;
   const already = verdictOf(command.name, verdict);
   if (doubtful)
     throw unknownOutcome("the car's answer came unencrypted, although earlier answers were encrypted");

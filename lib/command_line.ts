@@ -1,5 +1,4 @@
-// How every script starts and ends: its arguments, what it prints, and on failure three rows and an exit
-// code.
+// How every script starts and ends: arguments, what it prints, and on failure three rows and an exit code.
 //
 //   0 done                   3 the car is asleep or offline   6 refused
 //   1 unexpected             4 login needed                   7 a limit
@@ -23,26 +22,33 @@ export class Failure extends Error {
   }
 }
 
-/** The value as an object whose fields can be asked for: an empty one if it is no object. Tesla's answers and
- * files are `unknown` until they went through here. */
+/** The value as an object whose fields can be read: an empty one if it is not an object (a list stays a
+ * list). Tesla's answers and files are `unknown` until they have gone through here. */
 export function asRecord(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
+// JSON, or a word in its place for what is nested too deep.
+function jsonOf(value: unknown, indent = 0): string {
+  try {
+    return JSON.stringify(value, null, indent) ?? "null";
+  } catch {
+    return '"(too deep to be shown)"';
+  }
+}
+
 /** Text from outside, safe for a terminal: on one line, without characters that control the terminal or the
- * direction of writing, and without anything that looks like a secret. */
+ * text direction, and without anything that looks like a secret. */
 export function clean(value: unknown): string {
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text = typeof value === "object" ? jsonOf(value) : String(value);
   return text
     .replace(/[\p{Cc}\p{Cf}\p{Zs}\p{Zl}\p{Zp}]+/gu, " ")
     .replace(/eyJ[\w-]{10,}[\w.-]*|\b(NA|EU|CN)_[\w-]{10,}|ta-secret\.\S+/g, "[secret removed]");
 }
 
-/** Prints a value on stdout as JSON. Characters that `clean` would remove are written as \u009b and the
- * like. */
+/** Prints a value on stdout as JSON. Control characters are written as \u009b and the like. */
 export function showJson(value: unknown): void {
-  const json = JSON.stringify(value, null, 2) ?? "null";
-  const escaped = json.replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+  const escaped = jsonOf(value, 2).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
   );
   process.stdout.write(`${escaped}\n`);
@@ -61,19 +67,18 @@ export function localTime(time: Date): string {
 }
 
 // biome-ignore format: a table of words
-const FILE_ERRORS: Record<string, string> = { ENOENT: "not found", EACCES: "permission denied",
+const SYSTEM_ERRORS: Record<string, string> = { ENOENT: "not found", EACCES: "permission denied",
   EPERM: "not permitted, or in use by another program", EBUSY: "in use by another program",
   EEXIST: "already exists", EISDIR: "it is a folder", ENOSPC: "the disk is full", EROFS: "read-only disk",
   EFBIG: "the disk is full, or a file would be too large", EADDRINUSE: "already in use by another program" };
 
-/** What an error says; the usual errors of files in plain words. */
+/** An error's message; common ones in plain words. */
 export function messageOf(error: unknown): string {
   const { code } = asRecord(error);
-  return FILE_ERRORS[String(code)] ?? (error instanceof Error ? error.message : String(error));
+  return SYSTEM_ERRORS[String(code)] ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** What to do about a file that cannot be read or written; `otherwise` if it is missing, or its content
- * wrong. */
+/** What to do about a file that cannot be read or written; `otherwise` if it is missing or wrong. */
 export function fixForFile(
   file: string,
   error: unknown,
@@ -84,16 +89,17 @@ export function fixForFile(
   if (code === "ENOSPC" || code === "EFBIG") return "free some space, then run it again";
   if (code === "EROFS") return "make the disk, or the sandbox, writable, then run it again";
   if (code !== "EACCES") return otherwise;
-  const target = existsSync(file) ? file : process.cwd(); // a missing file: its folder is closed to us
+  const target = existsSync(file) ? file : process.cwd(); // a missing file: its folder refuses us
   if (process.platform === "win32") return `give your account full control of ${target} (Properties)`;
   return `make it yours: sudo chown "$USER" '${target}' && chmod u+rwX '${target}'`;
 }
 
-// An error as three rows. One that nobody expected also says where in this project, or in a copy, it
-// happened.
+// An error as three rows. An unexpected one also says where it happened, in this project or in a copy of it.
 function showFailure(error: unknown): number {
-  const stack = String(asRecord(error).stack).replace(/.*node_modules.*/g, "");
-  const [where = "an unknown place"] = /[\w-]+[\\/][\w.-]+\.ts:\d+/.exec(stack) ?? [];
+  const frames = String(asRecord(error).stack)
+    .split("\n")
+    .filter((line) => /^ +at (?!.*node_modules)/.test(line));
+  const [where = "an unknown place"] = frames.join("\n").match(/[\w-]+[\\/][\w.-]+\.ts:\d+/) ?? [];
   const report = "if you have changed nothing there, please report it";
   const unexpected = new Failure(1, `unexpected: ${messageOf(error)}`, `at ${where}`, report);
   const { exitCode, message, found, fix } = error instanceof Failure ? error : unexpected;
@@ -134,6 +140,15 @@ export function startScript<W extends string = never, T extends string = never, 
 ): Record<W, string> & Partial<Record<T, string>> & Partial<Record<F, boolean>> {
   const { words = [], optional = [], flags = [], values = [] } = takes;
   process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
+  process.stdout.on("error", (error) => {
+    if (asRecord(error).code === "EPIPE") return; // whoever read it has seen enough
+    throw new Failure(
+      1,
+      "the answer could not be written",
+      messageOf(error),
+      "what is said above has happened",
+    );
+  });
   process.on("uncaughtException", (error) => process.exit(showFailure(error)));
   const switches = [...flags, "help"].map((name) => [name, { type: "boolean" as const }]);
   const texts = values.map((name) => [name, { type: "string" as const }]);

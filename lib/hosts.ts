@@ -1,4 +1,4 @@
-// Every host of Tesla's that these scripts know, and what goes there. No setting can add or move one.
+// Every Tesla host these scripts know, and what goes there. No setting can add or move one.
 
 // North America, Asia and Pacific; Europe, Middle East and Africa; mainland China.
 export type Region = "na" | "eu" | "cn";
@@ -17,7 +17,7 @@ const TOKENS = "https://fleet-auth.prd.vn.cloud.tesla.com";
 export const TOKEN_HOST: Record<Region, string> = { na: TOKENS, eu: TOKENS, cn: "https://auth.tesla.cn" };
 
 // Your own browser or phone opens these. The scripts print the addresses and never call them.
-// /oauth2/v3/authorize is the login, /user/revoke/consent shows and withdraws what you granted.
+// /oauth2/v3/authorize is the login; at /user/revoke/consent you see and withdraw what you granted.
 const LOGIN = "https://auth.tesla.com";
 export const LOGIN_HOST: Record<Region, string> = { na: LOGIN, eu: LOGIN, cn: "https://auth.tesla.cn" };
 // With your domain: puts the virtual key on the car.

@@ -1,13 +1,13 @@
-// Your key pair in this folder, and public keys in one form, to compare them.
+// Your key pair in this folder, and public keys in a single form, so that they can be compared.
 import { createECDH, createPrivateKey, createPublicKey, type ECDH } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { Failure, fixForFile, messageOf, say } from "./command_line.ts";
 
 export const PRIVATE_KEY_FILE = "private-key.pem";
 export const PUBLIC_KEY_FILE = "public-key.pem";
-export const MAKE_PUBLIC = "openssl ec -in private-key.pem -pubout -out public-key.pem";
+export const MAKE_PUBLIC = "openssl ec -in private-key.pem -pubout -out public-key.pem # Windows: Git Bash";
 
-/** Your private key, which goes nowhere. Throws Failure 5 when it is missing, encrypted, or not on P-256. */
+/** Your private key, which never leaves this machine. Throws Failure 5: missing, encrypted, not on P-256. */
 export function readPrivateKey(): ECDH {
   const key = createECDH("prime256v1"); // the curve P-256
   try {

@@ -1,4 +1,4 @@
-// Tesla's answer to a login. It comes back through the owner's browser or is pasted, whichever is first.
+// Tesla's answer to a login. It comes back through the owner's browser or is pasted, whichever comes first.
 import { createInterface } from "node:readline";
 import { loginFailure } from "./advice.ts";
 import { clean, Failure, say } from "./command_line.ts";
@@ -6,20 +6,20 @@ import { answerPage, listenOnLoopback } from "./loopback_server.ts";
 
 const MINUTES = 5;
 const LOOPBACK = new Map([
-  ["localhost", ["127.0.0.1", "::1"]], // a browser takes either
+  ["localhost", ["127.0.0.1", "::1"]], // a browser may use either
   ["127.0.0.1", ["127.0.0.1"]],
   ["[::1]", ["::1"]],
 ]);
 const NOT_OURS =
-  "that address is from a different login (an old tab?); paste the full address; still waiting";
+  "no answer to this login in that line (an old tab?); paste the whole address, from http on; still waiting";
 const UNASKED = "a page sent an answer that is not for this login; ignored; still waiting (Ctrl-C cancels)";
 
-// An authorization code, and what shows the outcome in the browser that brought it.
+// An authorization code, and a function that shows the outcome in the browser it came from.
 type LoginAnswer = { code: string; show: (status: number, text: string) => Promise<void> };
 // Who calls one of these first decides how the wait ends.
-type Decide = { resolve: (answer: LoginAnswer) => void; reject: (reason: Failure) => void };
+type Waiting = { resolve: (answer: LoginAnswer) => void; reject: (reason: Failure) => void };
 
-// The answer that carries this login's `state`: a code, or an error of Tesla's. Without it nothing is
+// The answer that carries this login's `state`: a code, or an error from Tesla. Without it nothing is
 // relied on or shown: any web page can send such an answer.
 function read(query: URLSearchParams, state: string): { code: string } | Failure | undefined {
   if (query.get("state") !== state) return undefined;
@@ -29,8 +29,8 @@ function read(query: URLSearchParams, state: string): { code: string } | Failure
   return code ? { code } : undefined;
 }
 
-// Takes what the browser brings to the redirect URI. Returns the function that ends it.
-async function listenForBrowser(redirect: URL, state: string, first: Decide): Promise<() => void> {
+// Accepts the answer that the browser brings to the redirect URI. Returns the function that ends it.
+async function listenForBrowser(redirect: URL, state: string, waiting: Waiting): Promise<() => void> {
   const { protocol, hostname, port, pathname } = redirect;
   const addresses = protocol === "http:" ? (LOOPBACK.get(hostname) ?? []) : [];
   const fix = "stop what uses it, or set TESLA_REDIRECT_URI to another port, also on your app's page";
@@ -47,24 +47,24 @@ async function listenForBrowser(redirect: URL, state: string, first: Decide): Pr
     if (isAnswered) return void answerPage(page, 409, "The answer has arrived. See the terminal.");
     isAnswered = true;
     const show = (status: number, text: string): Promise<void> => answerPage(page, status, text);
-    if (!(answer instanceof Failure)) return first.resolve({ ...answer, show });
-    void show(400, "The login did not work. The terminal says why.").then(() => first.reject(answer));
+    if (!(answer instanceof Failure)) return waiting.resolve({ ...answer, show });
+    void show(400, "The login did not work. The terminal says why.").then(() => waiting.reject(answer));
   });
 }
 
-// Takes what the owner pastes. Returns the function that ends it. The end of standard input ends the login
-// only where no browser can reach this machine.
-function listenForPaste(isOnlyWay: boolean, state: string, first: Decide): () => void {
+// Accepts the answer that the owner pastes. Returns the function that ends it. The end of standard input ends
+// the login only where no browser can reach this machine.
+function listenForPaste(isOnlyWay: boolean, state: string, waiting: Waiting): () => void {
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
-    // quotes, blanks and marks of the terminal may be around it
+    // quotes, spaces and control codes of the terminal may surround it
     const [query] = /\b(code|state|error)=[^\s"'`<>#\u001b\u0080-\uffff]*/.exec(line) ?? [""];
     const answer = read(new URLSearchParams(query), state);
     if (answer === undefined) say(NOT_OURS);
-    else if (answer instanceof Failure) first.reject(answer);
-    else first.resolve({ ...answer, show: async () => {} });
+    else if (answer instanceof Failure) waiting.reject(answer);
+    else waiting.resolve({ ...answer, show: async () => {} });
   });
-  if (isOnlyWay) lines.once("close", () => first.reject(cancelled("standard input has ended")));
+  if (isOnlyWay) lines.once("close", () => waiting.reject(cancelled("standard input has ended")));
   return () => {
     lines.close();
     process.stdin.destroy();
@@ -72,8 +72,8 @@ function listenForPaste(isOnlyWay: boolean, state: string, first: Decide): () =>
 }
 
 // Ends the login on Ctrl-C and after five minutes. Returns the function that ends that.
-function listenForEnd(first: Decide): () => void {
-  const end = (found: string): void => first.reject(cancelled(found));
+function listenForEnd(waiting: Waiting): () => void {
+  const end = (found: string): void => waiting.reject(cancelled(found));
   const timer = setTimeout(end, MINUTES * 60_000, `no answer within ${MINUTES} minutes`);
   const interrupt = (): void => end("Ctrl-C");
   process.once("SIGINT", interrupt);
@@ -87,7 +87,7 @@ function cancelled(found: string): Failure {
   return new Failure(2, "login cancelled", found, "run get_token again; nothing was saved");
 }
 
-/** Says `request`, and waits for the answer that carries `state`: from the browser, pasted, or none in time.
+/** Prints `request`, and waits for the answer with `state`: from the browser, pasted, or none in time.
  * Gives its code to `use`, and shows in the browser what that returns as `page`. Throws Failure. */
 export async function useLoginCode<Result extends { page: string }>(
   redirectUri: string,
@@ -97,12 +97,12 @@ export async function useLoginCode<Result extends { page: string }>(
 ): Promise<Result> {
   const redirect = new URL(redirectUri);
   const isOnlyWay = redirect.protocol !== "http:" || !LOOPBACK.has(redirect.hostname);
-  let first: Decide = { resolve: () => {}, reject: () => {} };
+  let waiting: Waiting = { resolve: () => {}, reject: () => {} };
   const answered = new Promise<LoginAnswer>((resolve, reject) => {
-    first = { resolve, reject };
+    waiting = { resolve, reject };
   });
-  const closing = [await listenForBrowser(redirect, state, first)];
-  closing.push(listenForPaste(isOnlyWay, state, first), listenForEnd(first));
+  const closing = [await listenForBrowser(redirect, state, waiting)];
+  closing.push(listenForPaste(isOnlyWay, state, waiting), listenForEnd(waiting));
   say(request);
   try {
     const { code, show } = await answered;

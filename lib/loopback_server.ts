@@ -5,8 +5,8 @@ import { asRecord, Failure, messageOf } from "./command_line.ts";
 // In milliseconds. A slow or silent client is dropped, so that many of them cannot keep the right one out.
 const LIMITS = { headersTimeout: 3000, requestTimeout: 3000, connectionsCheckingInterval: 500 };
 
-/** Listens on `port` of the loopback `addresses`; of several, one that this machine lacks is left out. Every
- * request goes to `visit`. Returns the function that ends it. Throws Failure 5, with `fix`, if that fails. */
+/** Listens on `port` of the loopback `addresses`; of several, those this machine does not have are left out.
+ * Every request goes to `visit`. Returns the function that ends it. Throws Failure 5 if it cannot listen. */
 export async function listenOnLoopback(
   addresses: string[],
   port: number,

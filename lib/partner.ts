@@ -1,15 +1,14 @@
-// What your app asks for: a token of its own, and your public key as your domain serves it and Tesla keeps
-// it.
+// What your app needs: a token of its own, and a look at your public key, on your domain and at Tesla.
 import { asRecord, Failure, messageOf } from "./command_line.ts";
 import { FLEET_API, KEY_PATH, type Region } from "./hosts.ts";
 import { holdsPrivateKey, pointIn, PUBLIC_KEY_FILE } from "./key_files.ts";
 import type { AppSetting, Settings } from "./settings.ts";
 import { askDomain, askFleetApi, askTokenHost } from "./tesla_fetch.ts";
 
-// What to do when the world has seen the private key.
+// What to do once the private key has been public.
 const AFTER_EXPOSURE =
-  "this key is known to the world: take it down; move both keys away; run generate_key; publish the new key; "
-  + "run register_partner; remove the old key in the car (Locks); pair again";
+  "anyone may have copied this key: take it down; move both keys away; run generate_key; "
+  + "publish the new key; run register_partner; remove the old key in the car (Locks); pair again";
 
 /** Fetches the key on your domain as Tesla fetches it, without any secret, and compares it with `point`, the
  * public key here. Throws Failure 5. */

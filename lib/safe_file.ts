@@ -6,18 +6,20 @@ import { uptime } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { asRecord, Failure, fixForFile, messageOf } from "./command_line.ts";
 
-const WAIT_MS = 35_000; // for another run; one that takes longer makes this one fail, and nothing is lost
+const WAIT_MS = 35_000; // how long to wait for another run; then this run fails, and nothing is lost
 const DAY_SECONDS = 86_400; // far longer than any run holds a lock
 const RENAME_MS = 5000; // on Windows another program may have the old file open for a moment
-const MOST_BYTES = 16_384; // more than any of our files has
+const MOST_BYTES = 16_384; // more than any of our files needs
 const IN_USE = ["EPERM", "EACCES", "EBUSY"];
 
-// A lock is a file of claims, one a line, each appended whole: process number, the machine's uptime, a random
-// number. The first claim whose run is still there holds the lock; the holder removes the file. A claim
-// counts for a day at most, by a clock that nobody can set, since another process may get the same number.
-// A run that gives up appends its claim again, with a minus.
+// A lock is a file of claims, one per line, each appended in a single write: process number, the machine's
+// uptime, a random number. The first claim whose run is still there holds the lock. The holder removes the
+// whole file; those who wait then find their claims gone and append them again. A claim counts for a day at
+// most, by a clock that nobody can set, since another process may get the same number. A run that gives up
+// appends its claim again, with a minus.
 function readClaims(lock: string): string[] {
   try {
+    if (!statSync(lock).isFile()) throw new Error("it is not a plain file");
     const lines = readFileSync(lock, "utf8").split("\n");
     return lines.filter((line) => /^\d/.test(line) && !lines.includes(`-${line}`));
   } catch (error) {
@@ -30,20 +32,22 @@ function append(lock: string, line: string): void {
   const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW = 0 } = constants; // Windows lacks the last one
   const handle = openSync(lock, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
   try {
-    writeSync(handle, `\n${line}\n`);
+    if (fstatSync(handle).nlink > 1) throw new Error("it has a second name");
+    const whole = Buffer.from(`\n${line}\n`);
+    if (writeSync(handle, whole) < whole.length) throw new Error("the disk is full");
   } finally {
     closeSync(handle);
   }
 }
 
-function isAlive(claim: string): boolean {
+function counts(claim: string): boolean {
   const [pid = 0, claimedAt] = claim.split(" ").map(Number);
   // In a container a killed run may have had our number. Two containers on one folder do not see each other.
   if (pid === process.pid || !(pid > 0)) return false;
   const age = claimedAt === undefined ? 0 : uptime() - claimedAt; // below 0: the machine has started again
   if (!(age > -1 && age < DAY_SECONDS)) return false;
   try {
-    process.kill(pid, 0); // signal 0 does nothing but ask whether the process is there
+    process.kill(pid, 0); // signal 0 only asks whether the process exists
     return true;
   } catch (error) {
     if (asRecord(error).code === "EPERM") return true; // another user's
@@ -60,9 +64,10 @@ function holds(lock: string, claim: string): boolean {
       append(lock, claim);
       return holds(lock, claim);
     }
-    const first = claims.find((one) => one === claim || isAlive(one));
+    const first = claims.find((one) => one === claim || counts(one));
     return first === claim && readClaims(lock).includes(claim); // a holder may have removed it
   } catch (error) {
+    if (error instanceof Failure) throw error;
     const isBusy = process.platform === "win32" && IN_USE.includes(String(asRecord(error).code));
     if (isBusy) return false; // while another run removes it
     const fix = `${fixForFile(lock, error)}; nothing was sent`;
@@ -80,7 +85,12 @@ export async function withLock<Result>(file: string, work: () => Promise<Result>
     if (performance.now() > end) {
       append(lock, `-${claim}`);
       const fix = `try again later; nothing was sent; if no such run is there, delete ${lock}`;
-      throw new Failure(1, `another run is using ${file}`, `${lock} is held`, fix);
+      throw new Failure(
+        1,
+        `another run is using ${file}`,
+        `${lock}: ${readClaims(lock).find(isAlive) ?? "a claim"}`,
+        fix,
+      );
     }
     await sleep(100);
   }
@@ -89,7 +99,7 @@ export async function withLock<Result>(file: string, work: () => Promise<Result>
   } finally {
     try {
       rmSync(lock, { force: true });
-    } catch {} // left behind, it is free as soon as this run ends
+    } catch {} // if it stays, it counts no more once this run has ended
   }
 }
 

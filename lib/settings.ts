@@ -16,27 +16,28 @@ export interface Settings {
 }
 type Name = keyof Settings;
 export type AppSetting = "TESLA_CLIENT_ID" | "TESLA_CLIENT_SECRET" | "TESLA_REGION" | "TESLA_SCOPES";
-/** The settings that speak of your app, and that a token needs. */
+/** The settings that describe your app; a token cannot be had without them. */
 // biome-ignore format: a list of words
 export const APP_SETTINGS: AppSetting[] = ["TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_REGION",
   "TESLA_SCOPES"];
 
-// What each setting must look like, as a pattern and in words, and what it is where nobody has set it.
+// What each setting must look like, as a pattern and in words, and its default.
 // biome-ignore format: a table of words
 const RULES: Record<Name, [RegExp, string, string?]> = {
   TESLA_CLIENT_ID: [/^[\w-]{8,}$/, "the Client ID of your app on developer.tesla.com"],
   TESLA_CLIENT_SECRET: [/^(?!["'`])[!-~]{8,}(?<!["'`])$/,
     "the Client Secret of your app (in .env in single quotes, in the environment without)"],
-  TESLA_REDIRECT_URI: [/^https?:\/\/[^\s/?#@]+\/[^\s?#]*$/, "an Allowed Redirect URI of your app, with path",
+  TESLA_REDIRECT_URI: [/^(?!.*:0+\/)https?:\/\/[^\s/?#@]+\/[^\s?#]*$/,
+    "an Allowed Redirect URI of your app, with path",
     "http://localhost:3000/callback"],
   TESLA_REGION: [/^(na|eu|cn)$/, "na (North America, Asia, Pacific), eu (Europe, Middle East, Africa) or cn"],
   TESLA_DOMAIN: [/^(?!.*\.(local|lan|internal|arpa)$)([a-z0-9]+(-+[a-z0-9]+)*\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
-    "your public domain in lower case, without https:// and slash, such as car.example.com"],
-  TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 characters in capitals, no I, O or Q; list_vehicles prints it"],
+    "your public domain in lower case, without https:// or a slash, such as car.example.com"],
+  TESLA_VIN: [/^[A-HJ-NPR-Z0-9]{17}$/, "17 digits and capital letters, no I, O, Q; list_vehicles prints it"],
   TESLA_COMMANDS: [/^(signed|rest)$/, "signed (nearly every car), or rest (a Model S or X before 2021)",
     "signed"],
   TESLA_SCOPES: [/^(?=.*\bopenid\b)(?=.*\boffline_access\b)[a-z_]+( [a-z_]+)*$/,
-    "scopes with one space between them, openid and offline_access among them",
+    "scopes separated by single spaces, including openid and offline_access",
     "openid offline_access vehicle_device_data vehicle_charging_cmds"], // the least that works
 };
 
@@ -48,17 +49,17 @@ function readEnvFile(): Record<string, string> {
   } catch (error) {
     throw new Failure(5, ".env cannot be read", messageOf(error), fixForFile(".env", error));
   }
-  const isUtf16 = bytes.includes(0); // as PowerShell 5 writes it
-  if (isUtf16) throw new Failure(5, ".env cannot be read", "it is UTF-16", "save it as UTF-8");
+  const fix = "save it as UTF-8 (in Notepad: Save as, Encoding)";
+  if (bytes.includes(0)) throw new Failure(5, ".env cannot be read", "it is UTF-16", fix); // of PowerShell 5
   return parse(bytes);
 }
 
-function isRight(name: Name, value: string): boolean {
+function isWellFormed(name: Name, value: string): boolean {
   return RULES[name][0].test(value) && (name !== "TESLA_REDIRECT_URI" || URL.canParse(value));
 }
 
-// What is wrong with a value, as far as it may be shown: what follows a blank or = may be another,
-// misplaced one.
+// What is wrong with a value, as far as it may be shown. What follows a space or = is cut off: it may be
+// another setting's value, pasted into the same line.
 function problemWith(name: Name, value: string): string {
   if (value === "") return process.env[name] === "" ? "empty" : "not set";
   if (name === "TESLA_CLIENT_SECRET" || value.includes("@")) return "malformed (not shown)";
@@ -72,12 +73,12 @@ export function readSettings<Asked extends Name>(names: Asked[]): Pick<Settings,
   const settings: Record<string, string> = {};
   const [wrong, found, fixes]: [string[], string[], string[]] = [[], [], []];
   for (const name of names) {
-    if (!Object.hasOwn(RULES, name)) throw new Error(`${name} is no setting; lib/settings.ts lists them`);
-    const [, expected, usual = ""] = RULES[name];
+    if (!Object.hasOwn(RULES, name)) throw new Error(`${name} is not a setting; lib/settings.ts lists them`);
+    const [, expected, standard = ""] = RULES[name];
     const environment = process.env[name];
-    const value = (environment ?? file[name]) || usual;
+    const value = (environment ?? file[name]) || standard;
     settings[name] = value;
-    if (isRight(name, value)) continue;
+    if (isWellFormed(name, value)) continue;
     const isEnvironment = environment !== undefined;
     wrong.push(name);
     found.push(`${name} is ${problemWith(name, value)}${isEnvironment ? " in the environment" : ""}`);
@@ -103,5 +104,5 @@ export function pairingAddress(): string {
   const domain = valueFor("TESLA_DOMAIN");
   const isChina = valueFor("TESLA_REGION") === "cn";
   const page = isChina ? PAIRING_PAGE.cn : PAIRING_PAGE.na;
-  return `${page}${isRight("TESLA_DOMAIN", domain) ? domain : "YOUR.DOMAIN"}`;
+  return `${page}${isWellFormed("TESLA_DOMAIN", domain) ? domain : "YOUR.DOMAIN"}`;
 }

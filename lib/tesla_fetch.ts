@@ -1,15 +1,14 @@
 // All network requests go through this file. Each kind of place has its own function, which builds the
-// address itself and takes only the secrets that belong there. What came of a request is decided here, from
-// facts:
+// address itself and takes only the secrets that belong there. What became of a request is decided here,
+// from facts:
 //
 //   answered   2xx, and the body can be read
-//   refused    an answer that says that it was not carried out: 3xx, 4xx, 501, and a 503 that names the
+//   refused    an answer saying that it was not carried out: 3xx, 4xx, 501, and a 503 that names the
 //              vehicle or says that no server was reached
-//   not sent   the connection never stood: name look-up, connect, TLS
+//   not sent   no connection was made: name look-up, connect or TLS failed
 //   unknown    sent, and no usable answer came
 //
-// Unknown is exit code 8 for what makes something happen, and 1 for what only reads. All functions throw
-// Failure.
+// Unknown is exit code 8 for what makes something happen, 1 for what only reads. All functions throw Failure.
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { request } from "undici";
 import { failureFor, fits, NOT_REACHED, TIMED_OUT, unknownOutcome } from "./advice.ts";
@@ -20,16 +19,17 @@ import { claimsOf } from "./token_claims.ts";
 
 const SHOWN = ["error", "error_description", "messages", "reason"]; // of an error answer
 const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_uri"]; // of a form
-// One character, spelled otherwise: %41, \u0041, \x41, &#x41;, &#65; or &amp;
+// One character in another spelling: %41, \u0041, \x41, &#x41;, &#65; or &amp;
 const SPELLED =
   /(?:%(?:25)*|\\{1,4}[ux]0{0,2}|&#x0{0,6})([0-9a-f]{2});?|&#0{0,6}(\d{2,3});|&(amp|lt|gt|quot);/gi;
 // biome-ignore format: a table of words
 const NAMED = new Map([["amp", "&"], ["lt", "<"], ["gt", ">"], ["quot", '"']]);
 const NEVER_CONNECTED =
   /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
-// Requests that only look, or that may be repeated without harm, though they are no GET: a refresh token
-// works for 24 hours more if the answer is lost, and a telemetry configuration is the same the second time.
-const SAFE_TO_REPEAT = /\/oauth2\/v3\/token$|\/vehicles\/fleet_status$|\/fleet_telemetry_config/;
+// Requests that only read or are safe to repeat, although they are not GETs: a refresh token works for 24
+// hours more if the answer is lost, and a telemetry configuration is the same the second time.
+const SAFE_TO_REPEAT =
+  /^\/oauth2\/v3\/token$|^\/api\/1\/vehicles\/(fleet_status|([^/]+\/)?fleet_telemetry_[a-z_]+)$/;
 
 // `handshake` marks a POST that only asks the car for its session info.
 type Extras = { json?: object; method?: string; handshake?: true };
@@ -55,7 +55,7 @@ export async function askDomain(): Promise<string> {
   return String(await send(`https://${TESLA_DOMAIN}${KEY_PATH}`, { method: "GET" }));
 }
 
-// One request, and what came of it: the answer, as JSON but for the owner's domain, or an error.
+// One request, and what became of it: the answer (as JSON, except from the owner's domain) or an error.
 async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   const { method, form = {}, bearer = "", handshake } = outgoing;
   const { host, pathname } = new URL(url);
@@ -81,17 +81,17 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
     words = withoutSecret(words, secret);
     txid = withoutSecret(txid, secret);
   }
-  const told = words === "" ? "" : ` "${words.slice(0, 400)}"`;
+  const quoted = words === "" ? "" : ` "${words.slice(0, 400)}"`;
   const why = problem === "" || outcome === "refused" ? "" : ` (${problem})`;
   const reference = txid && `; txid ${txid.slice(0, 60)}`;
-  const found = `${status > 0 ? status : "no answer"}${told} from ${host}${why}${reference}`;
+  const found = `${status > 0 ? status : "no answer"}${quoted} from ${host}${why}${reference}`;
   const makesSomethingHappen = method !== "GET" && !handshake && !SAFE_TO_REPEAT.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
   const { scopes } = claimsOf({ access_token: bearer });
   throw failureFor(url, incoming, found, waitOf(headers, text), scopes);
 }
 
-// What came of a request, from facts alone.
+// What became of a request, from facts alone.
 function outcomeOf({ status, text, problem, neverConnected }: Incoming) {
   if (status === 0) return neverConnected ? "not sent" : "unknown";
   if (status >= 200 && status < 300) return problem === "" ? "answered" : "unknown";
@@ -107,13 +107,22 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
   if (bearer) headers.authorization = `Bearer ${bearer}`;
   const body = form ? String(new URLSearchParams(form)) : json && JSON.stringify(json);
   const incoming: Incoming = { status: 0, text: "", headers: {}, problem: "", neverConnected: false };
-  const sent: unknown[] = [];
-  const onSent = (message: unknown): unknown => sent.push(message);
+  const seen: string[] = []; // what undici did
+  const onConnect = (): unknown => seen.push("connects");
+  const onSent = (message: unknown): void => {
+    const { method: sent } = asRecord(asRecord(message).request);
+    if (sent !== "CONNECT") seen.push("sends"); // CONNECT goes to a proxy
+  };
   // undici says so before the first byte of a request leaves: that decides between "not sent" and "unknown"
+  subscribe("undici:client:beforeConnect", onConnect);
   subscribe("undici:client:sendHeaders", onSent);
-  process.stderr.write(`${method} ${clean(url)}  `);
+  process.stderr.write(`${method} ${withoutSecret(clean(url), bearer ?? "")}  `);
+  const signal = AbortSignal.timeout(30_000);
+  const limit = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason)); // undici heeds it once connected
+  });
   try {
-    const answer = await request(url, { method, headers, body, signal: AbortSignal.timeout(30_000) });
+    const answer = await Promise.race([request(url, { method, headers, body, signal }), limit]);
     incoming.status = answer.statusCode;
     incoming.headers = answer.headers;
     const decoder = new TextDecoder();
@@ -123,15 +132,17 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
     }
   } catch (error) {
     incoming.problem = clean(messageOf(error) || asRecord(error).code);
-    incoming.neverConnected = sent.length === 0 && hasNotConnected(error);
+    incoming.neverConnected =
+      !seen.includes("sends") && (seen.includes("connects") || hasNotConnected(error));
   }
+  unsubscribe("undici:client:beforeConnect", onConnect);
   unsubscribe("undici:client:sendHeaders", onSent);
   say(incoming.status > 0 ? String(incoming.status) : "no answer");
   return incoming;
 }
 
 function hasNotConnected(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.every(hasNotConnected); // one an address
+  if (error instanceof AggregateError) return error.errors.every(hasNotConnected); // one per address
   const { code, syscall, message } = asRecord(error);
   const isTls = String(message).includes("before secure TLS connection");
   return syscall === "connect" || isTls || NEVER_CONNECTED.test(String(code));
@@ -144,9 +155,9 @@ function wordsOf(answer: Record<string, unknown>): string {
     .join("; ");
 }
 
-// The text without the secret. Where it has the secret in another spelling (in another case, with percent
-// signs, escaped for JSON or HTML, in base64 or hex, with invisible characters in between), nothing of it
-// is left.
+// The text without the secret. If the secret is in it in another spelling (in another case, with percent
+// signs, escaped for JSON or HTML, in base64 or hex, with invisible characters in between), the whole text
+// is dropped.
 function withoutSecret(text: string, secret: string): string {
   if (secret.length < 4) return text; // no secret is so short
   const rest = text.replaceAll(secret, "[secret removed]");
@@ -162,7 +173,9 @@ function withoutSecret(text: string, secret: string): string {
     return whole.slice(4, -4); // the ends depend on what is beside it
   });
   const inUrls = base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
-  const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls];
+  const isShort = text.length < 2000 && secret.length > 15;
+  const parts = isShort ? (secret.match(/.{12}/g) ?? []) : []; // a server may have cut it short
+  const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls, ...parts];
   const isThere = spellings.some((form) => form.length > 3 && plain.includes(bare(form)));
   return isThere ? "[removed: it holds a secret]" : rest;
 }

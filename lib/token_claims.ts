@@ -1,9 +1,9 @@
-// What an access token says of itself: the scopes that you granted, a region, and when it expires.
+// What an access token says about itself: the scopes that you granted, a region, and when it expires.
 import { asRecord, clean } from "./command_line.ts";
 
 /** Not verified: a wrong claim costs a needless refresh or a refused request, never more. `region` is not
- * always the account's. `scopes` is undefined where the token
- * does not say; `expires` is in seconds since 1970, and NaN where it does not say. */
+ * always the account's. `scopes` is undefined where the token does not say; `expires` is in seconds since
+ * 1970, and NaN where it does not say. */
 export function claimsOf(token: { access_token?: unknown }): {
   scopes?: string[];
   region: string;

@@ -1,4 +1,4 @@
-// The owner's tokens: tesla_token.json in the current directory, Tesla's answer as it came and `obtained_at`.
+// The owner's tokens: tesla_token.json in the current directory, Tesla's answer as it came, plus obtained_at.
 import { readFileSync } from "node:fs";
 import { asRecord, Failure, fixForFile, messageOf } from "./command_line.ts";
 
@@ -23,7 +23,7 @@ function checkToken(token: Record<string, unknown>): Token {
 /** The token file. Throws Failure 4 when it is missing or cannot be used. */
 export function readToken(): Token {
   try {
-    const text = readFileSync(TOKEN_FILE, "utf8").trim(); // with the byte order mark of a Windows editor
+    const text = readFileSync(TOKEN_FILE, "utf8").trim(); // also removes a Windows editor's byte order mark
     return checkToken(asRecord(JSON.parse(text)));
   } catch (error) {
     const reason = error instanceof SyntaxError ? "it is not JSON" : messageOf(error);

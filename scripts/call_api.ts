@@ -25,9 +25,9 @@ if (method !== "GET" && !takesBody.includes(method)) {
   throw new Failure(2, "wrong usage", `METHOD is "${method}"`, `METHOD is GET, ${takesBody.join(", ")}`);
 }
 const isBelow = path.startsWith("/api/1/");
-const url = new URL(isBelow ? path : "/", "https://tesla.invalid"); // only to see what a URL makes of PATH
+const url = new URL(isBelow ? path : "/", "https://tesla.invalid"); // only to see whether a URL changes PATH
 if (!isBelow || url.pathname + url.search !== path) {
-  const fix = "PATH begins with /api/1/, without blanks, # and ..; with ? in it, put it in single quotes";
+  const fix = "PATH begins with /api/1/, without spaces, # or ..; if it has a ?, put it in single quotes";
   throw new Failure(2, "wrong usage", `PATH is "${path}"`, fix);
 }
 let json: object | undefined = ["GET", "DELETE"].includes(method) ? undefined : {};
@@ -35,11 +35,11 @@ if (body !== undefined) {
   let value: unknown;
   try {
     value = JSON.parse(body);
-  } catch {} // the same as no object
+  } catch {} // treated as not an object
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
   if (!isObject || method === "GET") {
-    const found = method === "GET" ? "a body for GET" : "a body that is no JSON object";
-    throw new Failure(2, "wrong usage", found, "the body is a JSON object in single quotes; GET takes none");
+    const found = method === "GET" ? "a body for GET" : "a body that is not a JSON object";
+    throw new Failure(2, "wrong usage", found, "the body is a JSON object in single quotes; GET has none");
   }
   json = asRecord(value);
 }
@@ -50,7 +50,7 @@ const isPartner = given.partner === true;
 const bearer = isPartner ? await partnerToken(readSettings(APP_SETTINGS)) : readToken().access_token;
 const answer = await askFleetApi(TESLA_REGION, path.slice("/api/1/".length), bearer, { json, method });
 showJson(answer);
-const [, command] = /\/command\/([a-z_]+)$/.exec(path) ?? [];
+const [, command] = /\/command\/([^/?]+)/.exec(path) ?? [];
 const { response } = asRecord(answer);
 if (command) say(verdictOf(command, response) || "done: the car confirmed it");
 else if (asRecord(response).result === false) {

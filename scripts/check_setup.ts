@@ -18,10 +18,11 @@ import { readToken, TOKEN_FILE } from "../lib/token_file.ts";
 const given = startScript(import.meta.filename, { flags: ["free", "skip-check"] });
 
 // Each step prints a line on stdout: ok, note (a remark), FAILED with the fix below it, or what it waits for.
-// Steps that do not depend on a failed one go on.
+// Steps that do not depend on a failed one still run.
 type Found = string | { note: string };
 const passed = new Set<string>();
 const failures = new Map<string, Failure>();
+let notes = 0;
 function print(mark: string, name: string, text: string): void {
   process.stdout.write(`  ${mark.padEnd(8)} ${name.padEnd(14)} ${clean(text).slice(0, 500)}\n`);
 }
@@ -32,7 +33,10 @@ async function step(name: string, needs: string[], check: () => Found | Promise<
     const found = await check();
     passed.add(name);
     if (typeof found === "string") print("ok", name, found);
-    else print("note", name, found.note);
+    else {
+      print("note", name, found.note);
+      notes += 1;
+    }
   } catch (error) {
     const unexpected = new Failure(1, messageOf(error), "an unexpected error", "please report it");
     const failure = error instanceof Failure ? error : unexpected;
@@ -64,16 +68,17 @@ await step("file modes", [], () => {
   const open = secret.filter((file) => (statSync(file).mode & 0o077) !== 0).join(" ");
   const keepsNoModes = open !== "" && secret.every((file) => (statSync(file).mode & 0o111) !== 0);
   if (keepsNoModes) {
-    return { note: `this disk keeps no file modes (WSL /mnt, exFAT): others here may read ${open}` };
+    const move = "if that has no effect (WSL /mnt, exFAT), move this folder to your home";
+    return {
+      note: `others here may read and change your files; run: chmod 600 ${open}; chmod go-w .; ${move}`,
+    };
   }
   if (open !== "") throw new Failure(5, "other users can read your secrets", open, `run: chmod 600 ${open}`);
   let folder: { mode: number; uid: number; gid: number };
   try {
     folder = statSync(".");
   } catch {
-    return {
-      note: "only you can read your secrets; the folder cannot be looked at from inside this sandbox",
-    };
+    return { note: "only you can read your secrets; the folder's mode cannot be read in this sandbox" };
   }
   const isOwnGroup = folder.gid === folder.uid; // has no other member
   if ((folder.mode & (isOwnGroup ? 0o002 : 0o022)) === 0) return "only you can read your secrets";
@@ -180,7 +185,7 @@ async function virtualKey(): Promise<Found> {
   const pair = `open ${pairingAddress()} on your phone`;
   if (TESLA_COMMANDS === "rest" && isOld && !mustSign) return `not needed; ${firmware}`;
   if (TESLA_COMMANDS === "rest") {
-    const fix = `set TESLA_COMMANDS=signed; if the key is not on the car yet: ${pair}`;
+    const fix = `set TESLA_COMMANDS=signed in .env; if the key is not on the car yet: ${pair}`;
     throw new Failure(5, "this car accepts only signed commands", "TESLA_COMMANDS=rest", fix);
   }
   if (!Array.isArray(key_paired_vins)) {
@@ -189,7 +194,7 @@ async function virtualKey(): Promise<Found> {
   if (key_paired_vins.includes(TESLA_VIN)) return `on the car; ${firmware}`;
   if (isOld && !mustSign) {
     const found = "a Model S or X before 2021, by its VIN";
-    throw new Failure(5, "this car accepts plain commands", found, "set TESLA_COMMANDS=rest");
+    throw new Failure(5, "this car accepts plain commands", found, "set TESLA_COMMANDS=rest in .env");
   }
   if (hasAnsweredEncrypted(TESLA_VIN)) {
     return { note: "Tesla reports it as not on the car, though the car has answered your signed commands" };
@@ -204,4 +209,4 @@ if (first) {
   const problem = `${things} to fix: ${[...failures.keys()].join(", ")}`;
   throw new Failure(first.exitCode, problem, "see FAILED above", "fix it, then run check_setup again");
 }
-say("everything is set up");
+say(notes === 0 ? "everything is set up" : "everything is set up, but read the notes");

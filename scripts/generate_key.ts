@@ -30,7 +30,7 @@ const { privateKey, publicKey } = generateKeyPairSync("ec", {
   publicKeyEncoding: { type: "spki", format: "pem" },
 });
 
-// Step 3: two files: the private one for you alone, the public one for everybody. "wx" never overwrites.
+// Step 3: two files: the private one for you alone, the public one for everyone. "wx" never overwrites.
 try {
   writeFileSync("private-key.pem", privateKey, { flag: "wx", mode: 0o600 });
   writeFileSync("public-key.pem", publicKey, { flag: "wx", mode: 0o644 });

@@ -22,7 +22,7 @@ const IN_WORDS = new Map([["openid", "log in"], ["offline_access", "stay logged 
   ["energy_device_data", "see Powerwall and solar"], ["energy_cmds", "control Powerwall and solar"],
   ["user_data", "see your profile"]]);
 
-// Step 1: the settings. A login that still works is kept, since a new one could end a running cron job's.
+// Step 1: the settings. A login whose access token is still valid is kept: a new one could end a cron job's.
 const { force } = startScript(import.meta.filename, { flags: ["force"] });
 const settings = readSettings([...APP_SETTINGS, "TESLA_REDIRECT_URI"]);
 let expiry: Date | undefined;
@@ -33,13 +33,13 @@ if (expiry && expiry > new Date() && !force) {
   say(`logged in until ${localTime(expiry)}; use --force to log in again or change scopes`);
   process.exit(0);
 }
-await withLock(TOKEN_FILE, async () => {}); // a closed folder is found now, not after the login
+await withLock(TOKEN_FILE, async () => {}); // a folder that cannot be written is found now
 
 // Step 2: the login address. `state` ties Tesla's answer to this run, PKCE ties the code to this run.
 // https://developer.tesla.com/docs/fleet-api/authentication/third-party-tokens
 const state = randomBytes(32).toString("base64url");
 const verifier = randomBytes(32).toString("base64url");
-const question = new URLSearchParams({
+const query = new URLSearchParams({
   response_type: "code",
   client_id: settings.TESLA_CLIENT_ID,
   redirect_uri: settings.TESLA_REDIRECT_URI,
@@ -57,15 +57,15 @@ ${rows.join("\n")}
 
 1  Open this address, log in to Tesla, and tick every box:
 
-${LOGIN_HOST[settings.TESLA_REGION]}/oauth2/v3/authorize?${String(question).replaceAll("+", "%20")}
+${LOGIN_HOST[settings.TESLA_REGION]}/oauth2/v3/authorize?${String(query).replaceAll("+", "%20")}
 
 2  Wait here. The browser passes the answer on to ${new URL(settings.TESLA_REDIRECT_URI).origin} (5 minutes).
    If it lands on a page that won't load, paste that page's address here and press Enter.
    If Tesla shows "No policy rules", run register_partner first. Ctrl-C cancels.
 `;
 
-// Step 3: Tesla's answer brings a code, which is exchanged for the tokens. It works once, so the file is made
-// first. Tesla leaves scopes out without a word, so they are compared with what was asked for.
+// Step 3: Tesla's answer brings a code, to be exchanged for the tokens. It works once, so the file is made
+// before the code is used. Tesla leaves scopes out silently, so they are compared with what was asked for.
 function missingFrom(token: { access_token?: unknown }): string[] {
   const { scopes } = claimsOf(token);
   return asked.filter((scope) => scopes && !scopes.includes(scope));
@@ -75,7 +75,7 @@ function scopesFailure(missing: string[], tokens: string): Failure {
   const fix = `tick them on ${page}, wait 10 minutes, run get_token --force and tick every box`;
   return new Failure(5, "Tesla left out scopes", `not granted: ${missing.join(" ")}; ${tokens}`, fix);
 }
-async function exchange(code: string): Promise<Token> {
+async function tokensFor(code: string): Promise<Token> {
   const answer = await askTokenHost(settings.TESLA_REGION, {
     grant_type: "authorization_code",
     client_id: settings.TESLA_CLIENT_ID,
@@ -91,19 +91,19 @@ async function exchange(code: string): Promise<Token> {
   return newToken(answer);
 }
 const { token } = await useLoginCode(settings.TESLA_REDIRECT_URI, state, request, async (code) => {
-  const saved = await withLock(TOKEN_FILE, () => replaceFile(TOKEN_FILE, () => exchange(code)));
-  const isWhole = missingFrom(saved).length === 0;
+  const saved = await withLock(TOKEN_FILE, () => replaceFile(TOKEN_FILE, () => tokensFor(code)));
+  const isComplete = missingFrom(saved).length === 0;
   const success = "Your tokens are saved. You can close this page and go back to the terminal.";
   const partial = "Your tokens are saved, but Tesla left out scopes. The terminal says what to do.";
-  return { token: saved, page: isWhole ? success : partial };
+  return { token: saved, page: isComplete ? success : partial };
 });
 
 // Step 4: what Tesla granted.
 const { scopes = [], region } = claimsOf(token);
-const granted = scopes.map((scope) => IN_WORDS.get(scope) ?? scope).join("; ");
+const granted = scopes.map((scope) => `${scope} (${IN_WORDS.get(scope) ?? "see Tesla's page"})`).join("; ");
 const until = expiryOf(token);
 const consent = `${LOGIN_HOST[settings.TESLA_REGION]}/user/revoke/consent?revoke_client_id=`;
-say(`logged in until ${until ? localTime(until) : "some hours from now"}; ${TOKEN_FILE} saved
+say(`logged in until ${until ? localTime(until) : "a few hours from now"}; ${TOKEN_FILE} saved
 granted  ${granted || "unknown"}
 revoke   ${consent}${settings.TESLA_CLIENT_ID}`);
 const isOther = !["", settings.TESLA_REGION].includes(region);

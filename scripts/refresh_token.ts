@@ -18,26 +18,26 @@ const MINUTES: Record<string, number> = { m: 1, h: 60, d: 1440 };
 const { "if-expiring-within": within } = startScript(import.meta.filename, {
   values: ["if-expiring-within"],
 });
-const [, number, unit = ""] = /^(\d{1,5})([mhd])$/.exec(within ?? "") ?? [];
-if (within !== undefined && !number) {
+const [, digits, unit = ""] = /^(\d{1,5})([mhd])$/.exec(within ?? "") ?? [];
+if (within !== undefined && !digits) {
   throw new Failure(2, "wrong usage", `"${within}"`, "--if-expiring-within must look like 90m, 3h or 2d");
 }
-const minutes = Number(number) * (MINUTES[unit] ?? 1);
+const minutes = Number(digits) * (MINUTES[unit] ?? 1);
 const { TESLA_CLIENT_ID, TESLA_REGION } = readSettings(["TESLA_CLIENT_ID", "TESLA_REGION"]);
 const before = readToken();
 const expiry = expiryOf(before);
-if (number && expiry && expiry.getTime() > Date.now() + minutes * 60_000) {
+if (digits && expiry && expiry.getTime() > Date.now() + minutes * 60_000) {
   say(`valid until ${localTime(expiry)}; nothing to do`);
   process.exit(0);
 }
 
-// Step 2: one run at a time. Another one may have used the refresh token since this one read it: then all
-// is done.
+// Step 2: one run at a time. Another one may have used the refresh token since this one read it: then there
+// is nothing left to do.
 await withLock(TOKEN_FILE, async () => {
   const old = readToken();
   if (old.refresh_token !== before.refresh_token) return say("already refreshed by another run");
 
-  // Step 3: the exchange. The refresh token works once; Tesla accepts it for 24 hours more.
+  // Step 3: the exchange. The refresh token works once; if the answer is lost, for up to 24 hours more.
   // https://developer.tesla.com/docs/fleet-api/authentication/third-party-tokens#refresh-tokens
   const token = await replaceFile(TOKEN_FILE, async () => {
     const answer = await askTokenHost(TESLA_REGION, {
@@ -48,5 +48,5 @@ await withLock(TOKEN_FILE, async () => {
     return newToken(answer, old);
   });
   const until = expiryOf(token);
-  say(`logged in until ${until ? localTime(until) : "some hours from now"}; ${TOKEN_FILE} saved`);
+  say(`logged in until ${until ? localTime(until) : "a few hours from now"}; ${TOKEN_FILE} saved`);
 });

@@ -23,7 +23,7 @@ if (!skipCheck) await checkPublishedKey(TESLA_DOMAIN, point);
 // Step 3: a token for your app.
 const bearer = await partnerToken(settings);
 
-// Step 4: registration. Tesla downloads the key now. "Already taken" may mean: by this very registration.
+// Step 4: registration. Tesla downloads the key now. "Already taken" may mean: by an earlier run of this.
 // https://developer.tesla.com/docs/fleet-api/endpoints/partner-endpoints#register
 let taken: Failure | undefined;
 try {
@@ -33,12 +33,12 @@ try {
   taken = error;
 }
 
-// Step 5: what Tesla has on file now. Where it has taken the registration, it need not show us the key.
+// Step 5: what Tesla has on file now. It may accept the registration and still not show us the key.
 let state = "Tesla has your key on file";
 try {
   const registered = await registeredPoint(TESLA_REGION, TESLA_DOMAIN, bearer);
   if (registered !== point) {
-    const found = `another key than public-key.pem, for ${TESLA_DOMAIN} in region ${TESLA_REGION}`;
+    const found = `a key different from public-key.pem, for ${TESLA_DOMAIN} in region ${TESLA_REGION}`;
     throw (
       taken
       ?? new Failure(

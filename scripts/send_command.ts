@@ -16,7 +16,7 @@ import { readToken } from "../lib/token_file.ts";
 // biome-ignore format: a table of words
 const KINDS = { flag: "true or false", "all week": "true or false", weekdays: "true or false",
   pin: "four digits in quotes", whole: "whole number", "one more": "whole number", empty: "whole number",
-  id: "whole number", text: "text of", decimal: "number", "decimal kept": "number", double: "number",
+  id: "whole number", text: "text, its length", decimal: "number", "decimal kept": "number", double: "number",
   days: "days such as Mon,Tues or Weekdays" };
 const given = startScript(import.meta.filename, { optional: ["NAME", "JSON"], flags: ["list", "dry-run"] });
 if (given.list) {
@@ -24,7 +24,7 @@ if (given.list) {
     const kinds = Object.entries({ ...parameters, ...beside }).map(([label, rule]) => {
       if (!Array.isArray(rule)) return `${label}: ${Object.keys(rule).join(" or ")}`;
       const [, kind, from, to] = rule;
-      return `${label}: ${KINDS[kind]}${from === undefined ? "" : ` ${from} to ${to}`}`;
+      return `${label}: ${KINDS[kind]}${from === undefined ? "" : ` from ${from} to ${to}`}`;
     });
     process.stdout.write(`${name}  {${kinds.join(", ")}}  ${scope}\n`);
   }
@@ -33,8 +33,8 @@ if (given.list) {
   process.exit(0);
 }
 
-// Step 2: the parameters are checked before anything is sent. A PIN is best piped in: what stands on the
-// command line is seen by every user of this machine, and kept by the shell.
+// Step 2: the parameters are checked before anything is sent. A PIN is best piped in: other users of this
+// machine can see what is on the command line, and the shell keeps it.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-commands
 if (given.NAME === undefined) {
   throw new Failure(2, "wrong usage", "no NAME of a command", "send_command --list shows every command");
@@ -46,7 +46,7 @@ try {
   if (!text.trim().startsWith("{")) throw new Error("not an object");
 } catch {
   const fix = `write them as '{"PARAMETER": VALUE}', in single quotes; --list shows them`;
-  throw new Failure(2, "wrong usage", "parameters that are no JSON object", fix);
+  throw new Failure(2, "wrong usage", "parameters that are not a JSON object", fix);
 }
 const command = commandNamed(given.NAME, json);
 

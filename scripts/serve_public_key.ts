@@ -18,7 +18,7 @@ if (!/^\d{1,5}$/.test(given) || port < 1 || port > 65535) {
 }
 const { pem } = readPublicKey();
 
-// Step 2: answer GET and HEAD of the one address that Tesla asks for. Everything else does not exist.
+// Step 2: answer GET and HEAD of the one address that Tesla asks for. Anything else is "Not found".
 const fix = "stop what uses the port, or choose another with --port";
 await listenOnLoopback(["127.0.0.1"], port, fix, (request, response) => {
   const isFound = request.url === KEY_PATH && ["GET", "HEAD"].includes(request.method ?? "");
@@ -30,4 +30,4 @@ await listenOnLoopback(["127.0.0.1"], port, fix, (request, response) => {
 });
 say(`serving public-key.pem at http://127.0.0.1:${port}${KEY_PATH}
 It must be publicly reachable at https://TESLA_DOMAIN${KEY_PATH}
-next     npx tsx scripts/register_partner.ts (in another terminal); Ctrl-C ends`);
+next     npx tsx scripts/register_partner.ts (in another terminal); Ctrl-C stops it`);

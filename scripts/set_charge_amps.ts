@@ -13,7 +13,7 @@ import { readSettings } from "../lib/settings.ts";
 import { askFleetApi } from "../lib/tesla_fetch.ts";
 import { readToken } from "../lib/token_file.ts";
 
-const LEAST_SHOWN = 5; // below, the car's screen and its request say 5 A, whatever is drawn
+const LEAST_SHOWN = 5; // below this the car's screen and charge_current_request show 5 A, whatever it draws
 const USUAL_MOST = 16; // many cars and stations have this limit; the car then accepts more, and draws less
 
 // Step 1: AMPS, per phase.
@@ -59,7 +59,7 @@ if (given.verify) {
     throw new Failure(1, "not verified: Tesla sent no fresh data", found, "see read_charge in a minute");
   }
   if (isLow && (typeof drawn !== "number" || (amps > 0 && drawn === 0))) {
-    const found = "nothing is drawn, and below 5 A only that shows it";
+    const found = "the car draws nothing, and below 5 A only what it draws shows the setting";
     throw new Failure(
       1,
       "not verified: the car is not charging",

@@ -5,7 +5,7 @@
 //   contacts  Fleet API
 //   costs     at most 1 data request ($0.002); what the car then streams, $1 for 150,000 values
 //   run       npx tsx scripts/telemetry_config.ts show, send FILE [--dry-run], remove or errors
-import { asRecord, Failure, say, showJson, startScript } from "../lib/command_line.ts";
+import { asRecord, clean, Failure, say, showJson, startScript } from "../lib/command_line.ts";
 import { readPrivateKey, readPublicKey } from "../lib/key_files.ts";
 import { readSettings } from "../lib/settings.ts";
 import { readConfig, telemetryFailure } from "../lib/signing/telemetry_config.ts";
@@ -21,8 +21,9 @@ const given = startScript(import.meta.filename, {
 });
 const { ACTION, FILE = "", "dry-run": isDryRun = false } = given;
 const isKnown = FILE ? ACTION === "send" : !isDryRun && ["show", "remove", "errors"].includes(ACTION);
+const found = `"${ACTION}" ${FILE ? "with" : "without"} FILE`;
 if (!isKnown)
-  throw new Failure(2, "wrong usage", ACTION, "run: show, send FILE [--dry-run], remove or errors");
+  throw new Failure(2, "wrong usage", found, "run: show, send FILE [--dry-run], remove or errors");
 const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
 async function ask(path: string, extras: { json?: object; method?: string } = {}) {
   const answer = await askFleetApi(TESLA_REGION, `vehicles/${path}`, readToken().access_token, extras);
@@ -42,7 +43,7 @@ if (ACTION === "show") {
   const isOwn = iss === Buffer.from(readPublicKey().point, "hex").toString("base64");
   if (iss !== undefined && !isOwn) throw telemetryFailure("another key", { iss });
   if (synced !== true) throw telemetryFailure("not taken", { synced });
-  say("taken: the car has this configuration; only values at your server prove that it connects");
+  say("done: the car has this configuration; only values at your server prove that it connects");
 }
 
 // Step 3: errors that the car has reported.
@@ -60,11 +61,11 @@ if (ACTION === "errors") {
 if (ACTION === "remove") {
   const answer = await ask(`${TESLA_VIN}/fleet_telemetry_config`, { method: "DELETE" });
   const { updated_vehicles: removed } = answer;
-  if (typeof removed !== "number") throw telemetryFailure("unreadable", answer);
+  if (typeof removed !== "number" || removed < 0) throw telemetryFailure("unreadable", answer);
   say(removed > 0 ? "removed" : "nothing to do: the car had no configuration");
 }
 
-// Step 5: send, signed. An answer of 200 is no success: Tesla may have skipped the car, and says why.
+// Step 5: send, signed. An answer of 200 does not mean success: Tesla may have skipped the car, and says why.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#fleet-telemetry-config-jws
 if (ACTION === "send") {
   const config = readConfig(FILE);
@@ -76,7 +77,7 @@ if (ACTION === "send") {
   const answer = await ask("fleet_telemetry_config_jws", { json });
   if (typeof answer.updated_vehicles !== "number") throw telemetryFailure("unreadable", answer);
   const skipped = asRecord(answer.skipped_vehicles); // reason: [VIN, …], or VIN: reason as one owner saw it
-  const reason = Object.keys(skipped).find((name) => String(skipped[name]).includes(TESLA_VIN));
-  if (answer.updated_vehicles !== 1) throw telemetryFailure(reason ?? String(skipped[TESLA_VIN]), answer);
-  say("accepted: the car gets it when it is next online; look with show in a few minutes");
+  const reason = Object.keys(skipped).find((name) => clean(skipped[name]).includes(TESLA_VIN));
+  if (answer.updated_vehicles !== 1) throw telemetryFailure(reason ?? skipped[TESLA_VIN], answer);
+  say("accepted: the car gets it when it is next online; check with show in a few minutes");
 }

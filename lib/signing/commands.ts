@@ -3,7 +3,7 @@
 //   at          where the command is in Tesla's message: field numbers, from the outside inwards
 //   fixed       what is always there, as [field number, value]
 //   parameters  what the owner gives: its field (0: only plain REST has it), kind and range; a name with ?
-//               may be left out; or a list of words, each with the field and value that it stands for
+//               may be left out; or a list of words, each with the field and value that it means
 //   beside      the same for parameters one level further out
 //   domain      the computer in the car that acts: infotainment, unless it says SECURITY
 //   scope       what the token must allow: vehicle_cmds; with CHARGING, vehicle_charging_cmds will do
@@ -111,7 +111,7 @@ export const COMMANDS: { [name: string]: CommandRow } = {
   close_tonneau: { at: [4], fixed: [[8, 4]], domain: SECURITY, once: true },
   stop_tonneau: { at: [4], fixed: [[8, 2]], domain: SECURITY },
   window_control: { at: [34], parameters: { command: { vent: [3, []], close: [4, []] },
-    "lat?": [0, ...LATITUDE], "lon?": [0, ...LONGITUDE] } }, // cars before 2021 close only with the place
+    "lat?": [0, ...LATITUDE], "lon?": [0, ...LONGITUDE] } }, // cars before 2021 need the place to close
   sun_roof_control: { at: [32], parameters: { state: { vent: [3, []], close: [4, []] } } },
   trigger_homelink: { at: [33, 1], once: true,
     parameters: { lat: [1, ...LATITUDE], lon: [2, ...LONGITUDE] },
@@ -153,13 +153,14 @@ export const COMMANDS: { [name: string]: CommandRow } = {
   keep_accessory_power_mode: { at: [138], parameters: { enable: FLAG } },
 };
 
-const UNPUBLISHED = "the message definitions that Tesla publishes have none for it";
-const FLEET = "made for business fleets; Tesla takes it unsigned only";
-/** What Tesla's documentation lists besides, and why it cannot be signed here. Unsigned it can be sent with
+const UNPUBLISHED = "Tesla's published message definitions do not include it; unsigned: call_api";
+const FLEET = "made for business fleets; Tesla accepts it only unsigned: use call_api";
+/** What else Tesla's documentation lists, and why it cannot be signed here. Unsigned it can be sent with
  * call_api, POST /api/1/vehicles/VIN/command/NAME; a car that demands signatures may refuse it. */
 export const NOT_SIGNED: { [name: string]: string } = {
-  wake_up: "not for the car but for Tesla, a request of its own: run wake_up",
-  navigation_request: "Tesla's servers prepare it for the car, so Tesla takes it unsigned only",
+  wake_up: "it is a request to Tesla, not a command to the car: run wake_up",
+  navigation_request:
+    "Tesla's servers prepare it for the car, so Tesla accepts it only unsigned: use call_api",
   navigation_gps_request: UNPUBLISHED,
   navigation_sc_request: UNPUBLISHED,
   navigation_waypoints_request: UNPUBLISHED,

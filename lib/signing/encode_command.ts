@@ -1,8 +1,9 @@
 // Makes the message of a signed command from its row in commands.ts and from what the owner gave.
 //
 // In this order: is the command known, is every parameter known; then, one after the other, is it there,
-// and is it of the right kind and in its range. The first that is not throws an Error, which says what was
-// found and what is allowed (an error never shows a PIN). Nothing is sent from here.
+// and is it of the right kind and in its range. The first failure throws an Error, which says what
+// was found and what is allowed (an error never shows a PIN). Nothing is sent from here.
+import { clean } from "../command_line.ts";
 import { COMMANDS, NOT_SIGNED, type Parameter, type Parameters } from "./commands.ts";
 import { type Domain, INFOTAINMENT } from "./signed_message.ts";
 import type { Field } from "./wire.ts";
@@ -14,11 +15,12 @@ const SENT_FOR_TRUE: { [kind: string]: Field[1] } = { flag: 1, "all week": [[1, 
 // biome-ignore format: a table of words and numbers
 const DAYS = new Map([["SUN", 1], ["SUNDAY", 1], ["MON", 2], ["MONDAY", 2], ["TUES", 4], ["TUESDAY", 4],
   ["WED", 8], ["WEDNESDAY", 8], ["THURS", 16], ["THURSDAY", 16], ["FRI", 32], ["FRIDAY", 32],
-  ["SAT", 64], ["SATURDAY", 64], ["WEEKDAYS", 62], ["ALL", 127]]); // the spellings that Tesla's proxy takes
+  ["SAT", 64], ["SATURDAY", 64], ["WEEKDAYS", 62], ["ALL", 127]]); // the spellings Tesla's proxy accepts
 
 // The field that a parameter becomes; a 0 is left out of the message. Throws an Error for a wrong value.
-function fieldOf(name: string, value: unknown, rule: Parameter): Field {
-  const refuse = (allowed: string, found = JSON.stringify(value).slice(0, 60)): never => {
+function fieldOf(name: string, value: unknown, rule: Parameter, isSecret: boolean): Field {
+  const shown = isSecret ? "something else" : clean(value).slice(0, 60); // it may be a PIN in the wrong place
+  const refuse = (allowed: string, found = shown): never => {
     throw new Error(`${name} must be ${allowed}: found ${found}`);
   };
   if (!Array.isArray(rule)) {
@@ -58,18 +60,23 @@ function fieldOf(name: string, value: unknown, rule: Parameter): Field {
 /** A command's message, and the computer in the car that it is for. */
 export type Encoded = { domain: Domain; message: Field[] };
 
-// The fields of all given parameters. Throws an Error for one that is missing.
+// The fields of what is given; a new schedule gets the time as its id. Throws an Error for a missing one.
 function fieldsOf(parameters: Parameters, given: Given, isOff: boolean, takes: string): Field[] {
+  const isSecret = hasPin(parameters);
   const fields: Field[] = [];
   for (const [label, rule] of Object.entries(parameters)) {
     const key = nameOf(label);
     const value = label === "id?" && given.id === undefined ? Math.floor(Date.now() / 1000) : given[key];
     if (value === undefined && (isOff || label.endsWith("?"))) continue;
     if (value === undefined) throw new Error(`missing parameter ${key}: ${takes}`);
-    const [field, content] = fieldOf(key, value, rule);
+    const [field, content] = fieldOf(key, value, rule, isSecret);
     if (field > 0 && content !== 0 && !isOff) fields.push([field, content]);
   }
   return fields;
+}
+
+function hasPin(parameters: Parameters): boolean {
+  return Object.values(parameters).some((rule) => Array.isArray(rule) && rule[1] === "pin");
 }
 
 function nameOf(label: string): string {
@@ -85,12 +92,13 @@ export function encodeCommand(name: string, given: Given): Encoded {
   const known = [...Object.keys(parameters), ...Object.keys(beside)].map(nameOf);
   const takes = `${name} takes ${known.join(", ") || "no parameters"}`;
   const unknown = Object.keys(given).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw new Error(`unknown parameter ${unknown}: ${takes}`);
+  if (unknown !== undefined)
+    throw new Error(`unknown parameter ${hasPin(parameters) ? "" : unknown}: ${takes}`);
 
   const isOff = given[switchedBy] === false;
   const inner = [...fixed, ...fieldsOf(parameters, given, isOff, takes)];
   const outer = fieldsOf(beside, given, isOff, takes);
-  const byNumber = new Map(inner.map((field) => [field[0], field])); // one that is given replaces a fixed one
+  const byNumber = new Map(inner.map((field) => [field[0], field])); // a given field replaces a fixed one
   let message: Field[] = [...byNumber.values()].sort(([a], [b]) => a - b);
   for (const [index, field] of at.toReversed().entries()) {
     message = [[field, message], ...(index === 0 ? outer : [])];

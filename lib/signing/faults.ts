@@ -15,7 +15,7 @@ export const FAULTS: Record<number, [number, string, string]> = {
   2: [6, "a part of the car did not answer", "try again in a few seconds"],
   3: [5, "the virtual key is not on the car", PAIR],
   4: [5, "the virtual key is switched off", PAIR_AGAIN],
-  5: [6, "the car says that the signature is wrong", AGAIN],
+  5: [6, "the car reports a wrong signature", AGAIN],
   6: [6, "the car has seen this counter before, perhaps with this very command", CHECK],
   7: [6, "the key's role or the car's state does not allow this",
     "a driver's key may do less than an owner's: pair with the owner's phone, or try when parked"],
@@ -31,8 +31,8 @@ export const FAULTS: Record<number, [number, string, string]> = {
   17: [6, "the command came too late", `check this machine's clock, then ${AGAIN}`],
   18: [6, "the car does not know its own VIN", "contact Tesla service"],
   19: [6, "the car could not check the command", AGAIN],
-  20: [6, "the car's clock and ours differ", `check this machine's clock, then ${AGAIN}; if it stays so, `
-    + "delete tesla_session.json"],
+  20: [6, "the car's clock and ours differ",
+    `check this machine's clock, then ${AGAIN}; if that does not help, delete tesla_session.json`],
   21: [5, "mobile access is off", "allow it in the car: Controls, Safety"],
   22: [6, "the car does not allow this to a service key", PAIR_AGAIN],
   23: [6, "the car accepts this command only from your Tesla account", "use the Tesla app for it"],
@@ -44,7 +44,7 @@ export const FAULTS: Record<number, [number, string, string]> = {
   28: [6, "the car demands an encrypted answer", REPORT],
 };
 
-/** The error for a fault of the car's, or for what comes to the same; `found` says how it was told. */
+/** The error for a fault, or for something equivalent; `found` says how the car reported it. */
 export function failureForFault(fault: number, found = `fault ${fault} from the car`): Failure {
   const unknown = "see MessageFault_E in Tesla's vehicle-command repository";
   const [exitCode, problem, fix] = FAULTS[fault] ?? [6, "the car refuses for an unknown reason", unknown];

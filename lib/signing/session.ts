@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { asRecord, Failure, fixForFile, messageOf } from "../command_line.ts";
 import { replaceFile } from "../safe_file.ts";
 import { failureForFault } from "./faults.ts";
-import { MESSAGE, SESSION_INFO, SIGNATURE, type Target, VCSEC } from "./signed_message.ts";
+import { INFOTAINMENT, MESSAGE, SESSION_INFO, SIGNATURE, type Target, VCSEC } from "./signed_message.ts";
 import { hmac, metadata, sharedKey } from "./vehicle_key.ts";
 import { bytesAt, numberAt } from "./wire.ts";
 
@@ -49,11 +49,12 @@ export function readSession(target: Target): Session | undefined {
   const { clientKey, vehicleKey, epoch, counter, clock, clockOffset } = session;
   try {
     if (clientKey !== target.ownKey.getPublicKey("hex")) return undefined;
-    sharedKey(target.ownKey, Buffer.from(String(vehicleKey), "hex")); // throws when it is no point
+    if (typeof vehicleKey !== "string" || typeof epoch !== "string") return undefined;
+    sharedKey(target.ownKey, Buffer.from(vehicleKey, "hex")); // throws when it is not on the curve
     const isCount = (n: unknown): boolean =>
       typeof n === "number" && n % 1 === 0 && n >= 0 && n < MOST_COUNTER;
     const hasNumbers = isCount(counter) && isCount(clock) && typeof clockOffset === "number";
-    return hasNumbers && /^[0-9a-f]{32}$/.test(String(epoch)) ? (session as unknown as Session) : undefined;
+    return hasNumbers && /^[0-9a-f]{32}$/.test(epoch) ? (session as unknown as Session) : undefined;
   } catch {
     return undefined;
   }
@@ -62,15 +63,16 @@ export function readSession(target: Target): Session | undefined {
 /** Whether this car has answered a signed command encrypted, as far as the file remembers. */
 export function hasAnsweredEncrypted(vin: string): boolean {
   const sessions = readSessions();
-  return ([2, 3] as const).some((domain) => asRecord(sessions[nameOf({ vin, domain })]).encrypted === true);
+  const domains = [VCSEC, INFOTAINMENT] as const;
+  return domains.some((domain) => asRecord(sessions[nameOf({ vin, domain })]).encrypted === true);
 }
 
-/** The car's clock now, in seconds, as far as ours can tell. */
+/** The car's clock now, in seconds, worked out from ours. */
 export function carTime({ clockOffset }: Session): number {
   return Date.now() / 1000 - clockOffset;
 }
 
-/** Whether a command may be signed with it: not when it is stale, nor after our own clock was wrong. */
+/** Whether a command may be signed with it: not when it is stale, nor when our own clock has gone back. */
 export function isUsable(session: Session): boolean {
   const now = carTime(session);
   return !session.stale && now >= session.clock && now < MOST_SECONDS;
@@ -81,8 +83,8 @@ export async function keepSession(target: Target, session: Session): Promise<voi
   await replaceFile(SESSION_FILE, async () => ({ ...readSessions(), [nameOf(target)]: session }));
 }
 
-/** The session info in an answer to our request `uuid`. Its status counts first; then its tag must be right
- * over VIN, uuid and the bytes as they came. Throws Failure 5 for a key that is not paired, else an Error. */
+/** The session info in an answer to our request `uuid`. Its status is read before its tag, and may be forged;
+ * the tag covers VIN, uuid and the bytes as they came. Throws Failure 5 for an unpaired key, or an Error. */
 export function sessionInfoIn(answer: Buffer, { vin, ownKey }: Target, uuid: Buffer): SessionInfo {
   const info = bytesAt(answer, [MESSAGE.info]);
   const status = numberAt(info, [INFO.status]);

@@ -13,16 +13,15 @@ import { askFleetApi } from "../tesla_fetch.ts";
 import { failureForFault } from "./faults.ts";
 import { carTime, isUsable, keepSession, readSession, renewSession } from "./session.ts";
 import { type Session, SESSION_FILE, sessionInfoIn } from "./session.ts";
-import { handshakeMessage, MESSAGE, openAnswer, readVerdict, signedMessage } from "./signed_message.ts";
+import { handshakeMessage, MESSAGE, openAnswer, readVerdict, signedMessage, WAIT } from "./signed_message.ts";
 import type { Domain, Opened, Target } from "./signed_message.ts";
 import { sharedKey } from "./vehicle_key.ts";
 import { encodeFields, type Field, valueAt } from "./wire.ts";
 
 const LIFETIME_SECONDS = 15; // how long after signing the car may still accept the command
-const MOST_WAIT_SECONDS = 20; // the lifetime, and how much two clocks may differ
+const MOST_WAIT_SECONDS = 20; // the lifetime, plus 5 seconds by which the clocks may differ
 const COUNTER_WINDOW = 32; // how far behind its newest counter a car still accepts one (section 6)
 const RESYNC_FAULTS = [5, 6, 15, 17, 20]; // signature, counter, epoch, too late, clock
-const WAIT = 1; // an operation status (section 2)
 
 export interface SignedCommand {
   domain: Domain; // the computer in the car that acts
@@ -40,13 +39,13 @@ type Connection = { region: Region; bearer: string; target: Target; requests: nu
 type Attempt = Opened & { session: Session; expiresAt: number; uuid: Buffer; answer: Buffer };
 
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
-async function exchange(connection: Connection, message: Buffer, handshake?: true): Promise<Buffer> {
+async function sendMessage(connection: Connection, message: Buffer, handshake?: true): Promise<Buffer> {
   connection.requests += 1;
   const { region, bearer, target } = connection;
   const extras = { json: { routable_message: message.toString("base64") }, handshake };
   const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, extras);
   const { response } = asRecord(answer);
-  const bytes = Buffer.from(String(response), "base64");
+  const bytes = Buffer.from(typeof response === "string" ? response : "", "base64");
   if (bytes.length > 0 && bytes.toString("base64") === response) return bytes;
   const found = "Tesla's answer holds no message from the car";
   if (!handshake) throw unknownOutcome(found);
@@ -58,7 +57,7 @@ async function shakeHands(connection: Connection, stored?: Session): Promise<Ses
   say("handshake: no usable session yet");
   const { target } = connection;
   const sent = handshakeMessage(target, randomBytes(16), randomBytes(16));
-  const answer = await exchange(connection, sent.bytes, true);
+  const answer = await sendMessage(connection, sent.bytes, true);
   try {
     const { fault, status } = openAnswer(answer, sent, target); // never encrypted
     if (fault !== 0) throw failureForFault(fault);
@@ -66,7 +65,7 @@ async function shakeHands(connection: Connection, stored?: Session): Promise<Ses
     if (status === WAIT && !hasInfo) throw failureForFault(1, "WAIT from the car");
     const session = renewSession(stored, sessionInfoIn(answer, target, sent.uuid), target);
     if (session) return session;
-    const fix = `try again later; if it stays so, delete ${SESSION_FILE}`;
+    const fix = `try again later; if that does not help, delete ${SESSION_FILE}`;
     throw new Failure(1, "the car's clock went backwards", "an older time in the same epoch", fix);
   } catch (error) {
     if (error instanceof Failure) throw error;
@@ -82,7 +81,7 @@ async function attempt(connection: Connection, before: Session, command: SignedC
   const expiresAt = Math.floor(carTime(session)) + LIFETIME_SECONDS;
   const payload = payloadOf(command);
   const sent = signedMessage(target, payload, expiresAt, session, randomBytes(16), randomBytes(16));
-  const answer = await exchange(connection, sent.bytes);
+  const answer = await sendMessage(connection, sent.bytes);
   const k = sharedKey(target.ownKey, Buffer.from(session.vehicleKey, "hex"));
   return { ...openAnswer(answer, sent, target, k), session, expiresAt, uuid: sent.uuid, answer };
 }
@@ -92,7 +91,7 @@ async function remember(target: Target, session: Session): Promise<void> {
   await keepSession(target, session).catch((error) => say(`warning: ${messageOf(error)}`));
 }
 
-// The session as the car proves it when it refuses ours. Without proof the next run shakes hands.
+// The new session that the car sends, with proof, when it refuses ours. Without proof: a handshake next time.
 async function resync({ target }: Connection, { session, answer, uuid }: Attempt): Promise<Session> {
   let proved: Session | undefined;
   try {
@@ -135,7 +134,7 @@ async function commandCar(connection: Connection, command: SignedCommand): Promi
   if (last.fault !== 0) throw failureForFault(last.fault);
   if (valueAt(last.answer, [MESSAGE.info]) !== undefined) {
     sessionInfoIn(last.answer, target, last.uuid); // throws Failure when our key is off the car by now
-    throw new Error("it is session info, and no verdict");
+    throw new Error("it holds session info instead of a verdict");
   }
   if (last.status === WAIT) throw failureForFault(1, "WAIT from the car");
   if (last.status !== 0 && last.payload.length === 0) throw failureForFault(11, "ERROR from the car");

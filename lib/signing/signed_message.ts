@@ -26,8 +26,8 @@ const ENCRYPT_RESPONSE = 2; // flag: the car is to encrypt its answer (section 2
 
 // Inside the payload of an answer (sections 9 and 10).
 const ACTION = { status: 1, result: 1, reason: 2, plainText: 1 }; // of infotainment
-const SECURITY = { command: 4, operation: 1, signed: 2, information: 2, error: 46, generic: 1 }; // of VCSEC
-const WAIT = 1; // an operation status
+const FROM_VCSEC = { command: 4, operation: 1, signed: 2, information: 2, error: 46, generic: 1 }; // of VCSEC
+export const WAIT = 1; // an operation status (section 2)
 // biome-ignore format: a table of words
 const GENERIC_ERRORS = ["", "unknown", "a door or lid is open", "already on", "disabled", "not in park",
   "not authorized", "not allowed this way"]; // GenericError_E (section 10)
@@ -86,7 +86,7 @@ export function signedMessage(
   return { bytes, uuid, address, tag };
 }
 
-/** The car's answer, decrypted if it was encrypted: fault, operation status, and the payload. */
+/** The car's answer: fault, operation status, payload, and whether it was encrypted. */
 export type Opened = { fault: number; status: number; payload: Buffer; encrypted: boolean };
 
 /** Opens the car's answer to `sent` (section 8); `k` decrypts it. Throws an Error for an answer to another
@@ -124,10 +124,10 @@ export function readVerdict(payload: Buffer, domain: Domain): { result: boolean;
     const reason = bytesAt(payload, [ACTION.status, ACTION.reason, ACTION.plainText]).toString("utf8");
     return { result: numberAt(payload, [ACTION.status, ACTION.result]) === 0, reason };
   }
-  const isRefused = valueAt(payload, [SECURITY.error]) !== undefined; // even if it is empty
-  const generic = numberAt(payload, [SECURITY.error, SECURITY.generic]);
-  const operation = numberAt(payload, [SECURITY.command, SECURITY.operation]);
-  const information = numberAt(payload, [SECURITY.command, SECURITY.signed, SECURITY.information]);
+  const isRefused = valueAt(payload, [FROM_VCSEC.error]) !== undefined; // even if it is empty
+  const generic = numberAt(payload, [FROM_VCSEC.error, FROM_VCSEC.generic]);
+  const operation = numberAt(payload, [FROM_VCSEC.command, FROM_VCSEC.operation]);
+  const information = numberAt(payload, [FROM_VCSEC.command, FROM_VCSEC.signed, FROM_VCSEC.information]);
   const named = GENERIC_ERRORS[generic] || SIGNED_MESSAGE_ERRORS[information];
   const unnamed = `error ${generic}, status ${operation}, information ${information}`;
   const reason = operation === WAIT ? "busy" : named || unnamed;

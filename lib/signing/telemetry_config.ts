@@ -1,11 +1,11 @@
 // A Fleet Telemetry configuration: read from a file, and checked before it is signed, since Tesla accepts
-// most mistakes without a word, and the car then never connects. And why one has not reached the car. Nothing
-// is sent from here.
+// most mistakes silently, and the car then never connects. It also explains why a configuration has not
+// reached the car. Nothing is sent from here.
 // https://developer.tesla.com/docs/fleet-api/fleet-telemetry
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { filledIn, PAIR } from "../advice.ts";
-import { asRecord, Failure, messageOf } from "../command_line.ts";
+import { asRecord, Failure, fixForFile, messageOf } from "../command_line.ts";
 
 // Every name that Tesla documents. iss and aud are set when the token is made, whatever they are here.
 // biome-ignore format: a table of words
@@ -31,7 +31,8 @@ function contentOf(file: string): string {
   try {
     return readFileSync(file, "utf8").trim();
   } catch (error) {
-    throw new Failure(2, `${file} cannot be read`, messageOf(error), "check its name and its folder");
+    const fix = fixForFile(file, error, "check its name and its folder");
+    throw new Failure(2, `${file} cannot be read`, messageOf(error), fix);
   }
 }
 
@@ -53,7 +54,7 @@ function checkCertificate(pem: string): void {
 
 // Only the certificates are kept: a private key beside them goes nowhere.
 function authoritiesIn(ca: unknown): string {
-  const text = String(ca ?? "");
+  const text = typeof ca === "string" ? ca : "";
   const isPem = text.includes("-----BEGIN") || text === "";
   const certificates = (isPem ? text : contentOf(text)).match(CERTIFICATE) ?? [];
   check(certificates.length > 0, "ca", "no certificate", "use PEM, or the name of a file that holds it");
@@ -63,7 +64,12 @@ function authoritiesIn(ca: unknown): string {
 
 function checkFields(fields: unknown): void {
   const chosen = Object.entries(asRecord(fields));
-  check(chosen.length > 0, "fields", fields, "name one field or more; to stop streaming, use remove");
+  check(
+    chosen.length > 0 && !Array.isArray(fields),
+    "fields",
+    fields,
+    "name one field or more; to stop streaming, use remove",
+  );
   for (const [name, settings] of chosen) {
     const { interval_seconds } = asRecord(settings);
     const place = `interval_seconds for ${name}`;
@@ -107,15 +113,16 @@ const UNKNOWN = [6, "Tesla did not configure the car", "search online for the re
 const PROBLEMS = new Map<unknown, [number, string, string]>([
   ["missing_key", [5, "your key is not on the car", `${PAIR}, then send again`]],
   ["not_paired", [5, "your key is not on the car", `${PAIR}, then send again`]],
-  ["unsupported_hardware", [6, "this car cannot stream", "nothing helps: it is an early Model S or X"]],
+  ["unsupported_hardware", [6, "this car cannot stream", "this cannot be changed: an early Model S or X"]],
   ["unsupported_firmware", [6, "the car's software is too old to stream", "update the car, then send again"]],
   ["max_configs", [7, "too many apps have configured this car", FREE_A_PLACE]],
   ["no configuration", [5, "the car has no configuration",
     `send one; if you have, the car refused it, most likely because of too many apps: ${FREE_A_PLACE}`]],
-  ["another key", [5, "the configuration is signed with another key than public-key.pem", "send it again"]],
-  ["not taken", [3, "the car has not taken the configuration yet",
+  ["another key", [5, "the configuration is signed with a different key from public-key.pem",
+    "send it again"]],
+  ["not taken", [3, "the car has not fetched the configuration yet",
     "open the Tesla app (free) to wake the car, and look again in a few minutes"]],
-  ["unreadable", [1, "Tesla's answer cannot be read", "look with show, or run it again: that does no harm"]],
+  ["unreadable", [1, "Tesla's answer cannot be read", "check with show, or run it again: that does no harm"]],
 ]);
 
 /** The error for one of these, or for a reason that is not known here; `answer` is what Tesla sent. */

@@ -1,4 +1,4 @@
-// What your key and the car's key give together, and what a signature covers (docs/protocol.md, section 4).
+// The secret your key and the car's key share, and what a signature covers (docs/protocol.md, section 4).
 import { createHash, createHmac, type ECDH } from "node:crypto";
 
 // What metadata may hold, in the order of the tags 0 to 9.
@@ -26,7 +26,7 @@ export function metadata(items: Record<string, number | string | Buffer>): Buffe
   return Buffer.concat([...parts, Buffer.from([255])]);
 }
 
-/** The tag over `parts`, under the key that K gives for `purpose`. */
+/** The tag over `parts`, under the key derived from K for `purpose`. */
 export function hmac(k: Buffer, purpose: "authenticated command" | "session info", parts: Buffer[]): Buffer {
   const key = createHmac("sha256", k).update(purpose).digest();
   return createHmac("sha256", key).update(Buffer.concat(parts)).digest();

@@ -1,6 +1,6 @@
-// Protobuf, as much of it as Tesla's messages need (docs/protocol.md, sections 2, 3). A message is a row of
-// fields: a number that names the field and its layout, then a varint (0), eight bytes (1), a length and that
-// many bytes (2), or four bytes (5). This file knows no message: what a field number means is said elsewhere.
+// Protobuf, as much of it as Tesla's messages need (docs/protocol.md, sections 2, 3). A message is a series
+// of fields: a number that names the field and its layout, then a varint (0), eight bytes (1), a length and
+// that many bytes (2), or four bytes (5). What a field number means is defined elsewhere.
 
 /** Numbers of a fixed length: whole, or with decimals in four or eight bytes. */
 type Fixed = { fixed32: number } | { float32: number } | { float64: number };
@@ -29,13 +29,13 @@ function encodeField([number, value]: Field): Buffer[] {
 }
 
 /** A message's bytes; a list of fields inside a field is a message of its own. Nothing is left out: a field
- * that protobuf wants absent (a zero, mostly) must not be given. Numbers are whole and not negative. */
+ * that protobuf leaves out (a zero, mostly) must not be given. Numbers are whole and not negative. */
 export function encodeFields(fields: Field[]): Buffer {
   return Buffer.concat(fields.flatMap(encodeField));
 }
 
 // The fields of one message, the last one of each number; what is nested stays bytes. Throws an Error when
-// the bytes are too many, cut short, or no protobuf.
+// the bytes are too many, cut short, or not protobuf.
 function decodeFields(message: Buffer): Map<number, number | Buffer> {
   if (message.length > MAX_BYTES) throw new Error("the message is too long");
   const fields = new Map<number, number | Buffer>();

@@ -57,7 +57,7 @@ async function listen(owner: Owner, script: string, file = script): Promise<Targ
   const words = redirect === "" ? ["--port", new URL(right).port] : [];
   const running = owner.start(file, words, { timeoutMs: 60_000 });
   if (redirect === "") {
-    await running.said(/Ctrl-C ends/);
+    await running.said(/Ctrl-C stops it/);
   } else {
     const [address] = await running.said(/^https:\/\/auth\.tesla\.\S+(?=\n)/m);
     await visitWhenListening(`${redirect}/other`);

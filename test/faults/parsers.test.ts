@@ -701,7 +701,7 @@ property(
     reply = { status: 429, headers: [...header, ...(twice ? header : [])], body: Buffer.from(text) };
     const { rows } = await endOf(() => askFleetApi("eu", "vehicles", "a.b.c"), [7]);
     const [, seconds, until] =
-      /^fix: {3}wait (?:as long as Tesla says|(?:([\d.]{1,10}) seconds, )?until ((?:\d{4,6}-\d\d-\d\d )?\d\d:\d\d)); all apps .{1,60}$/m.exec(
+      /^fix: {3}wait (?:a few minutes, or as long as Tesla says|(?:([\d.]{1,10}) seconds, )?until ((?:\d{4,6}-\d\d-\d\d )?\d\d:\d\d)); all apps .{1,60}$/m.exec(
         rows,
       ) ?? assert.fail(rows);
     if (until === undefined) return;

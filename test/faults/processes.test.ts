@@ -79,7 +79,7 @@ describe("inside this process and in one of its own, a script ends the same way"
 // Those that wait for somebody: for what they say then, and what happens.
 type Then = (owner: Owner, said: string, interrupt: () => void) => unknown;
 const WAITS: Record<string, [RegExp, Then]> = {
-  serve_public_key: [/Ctrl-C ends/, (_owner, _said, interrupt) => interrupt()],
+  serve_public_key: [/Ctrl-C stops it/, (_owner, _said, interrupt) => interrupt()],
   get_token: [
     /^https:\/\/auth\.\S+(?=\n)[^]*cancels/m,
     async (owner, said) => {

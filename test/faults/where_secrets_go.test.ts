@@ -256,7 +256,7 @@ describe("each script", { concurrency: 2 }, () => {
   ownerTest("serve_public_key: connects to nobody, listens on loopback", {}, async (owner) => {
     const port = String(await harness.freePort());
     const running = owner.start("serve_public_key", ["--port", port], recorded(owner));
-    await running.said(/Ctrl-C ends/);
+    await running.said(/Ctrl-C stops it/);
     running.child.kill();
     assert.deepEqual(judge(owner, "serve_public_key", await running.ended, [`127.0.0.1:${port}`]), []);
   });

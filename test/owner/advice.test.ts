@@ -128,7 +128,7 @@ const CASES: Case[] = [
   tokenRow("get_token", "invalid_redirect_url", 5, "not the one of the login", "Allowed Redirect URIs"),
   tokenRow(REGISTER, "invalid_audience", 5, "one of the new ones", "vehicle-command/issues/460"),
   tokenRow("get_token", "invalid_audience", 5, "does not accept this region", "check TESLA_REGION"),
-  tokenRow(REGISTER, "invalid_scope", 5, "may not ask for one of these scopes", "tick it"),
+  tokenRow(REGISTER, "invalid_scope", 5, "may not ask for one of these scopes", "tick each scope of TESLA_SCOPES"),
   tokenRow(REGISTER, "unsupported_grant_type", 5, "this kind of token", "Machine-to-Machine"),
   tokenRow("refresh_token", "token_server_error", 1, "server failed", "try again later"),
   row("token 401", "refresh_token", answers("/token", 401, "something new"), 4, '401 "something new" from',
@@ -187,7 +187,7 @@ const CASES: Case[] = [
   row("register 401", REGISTER, hosted(fails("token_expired", "/partner_accounts")), 5, 401,
     "refuses your app's token", "check TESLA_REGION", UNREGISTERED),
   row("register 403 scope", REGISTER, hosted(fails("partner_missing_scopes")), 5, 403,
-    "your app lacks a scope", "10 minutes", UNREGISTERED),
+    "your app lacks one of TESLA_SCOPES", "10 minutes", UNREGISTERED),
 
   row("telemetry 400 command http proxy", TELEMETRY, () => {}, 5, 400, "only what Tesla's own proxy sends",
     "use telemetry_config send"),
@@ -231,28 +231,28 @@ const CASES: Case[] = [
   row("car 404", READ, (owner) => owner.setSettings({ TESLA_VIN: "5YJ30123456789ABD" }), 5, 404,
     "car or endpoint not found", "compare TESLA_VIN with list_vehicles"),
   row("cars 404", "list_vehicles", answers("/api/1/vehicles", 404, "not_found"), 5, 404,
-    "no cars of this account", "check TESLA_REGION"),
+    "no cars for this account in this region", "check TESLA_REGION"),
   row("any 404", "call_api GET /api/1/users/you", answers("/users/you", 404, "not_found"), 6, 404,
     "nothing at this path", "compare it with Tesla's documentation"),
   row("any 405", READ, (owner) => { owner.simulator.garage.inService = true; }, 6, 405, "in service",
-    "once service is finished"),
+    "try again once service is finished; for call_api, compare METHOD and PATH"),
   row("wake 408", WAKE, fails("wake_up_asleep"), 3, 408, "did not wake up", "try again in a minute"),
   row("any 408 timeout", READ, fails("request_timeout"), 3, 408, "did not answer in time", "try again"),
   row("any 408", READ, (owner) => { owner.simulator.car.awake = false; }, 3, 408, "asleep or offline",
     "run wake_up ($0.02)"),
   row("any 408", READ, fails("vehicle_asleep_older"), 3, 408, "asleep or offline",
     "open the Tesla app (free)"),
-  row("any 412 not_supported", COMMAND, fails("not_supported"), 6, 412, "does not take this command unsigned",
+  row("any 412 not_supported", COMMAND, fails("not_supported"), 6, 412, "does not accept this command unsigned",
     "use send_command instead of call_api"),
   row("any 412", READ, ({ simulator: { partner } }) => { partner.registrations = {}; }, 5, 412,
     "not registered in this region", "run register_partner"),
   row("any 421", "list_vehicles", fails("out_of_region_elsewhere"), 5, 421, "another region",
     "set TESLA_REGION to the one that Tesla names"),
   row("signed 422", AMPS, (owner) => { owner.simulator.car.speaksProtocol = false; }, 5, 422,
-    "does not take signed commands", "set TESLA_COMMANDS=rest"),
+    "accepts no signed commands", "set TESLA_COMMANDS=rest in .env"),
   row("any 423", READ, fails("locked"), 6, 423, "locked", "contact Tesla support"),
   row("any 429", READ, answers("/vehicle_data", 429, "Account rate limit exceeded"), 7, 429,
-    "too many requests", "wait as long as Tesla says; all apps of the account count together"),
+    "too many requests", "wait a few minutes, or as long as Tesla says; all apps of the account count together"),
   row("any 501", COMMAND, fails("not_implemented"), 6, 501,
     "does not pass this on to the car; nothing was done", "use the Tesla app"),
   row("wake 503 vehicle is not available", WAKE, fails("vehicle_not_available"), 3, 503, "did not wake up",
@@ -261,7 +261,7 @@ const CASES: Case[] = [
     "run wake_up ($0.02)"),
   row("any 503 timeout", READ, answers("/vehicle_data", 503, "timeout"), 1, 503, "did not answer in time",
     "try again later"),
-  row("any 503 no healthy upstream", READ, fails("no_healthy_upstream"), 1, 503, "no server of Tesla's",
+  row("any 503 no healthy upstream", READ, fails("no_healthy_upstream"), 1, 503, "Tesla's gateway could not reach its own servers",
     "try again in a few minutes"),
   row("any 540", READ, fails("device_unexpected"), 1, 540, "booting, updating, in service",
     "try again later"),
@@ -486,10 +486,10 @@ describe("beside the table", { concurrency: 3 }, () => {
     ["Retry-After before the rest", plain("Retry in 5 seconds", { "retry-after": "6",
       "ratelimit-reset": "7" }),
       seconds(6)],
-    ["words that are no time", plain("", { "retry-after": "soon" }), "wait as long as Tesla says;"],
-    ["below zero", plain("", { "retry-after": "-5" }), "wait as long as Tesla says;"],
-    ["an absurd number", plain("", { "retry-after": "9".repeat(40) }), "wait as long as Tesla says;"],
-    ["nothing", plain(""), "wait as long as Tesla says;"],
+    ["words that are no time", plain("", { "retry-after": "soon" }), "wait a few minutes, or as long as Tesla says;"],
+    ["below zero", plain("", { "retry-after": "-5" }), "wait a few minutes, or as long as Tesla says;"],
+    ["an absurd number", plain("", { "retry-after": "9".repeat(40) }), "wait a few minutes, or as long as Tesla says;"],
+    ["nothing", plain(""), "wait a few minutes, or as long as Tesla says;"],
   ];
   for (const [title, prepare, wanted] of WAITS) {
     ownerTest(`429: ${title}`, {}, async (owner) => {
@@ -536,7 +536,7 @@ describe("beside the table", { concurrency: 3 }, () => {
         const { error: problem, fix } = rowsOf(result);
         if (isThere) {
           assert.equal(problem, "Tesla says that a scope is missing, but your token has it");
-          assert.equal(fix, "try again in a minute");
+          assert.equal(fix, "try again in a minute; if that does not help, run get_token --force");
         } else {
           assert.match(problem, /lacks a scope/);
           assert.match(fix, /^tick it on .*, run get_token --force and tick every box/);

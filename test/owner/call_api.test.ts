@@ -103,7 +103,7 @@ describe("call_api", { concurrency: 3 }, () => {
 
   ownerTest("methods and bodies", ENERGY, async (owner) => {
     const counted = (got: number): string => `found: expected METHOD PATH JSON; got ${got}\n`;
-    const JSON_ONLY = "fix:   the body is a JSON object in single quotes; GET takes none";
+    const JSON_ONLY = "fix:   the body is a JSON object in single quotes; GET has none";
     // biome-ignore format: a table
     const wrong: [words: string[], says: string][] = [
       [["get", "/api/1/vehicles"], "METHOD is GET, POST"], [["HEAD", "/api/1/vehicles"], 'METHOD is "HEAD"'],

@@ -55,7 +55,13 @@ ownerTest(
     owner.write("public-key.pem", publicKey);
     assert.equal(owner.read("private-key.pem"), privateKey);
     rmSync(owner.path("private-key.pem"));
-    await ends(owner, "generate_key", 2, kept("public-key.pem"), otherwise);
+    await ends(
+      owner,
+      "generate_key",
+      2,
+      kept("public-key.pem"),
+      "copy private-key.pem here; if it is lost: ",
+    );
     assert.deepEqual([owner.has("private-key.pem"), owner.read("public-key.pem")], [false, publicKey]);
     assert.deepEqual(owner.simulator.requests, []);
   },
@@ -69,7 +75,7 @@ interface Serving {
 async function serve(owner: Owner): Promise<Serving> {
   const port = await harness.freePort();
   const running = owner.start("serve_public_key", ["--port", String(port)]);
-  await running.said(/Ctrl-C ends\n/);
+  await running.said(/Ctrl-C stops it\n/);
   return { running, base: `http://127.0.0.1:${port}`, port };
 }
 async function end({ running }: Serving): Promise<harness.Result> {
@@ -190,7 +196,7 @@ describe("register_partner", { concurrency: 3 }, () => {
       const skipped = await ends(owner, "register_partner --skip-check", 5, "424"); // nothing answers there now
       assert.deepEqual(calls(skipped.requests), [TOKEN, REGISTER]);
       host(owner, pem(other.publicKey));
-      const found = `another key than public-key.pem, for ${DOMAIN} in region eu`;
+      const found = `a key different from public-key.pem, for ${DOMAIN} in region eu`;
       await ends(
         owner,
         "register_partner --skip-check",
@@ -300,7 +306,7 @@ describe("register_partner", { concurrency: 3 }, () => {
       if (!words.includes(EXPOSED)) continue;
       assert.match(
         result.stderr,
-        /fix: {3}this key is known to the world: take it down; move both keys away; run generate_key; publish/,
+        /fix: {3}anyone may have copied this key: take it down; move both keys away; run generate_key; publish/,
       );
       assert.match(result.stderr, /register_partner; remove the old key in the car \(Locks\); pair again\n$/);
     }

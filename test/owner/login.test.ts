@@ -19,7 +19,7 @@ const LOGGED_OUT = { loggedIn: false };
 const ELSEWHERE = "https://app.example.com/callback"; // no browser reaches this machine there
 const UNASKED = "a page sent an answer that is not for this login; ignored; still waiting (Ctrl-C cancels)\n";
 const NOT_OURS =
-  "that address is from a different login (an old tab?); paste the full address; still waiting\n";
+  "no answer to this login in that line (an old tab?); paste the whole address, from http on; still waiting\n";
 const CONSENT = `/user/revoke/consent?revoke_client_id=${CLIENT_ID}`;
 const NO_LOGIN = "The login did not work. The terminal says why.\n";
 
@@ -252,7 +252,7 @@ describe("get_token", { concurrency: 3 }, () => {
   ownerTest("scopes that were not granted: exit 5, and the tokens are saved", LOGGED_OUT, async (owner) => {
     owner.simulator.fail("consent_drops_scopes");
     const [page, result] = await logIn(owner);
-    assertEnd(result, 5, "granted  log in; stay logged in\n", "\nerror: Tesla left out scopes\n");
+    assertEnd(result, 5, "granted  openid (log in); offline_access (stay logged in)\n", "\nerror: Tesla left out scopes\n");
     assertEnd(result, 5, "not granted: vehicle_device_data vehicle_charging_cmds; the tokens are saved\n");
     assertEnd(
       result,
@@ -260,7 +260,7 @@ describe("get_token", { concurrency: 3 }, () => {
       "on developer.tesla.com, wait 10 minutes, run get_token --force and tick every box\n",
     );
     // The browser does not say that all is well, and the last word is the error, not the next step.
-    assert.match(page.body, /^Your tokens are saved\..* since Tesla left out scopes\.\n$/);
+    assert.match(page.body, /^Your tokens are saved, but Tesla left out scopes\./);
     assert.doesNotMatch(result.stderr, /^next/m);
     assert.ok(owner.token().refresh_token, "a refresh token");
     assertTidy(owner);
@@ -344,7 +344,12 @@ describe("get_token", { concurrency: 3 }, () => {
     const hook = `import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";
 fs.renameSync = () => { throw Object.assign(new Error("EIO"), { code: "EIO" }); }; syncBuiltinESMExports();`;
     const [page, result] = await logIn(owner, [], first(hook));
-    assertEnd(result, 1, `error: cannot write ${FILE}\n`, `${FILE}.new is complete: rename it to ${FILE}\n`);
+    assertEnd(
+      result,
+      1,
+      `error: cannot write ${FILE}\n`,
+      `rename ${FILE}.new to ${FILE}; the next run deletes it\n`,
+    );
     assert.doesNotMatch(result.stderr, /unchanged|nothing was saved/);
     assert.equal(page.status, 400);
     assert.equal(typeof JSON.parse(owner.read(`${FILE}.new`)).refresh_token, "string");

@@ -31,7 +31,7 @@ useFewProcesses();
 
 const CAR = `/api/1/vehicles/${VIN}`;
 const REST = { TESLA_COMMANDS: "rest" };
-const UNKNOWN = /^error: unknown outcome: the command may or may not have run$/m;
+const UNKNOWN = /^error: unknown outcome: the request may or may not have been carried out$/m;
 
 function run(owner: Owner, script: string): Promise<Result> {
   const [name = "", ...words] = script.split(" ");
@@ -259,7 +259,7 @@ describe("what came of a request", { concurrency: 3 }, () => {
   // What to do then depends on what was sent.
   // biome-ignore format: a table of words and numbers
   const AFTER: [script: string, path: string, fix: string][] = [
-    ["wake_up", "/wake_up", "see with list_vehicles whether the car is online"],
+    ["wake_up", "/wake_up", "check with list_vehicles whether the car is online"],
     [`call_api POST ${CAR}/wake_up`, "/wake_up", "another wake_up may cost another $0.02"],
     ["register_partner --skip-check", "/partner_accounts",
       "run register_partner again: registering twice does no harm"],
@@ -267,7 +267,7 @@ describe("what came of a request", { concurrency: 3 }, () => {
       "check with read_charge, or at the car, before you repeat it"],
     [`call_api POST ${CAR}/command/charge_stop`, "/command/", "it was not sent again"],
     [`call_api POST /api/1/energy_sites/${ENERGY_SITE_ID}/backup {"backup_reserve_percent":30}`, "/backup",
-      "see what has changed before you repeat it"],
+      "check what has changed before you repeat it"],
   ];
   ownerTest(
     "what to do when nobody knows",
@@ -337,7 +337,7 @@ async function endsOver(owner: Owner, agent: () => Agent): Promise<[acts: Result
 }
 
 describe("connections", { concurrency: 3 }, () => {
-  ownerTest("one that never stood: nothing was sent, so try again", { settings: REST }, async (owner) => {
+  ownerTest("one that was never made: nothing was sent, so try again", { settings: REST }, async (owner) => {
     for (const broken of NEVER) {
       const agent = (): Agent => new Agent({ connect: (_, done) => done(brokenError(broken), null) });
       for (const result of await endsOver(owner, agent)) {
@@ -598,17 +598,17 @@ describe("wake_up", { concurrency: 3 }, () => {
         asleep(5)(owner, path);
         owner.simulator.fail("poll_fails", { times: 1 });
         owner.simulator.fail(name, { method: "GET" });
-      }, 2, exit, "this look failed: Tesla's server failed (500 ", ...words]),
+      }, 2, exit, "this look failed: Tesla's server failed (500 ",
+        "paid: 1 wake and 2 looks, $0.024\nerror: ", ...words]),
     ["every look fails: what was paid is said", (owner) => {
       owner.simulator.car.awake = false;
       owner.simulator.fail("poll_fails");
     }, 12, 3, "error: the car is not online after a minute\n",
       /found: state "\w+"; paid so far: 1 wake and 12 looks, \$0\.044\n/,
-      "fix:   look with list_vehicles before you wake it again",
-      "before you wake it again ($0.02), or open the Tesla app (free)\n"],
+      "fix:   check with list_vehicles before you wake it again ($0.02), or open the Tesla app (free)\n"],
     ["408 to the wake-up itself", fails("wake_up_asleep"), 0, 3, "error: the car did not wake up\n", "free"],
     ["408 timeout", fails("request_timeout"), 0, 3, "error: the car did not wake up\n", "free"],
-    ["503 timeout", error(503, "timeout"), 0, 8, UNKNOWN, "see with list_vehicles"],
+    ["503 timeout", error(503, "timeout"), 0, 8, UNKNOWN, "check with list_vehicles"],
   ];
   for (const [title, prepare, looks, exit, ...words] of cases) {
     ownerTest(title, {}, async (owner) => {

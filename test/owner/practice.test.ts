@@ -109,7 +109,7 @@ describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false 
 
     assert.match(await shell.answer("npx tsx scripts/generate_key.ts"), /made private-key\.pem[^]*mark-\d+-0/);
     shell.type(`${serve}\n`);
-    await shell.reads(/serving public-key\.pem[^]*Ctrl-C ends/);
+    await shell.reads(/serving public-key\.pem[^]*Ctrl-C stops it/);
     await shell.answer("npx tsx scripts/register_partner.ts > link.txt");
     const link = (await shell.answer("cat link.txt")).split("\n")[0] ?? "";
     assert.match(link, new RegExp(`^http://127\\.0\\.0\\.1:\\d+/_ak/${DOMAIN}$`), "stdout is the address alone");
@@ -222,7 +222,7 @@ test("a second terminal joins; the terminal is closed", { skip: TMUX ? ONLY_AT_L
   tmux("send-keys", "-t", "one", "npx tsx scripts/generate_key.ts", "Enter");
   await shows("one", /made private-key\.pem/);
   tmux("send-keys", "-t", "one", serve, "Enter");
-  await shows("one", /Ctrl-C ends/);
+  await shows("one", /Ctrl-C stops it/);
   tmux("new-session", "-d", "-s", "two", "-x", "140", "-y", "50", "sh");
   tmux("send-keys", "-t", "two", joining, "Enter");
   await shows("two", /\(practice\) own> /);

@@ -317,7 +317,7 @@ describe("the script", { concurrency: 3 }, () => {
         ["vehicle_action_9"],
       );
       for (const result of [nothing, digits])
-        assertEnd(result, 2, "found: parameters that are no JSON object\n");
+        assertEnd(result, 2, "found: parameters that are not a JSON object\n");
       for (const { stdout, stderr } of [dry, sent, nothing, digits])
         assert.doesNotMatch(stdout + stderr, /8305|38333035/);
     },

@@ -85,10 +85,10 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assert.equal(body.token.split(".")[1], shown.token.split(".")[1]);
 
     const waiting = await run(owner, "show");
-    assertEnd(waiting, 3, "the car has not taken the configuration yet", "open the Tesla app (free)");
+    assertEnd(waiting, 3, "the car has not fetched the configuration yet", "open the Tesla app (free)");
     assert.equal(JSON.parse(waiting.stdout).config.hostname, EXAMPLE.hostname);
     const taken = await run(owner, "show");
-    assertEnd(taken, 0, "taken: the car has this configuration");
+    assertEnd(taken, 0, "done: the car has this configuration");
     assert.deepEqual(calls(taken.requests), [`GET ${CONFIG}`]);
     assert.deepEqual(JSON.parse(taken.stdout).config, config);
 
@@ -239,13 +239,13 @@ describe("telemetry_config", { concurrency: 3 }, () => {
       [{ synced: true, config: { iss }, limit_reached: false, key_paired: true }, 0, "taken: "],
       [{ synced: true, config: { iss }, limit_reached: true }, 0, "taken: "], // the last place is ours
       [{ synced: true, config: { port: 443 } }, 0, "taken: "], // fields may be missing
-      [{ synced: false, config: { iss } }, 3, "has not taken the configuration yet"],
-      [{ config: { iss } }, 3, "has not taken the configuration yet"],
+      [{ synced: false, config: { iss } }, 3, "has not fetched the configuration yet"],
+      [{ config: { iss } }, 3, "has not fetched the configuration yet"],
       [{ synced: true, config: null, limit_reached: false }, 5, "the car has no configuration"],
       [{ synced: true }, 5, "the car has no configuration"],
       [{ synced: true, config: null, limit_reached: true }, 7, "too many apps have configured this car"],
-      [{ synced: true, config: { iss: other } }, 5, "signed with another key than public-key.pem"],
-      [{ synced: false, config: { iss: other } }, 5, "signed with another key than public-key.pem"],
+      [{ synced: true, config: { iss: other } }, 5, "signed with a different key from public-key.pem"],
+      [{ synced: false, config: { iss: other } }, 5, "signed with a different key from public-key.pem"],
       [{}, 1, "Tesla's answer cannot be read"],
       [null, 1, "Tesla's answer cannot be read"],
     ];

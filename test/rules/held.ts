@@ -114,7 +114,7 @@ export function runHeld(
   const visit = async (): Promise<void> => {
     const [address] = /https:\/\/auth\S+(?=\n)/.exec(said) ?? [];
     const [page] = /http:\/\/127\.0\.0\.1:\d+\/\S+/.exec(said) ?? [];
-    const isReady = address ? said.includes("cancels") : said.includes("Ctrl-C ends");
+    const isReady = address ? said.includes("cancels") : said.includes("Ctrl-C stops it");
     if (visited || !isReady) return;
     visited = true;
     const answer = await fetch(address ? await simulator.consent(address) : (page ?? ""));

@@ -428,7 +428,7 @@ const FAULTS: [number, number, string, string][] = [
   [17, 6, "came too late", CLOCK],
   [18, 6, "does not know its own VIN", "service"],
   [19, 6, "could not check the command", "run it again"],
-  [20, 6, "the car's clock and ours differ", `${CLOCK}; if it stays so, delete ${SESSION}`],
+  [20, 6, "the car's clock and ours differ", `${CLOCK}; if that does not help, delete ${SESSION}`],
   [21, 5, "mobile access is off", "Controls, Safety"],
   [22, 6, "does not allow this to a service key", "remove the key in the car"],
   [23, 6, "only from your Tesla account", "use the Tesla app"],

@@ -98,7 +98,7 @@ async function demo(): Promise<void> {
   mustBePrivate("private-key.pem");
   show(`\n# 2. The public key is shown at https://${DOMAIN}/.well-known/… (a simulated tunnel does that).\n`);
   const server = start(`serve_public_key.ts --port ${keyPort}`);
-  await server.untilSaid(/Ctrl-C ends/);
+  await server.untilSaid(/Ctrl-C stops it/);
   partner.hosting = { kind: "tunnel", port: keyPort };
   show("\n# 3. Tesla downloads it, and has your domain and key on file from now on.\n");
   const { out: link } = await run("register_partner.ts");
