@@ -88,7 +88,7 @@ export async function withLock<Result>(file: string, work: () => Promise<Result>
       throw new Failure(
         1,
         `another run is using ${file}`,
-        `${lock}: ${readClaims(lock).find(isAlive) ?? "a claim"}`,
+        `${lock}: ${readClaims(lock).find(counts) ?? "a claim"}`,
         fix,
       );
     }
