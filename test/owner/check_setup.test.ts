@@ -140,7 +140,11 @@ async function check(owner: Owner, words: string[] = [], options: RunOptions = {
   const things = failed.length === 1 ? "1 thing" : `${failed.length} things`;
   const notes = steps.some(({ mark }) => mark === "note");
   const count = `error: ${things} to fix: ${failed.join(", ")}\n`;
-  assert.ok(result.stderr.endsWith(`everything is set up${notes ? ", but read the notes" : ""}\n`) || result.stderr.includes(count), result.stderr);
+  assert.ok(
+    result.stderr.endsWith(`everything is set up${notes ? ", but read the notes" : ""}\n`)
+      || result.stderr.includes(count),
+    result.stderr,
+  );
   assert.equal(result.code === 0, failed.length === 0);
   return { ...result, lines, failed };
 }
@@ -567,7 +571,13 @@ describe("what is broken", { concurrency: 3 }, () => {
     chownSync(owner.path("private-key.pem"), nobody, nobody);
     chownSync(owner.path(".env"), 0, 0);
     const settings = await check(owner, [], { uid: nobody });
-    assertFailed(settings, "settings, VIN", 5, ".env cannot be read", "chown \"$USER\" '.env' && chmod u+rwX '.env'");
+    assertFailed(
+      settings,
+      "settings, VIN",
+      5,
+      ".env cannot be read",
+      "chown \"$USER\" '.env' && chmod u+rwX '.env'",
+    );
     assert.doesNotMatch(settings.stdout, /generate_key|ls -l/);
   });
 
