@@ -190,7 +190,7 @@ ownerTest("wake_up: one wake, then its state every five seconds, and what it cos
 describe("set_charge_amps", { concurrency: 3 }, () => {
   const REST = { settings: { TESLA_COMMANDS: "rest" }, keys: false };
   const LIMIT = "the limit of the car or the station may be lower; --verify shows it\n";
-  const AGAIN = "cars accept 1–4 A only on a second call; run this again in a few seconds\n";
+  const AGAIN = "cars accept 1–4 A only on a second call: after the first, run this again in a few seconds\n";
   // Asked, taken by the car, and the line that follows.
   // biome-ignore format: a table
   const accepted: [number, number, string][] = [[10, 10, ""], [0, 0, ""], [5, 5, ""], [16, 16, ""], [17, 16, LIMIT],
@@ -226,7 +226,7 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
       await ends(owner, line, 2, `found: AMPS is "${amps}"\n`, "AMPS is a whole number from 0 to 80");
     }
     const usage = "run: npx tsx scripts/set_charge_amps.ts AMPS";
-    await ends(owner, "set_charge_amps", 2, "expected AMPS; got none", usage);
+    await ends(owner, "set_charge_amps", 2, "expected AMPS; got 0", usage);
     await ends(owner, "set_charge_amps 5 6", 2, "expected AMPS; got 2", usage);
     await ends(owner, "set_charge_amps -5", 2, "Unknown option '-5'", usage);
     await ends(owner, "set_charge_amps --below-5 5", 2, "Unknown option '--below-5'", usage);

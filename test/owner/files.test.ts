@@ -299,7 +299,7 @@ describe("the new file", () => {
   const renames: [string, number, boolean][] = [["EPERM", 1, true], ["EBUSY", 3, true], ["EACCES", 2, true],
     ["EPERM", Infinity, false], ["EBUSY", Infinity, false], ["EIO", 1, false]];
   test("a rename that fails is tried again; if it stays so, the new file is kept beside and said", async () => {
-    const kept = new RegExp(`^1 cannot write ${FILE} \\|.*; ${NEW} is complete: rename it to ${FILE}$`);
+    const kept = new RegExp(`^1 cannot write ${FILE} \\|.*then rename ${NEW} to ${FILE}; the next run deletes it$`);
     for (const [code, times, isDone] of renames) {
       for (const old of [OLD, ""]) {
         fs.rmSync(FILE, { force: true });

@@ -72,7 +72,7 @@ describe("get_token", { concurrency: 3 }, () => {
     assertEnd(
       result,
       0,
-      /\nlogged in until (\S+ )?\d\d:\d\d; tesla_token\.json saved\ngranted {2}log in; stay/,
+      /\nlogged in until (\S+ )?\d\d:\d\d; tesla_token\.json saved\ngranted {2}openid \(log in\); offline_access \(stay/,
     );
     assertEnd(result, 0, `\nrevoke   https://auth.tesla.com${CONSENT}\n`);
     assert.match(result.stderr, /\nnext {5}npx tsx scripts\/list_vehicles\.ts\n$/);
@@ -260,7 +260,7 @@ describe("get_token", { concurrency: 3 }, () => {
       "on developer.tesla.com, wait 10 minutes, run get_token --force and tick every box\n",
     );
     // The browser does not say that all is well, and the last word is the error, not the next step.
-    assert.match(page.body, /^Your tokens are saved\..* since Tesla left out scopes\.\n$/);
+    assert.match(page.body, /^Your tokens are saved, but Tesla left out scopes\. The terminal says what to do\.\n$/);
     assert.doesNotMatch(result.stderr, /^next/m);
     assert.ok(owner.token().refresh_token, "a refresh token");
     assertTidy(owner);
@@ -344,7 +344,7 @@ describe("get_token", { concurrency: 3 }, () => {
     const hook = `import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";
 fs.renameSync = () => { throw Object.assign(new Error("EIO"), { code: "EIO" }); }; syncBuiltinESMExports();`;
     const [page, result] = await logIn(owner, [], first(hook));
-    assertEnd(result, 1, `error: cannot write ${FILE}\n`, `${FILE}.new is complete: rename it to ${FILE}\n`);
+    assertEnd(result, 1, `error: cannot write ${FILE}\n`, `then rename ${FILE}.new to ${FILE}; the next run deletes it\n`);
     assert.doesNotMatch(result.stderr, /unchanged|nothing was saved/);
     assert.equal(page.status, 400);
     assert.equal(typeof JSON.parse(owner.read(`${FILE}.new`)).refresh_token, "string");

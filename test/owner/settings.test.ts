@@ -50,15 +50,15 @@ describe("settings", { concurrency: 3 }, () => {
     [{ TESLA_REGION: "eu" }, { TESLA_REGION: "" }, "TESLA_REGION is empty in the environment", ENVIRONMENT("TESLA_REGION")],
     [{ TESLA_DOMAIN: "x" }, { TESLA_VIN: "1" }, 'TESLA_DOMAIN is "x"; TESLA_VIN is "1" in the environment', ENVIRONMENT("TESLA_VIN")],
     // docker's --env-file keeps the quotes as part of the value
-    [{}, { TESLA_CLIENT_SECRET: `"${SECRET}"` }, "TESLA_CLIENT_SECRET is malformed (not shown) in the environment", "without quotes"],
-    [{}, { TESLA_CLIENT_SECRET: `'${SECRET}'` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "without quotes"],
-    [{}, { TESLA_CLIENT_SECRET: `\`${SECRET}` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "without quotes"],
-    [{}, { TESLA_CLIENT_SECRET: `${SECRET}"` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "without quotes"],
-    [{ TESLA_CLIENT_SECRET: `"'${SECRET}'"` }, {}, "TESLA_CLIENT_SECRET is malformed (not shown)", "without quotes"],
+    [{}, { TESLA_CLIENT_SECRET: `"${SECRET}"` }, "TESLA_CLIENT_SECRET is malformed (not shown) in the environment", "in .env in single quotes, in the environment without"],
+    [{}, { TESLA_CLIENT_SECRET: `'${SECRET}'` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "in .env in single quotes, in the environment without"],
+    [{}, { TESLA_CLIENT_SECRET: `\`${SECRET}` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "in .env in single quotes, in the environment without"],
+    [{}, { TESLA_CLIENT_SECRET: `${SECRET}"` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "in .env in single quotes, in the environment without"],
+    [{ TESLA_CLIENT_SECRET: `"'${SECRET}'"` }, {}, "TESLA_CLIENT_SECRET is malformed (not shown)", "in .env in single quotes, in the environment without"],
     [{}, { TESLA_CLIENT_ID: '"3f0c2a7e-1b5d"' }, 'TESLA_CLIENT_ID is ""3f0c2a7e-1b5d"" in the environment', ENVIRONMENT("TESLA_CLIENT_ID")],
     [{ TESLA_CLIENT_SECRET: "two words" }, {}, "TESLA_CLIENT_SECRET is malformed (not shown)", IN_FILE("TESLA_CLIENT_SECRET")],
     // shown as far as the blank: what follows may be another setting, or a secret
-    [{ TESLA_SCOPES: "openid, offline_access" }, {}, 'TESLA_SCOPES is "openid,…"', "one space between them"],
+    [{ TESLA_SCOPES: "openid, offline_access" }, {}, 'TESLA_SCOPES is "openid,…"', "separated by single spaces"],
     [{ TESLA_DOMAIN: `car.example.com ${SECRET}` }, {}, 'TESLA_DOMAIN is "car.example.com…"', IN_FILE("TESLA_DOMAIN")],
     [{ TESLA_DOMAIN: `car.example.comTESLA_CLIENT_SECRET=${SECRET}` }, {}, 'TESLA_DOMAIN is "car.example.comTESLA_CLIENT_SECRET…"', "lower case"],
     [{ TESLA_VIN: `5YJ30123456789ABC\t${SECRET}` }, {}, 'TESLA_VIN is "5YJ30123456789ABC…"', IN_FILE("TESLA_VIN")],
@@ -88,7 +88,7 @@ describe("settings", { concurrency: 3 }, () => {
     assertEnd(
       all,
       5,
-      /TESLA_CLIENT_ID in \.env: .*; TESLA_CLIENT_SECRET in \.env: .*; TESLA_REGION in \.env: /,
+      /set TESLA_CLIENT_ID in \.env: .*; set TESLA_CLIENT_SECRET in \.env: .*; set TESLA_REGION in \.env: /,
     );
     fs.rmSync(owner.path(".env"));
     const noFile = `fix:   there is no .env in ${fs.realpathSync(owner.folder)}: go to the right folder, or copy`;
