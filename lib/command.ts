@@ -5,7 +5,7 @@ import { FLEET_API } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
 import { COMMANDS } from "./signing/commands.ts";
 import { encodeCommand } from "./signing/encode_command.ts";
-import { payloadOf, sendSigned, type SignedCommand, type Verdict } from "./signing/signed_command.ts";
+import { payloadOf, sendSigned, type SignedCommand } from "./signing/signed_command.ts";
 import { askFleetApi } from "./tesla_fetch.ts";
 import { claimsOf } from "./token_claims.ts";
 import type { Token } from "./token_file.ts";
@@ -80,15 +80,17 @@ export async function sendCommand(command: Command, token: Token, done = "the ca
   const { scopes } = claimsOf(token);
   checkScope(command, scopes);
   const bearer = token.access_token;
-  let verdict: Partial<Verdict>;
+  let [verdict, requests, doubtful]: [unknown, number, boolean] = [undefined, 1, false];
   try {
-    verdict = isSigned
-      ? await sendSigned(region, vin, bearer, command)
-      : asRecord(asRecord(await askFleetApi(region, path, bearer, { json: command.json })).response);
+    if (isSigned) {
+      const signed = await sendSigned(region, vin, bearer, command);
+      [verdict, requests, doubtful] = [signed, signed.requests, signed.doubtful];
+    } else {
+      verdict = asRecord(await askFleetApi(region, path, bearer, { json: command.json })).response;
+    }
   } catch (error) {
     throw scopeRefusal(error, command, scopes);
   }
-  const { doubtful = false, requests = 1 } = verdict;
   const already = verdictOf(command.name, verdict);
   if (doubtful)
     throw unknownOutcome("the car's answer came unencrypted, although earlier answers were encrypted");

@@ -28,10 +28,19 @@ export function asRecord(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
+// JSON, or a word in its place for what is nested too deep.
+function jsonOf(value: unknown, indent = 0): string {
+  try {
+    return JSON.stringify(value, null, indent) ?? "null";
+  } catch {
+    return '"(too deep to be shown)"';
+  }
+}
+
 /** Text from outside, safe for a terminal: on one line, without characters that control the terminal or the
  * text direction, and without anything that looks like a secret. */
 export function clean(value: unknown): string {
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text = typeof value === "object" ? jsonOf(value) : String(value);
   return text
     .replace(/[\p{Cc}\p{Cf}\p{Zs}\p{Zl}\p{Zp}]+/gu, " ")
     .replace(/eyJ[\w-]{10,}[\w.-]*|\b(NA|EU|CN)_[\w-]{10,}|ta-secret\.\S+/g, "[secret removed]");
@@ -39,8 +48,7 @@ export function clean(value: unknown): string {
 
 /** Prints a value on stdout as JSON. Control characters are written as \u009b and the like. */
 export function showJson(value: unknown): void {
-  const json = JSON.stringify(value, null, 2) ?? "null";
-  const escaped = json.replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+  const escaped = jsonOf(value, 2).replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
     character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
   );
   process.stdout.write(`${escaped}\n`);
@@ -88,8 +96,10 @@ export function fixForFile(
 
 // An error as three rows. An unexpected one also says where it happened, in this project or in a copy of it.
 function showFailure(error: unknown): number {
-  const stack = String(asRecord(error).stack).replace(/.*node_modules.*/g, "");
-  const [where = "an unknown place"] = /[\w-]+[\\/][\w.-]+\.ts:\d+/.exec(stack) ?? [];
+  const frames = String(asRecord(error).stack)
+    .split("\n")
+    .filter((line) => /^ +at (?!.*node_modules)/.test(line));
+  const [where = "an unknown place"] = frames.join("\n").match(/[\w-]+[\\/][\w.-]+\.ts:\d+/) ?? [];
   const report = "if you have changed nothing there, please report it";
   const unexpected = new Failure(1, `unexpected: ${messageOf(error)}`, `at ${where}`, report);
   const { exitCode, message, found, fix } = error instanceof Failure ? error : unexpected;
@@ -130,6 +140,15 @@ export function startScript<W extends string = never, T extends string = never, 
 ): Record<W, string> & Partial<Record<T, string>> & Partial<Record<F, boolean>> {
   const { words = [], optional = [], flags = [], values = [] } = takes;
   process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
+  process.stdout.on("error", (error) => {
+    if (asRecord(error).code === "EPIPE") return; // whoever read it has seen enough
+    throw new Failure(
+      1,
+      "the answer could not be written",
+      messageOf(error),
+      "what is said above has happened",
+    );
+  });
   process.on("uncaughtException", (error) => process.exit(showFailure(error)));
   const switches = [...flags, "help"].map((name) => [name, { type: "boolean" as const }]);
   const texts = values.map((name) => [name, { type: "string" as const }]);

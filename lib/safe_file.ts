@@ -19,6 +19,7 @@ const IN_USE = ["EPERM", "EACCES", "EBUSY"];
 // appends its claim again, with a minus.
 function readClaims(lock: string): string[] {
   try {
+    if (!statSync(lock).isFile()) throw new Error("it is not a plain file");
     const lines = readFileSync(lock, "utf8").split("\n");
     return lines.filter((line) => /^\d/.test(line) && !lines.includes(`-${line}`));
   } catch (error) {
@@ -31,7 +32,9 @@ function append(lock: string, line: string): void {
   const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW = 0 } = constants; // Windows lacks the last one
   const handle = openSync(lock, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
   try {
-    writeSync(handle, `\n${line}\n`);
+    if (fstatSync(handle).nlink > 1) throw new Error("it has a second name");
+    const whole = Buffer.from(`\n${line}\n`);
+    if (writeSync(handle, whole) < whole.length) throw new Error("the disk is full");
   } finally {
     closeSync(handle);
   }
@@ -64,6 +67,7 @@ function holds(lock: string, claim: string): boolean {
     const first = claims.find((one) => one === claim || counts(one));
     return first === claim && readClaims(lock).includes(claim); // a holder may have removed it
   } catch (error) {
+    if (error instanceof Failure) throw error;
     const isBusy = process.platform === "win32" && IN_USE.includes(String(asRecord(error).code));
     if (isBusy) return false; // while another run removes it
     const fix = `${fixForFile(lock, error)}; nothing was sent`;
@@ -81,7 +85,12 @@ export async function withLock<Result>(file: string, work: () => Promise<Result>
     if (performance.now() > end) {
       append(lock, `-${claim}`);
       const fix = `try again later; nothing was sent; if no such run is there, delete ${lock}`;
-      throw new Failure(1, `another run is using ${file}`, `${lock} is held`, fix);
+      throw new Failure(
+        1,
+        `another run is using ${file}`,
+        `${lock}: ${readClaims(lock).find(counts) ?? "a claim"}`,
+        fix,
+      );
     }
     await sleep(100);
   }

@@ -28,7 +28,8 @@ const NEVER_CONNECTED =
   /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
 // Requests that only read or are safe to repeat, although they are not GETs: a refresh token works for 24
 // hours more if the answer is lost, and a telemetry configuration is the same the second time.
-const SAFE_TO_REPEAT = /\/oauth2\/v3\/token$|\/vehicles\/fleet_status$|\/fleet_telemetry_config/;
+const SAFE_TO_REPEAT =
+  /^\/oauth2\/v3\/token$|^\/api\/1\/vehicles\/(fleet_status|([^/]+\/)?fleet_telemetry_[a-z_]+)$/;
 
 // `handshake` marks a POST that only asks the car for its session info.
 type Extras = { json?: object; method?: string; handshake?: true };
@@ -106,13 +107,22 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
   if (bearer) headers.authorization = `Bearer ${bearer}`;
   const body = form ? String(new URLSearchParams(form)) : json && JSON.stringify(json);
   const incoming: Incoming = { status: 0, text: "", headers: {}, problem: "", neverConnected: false };
-  const sent: unknown[] = [];
-  const onSent = (message: unknown): unknown => sent.push(message);
+  const seen: string[] = []; // what undici did
+  const onConnect = (): unknown => seen.push("connects");
+  const onSent = (message: unknown): void => {
+    const { method: sent } = asRecord(asRecord(message).request);
+    if (sent !== "CONNECT") seen.push("sends"); // CONNECT goes to a proxy
+  };
   // undici says so before the first byte of a request leaves: that decides between "not sent" and "unknown"
+  subscribe("undici:client:beforeConnect", onConnect);
   subscribe("undici:client:sendHeaders", onSent);
-  process.stderr.write(`${method} ${clean(url)}  `);
+  process.stderr.write(`${method} ${withoutSecret(clean(url), bearer ?? "")}  `);
+  const signal = AbortSignal.timeout(30_000);
+  const limit = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason)); // undici heeds it once connected
+  });
   try {
-    const answer = await request(url, { method, headers, body, signal: AbortSignal.timeout(30_000) });
+    const answer = await Promise.race([request(url, { method, headers, body, signal }), limit]);
     incoming.status = answer.statusCode;
     incoming.headers = answer.headers;
     const decoder = new TextDecoder();
@@ -122,8 +132,10 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
     }
   } catch (error) {
     incoming.problem = clean(messageOf(error) || asRecord(error).code);
-    incoming.neverConnected = sent.length === 0 && hasNotConnected(error);
+    incoming.neverConnected =
+      !seen.includes("sends") && (seen.includes("connects") || hasNotConnected(error));
   }
+  unsubscribe("undici:client:beforeConnect", onConnect);
   unsubscribe("undici:client:sendHeaders", onSent);
   say(incoming.status > 0 ? String(incoming.status) : "no answer");
   return incoming;
@@ -161,7 +173,9 @@ function withoutSecret(text: string, secret: string): string {
     return whole.slice(4, -4); // the ends depend on what is beside it
   });
   const inUrls = base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
-  const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls];
+  const isShort = text.length < 2000 && secret.length > 15;
+  const parts = isShort ? (secret.match(/.{12}/g) ?? []) : []; // a server may have cut it short
+  const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls, ...parts];
   const isThere = spellings.some((form) => form.length > 3 && plain.includes(bare(form)));
   return isThere ? "[removed: it holds a secret]" : rest;
 }

@@ -50,7 +50,7 @@ const isPartner = given.partner === true;
 const bearer = isPartner ? await partnerToken(readSettings(APP_SETTINGS)) : readToken().access_token;
 const answer = await askFleetApi(TESLA_REGION, path.slice("/api/1/".length), bearer, { json, method });
 showJson(answer);
-const [, command] = /\/command\/([a-z_]+)$/.exec(path) ?? [];
+const [, command] = /\/command\/([^/?]+)/.exec(path) ?? [];
 const { response } = asRecord(answer);
 if (command) say(verdictOf(command, response) || "done: the car confirmed it");
 else if (asRecord(response).result === false) {

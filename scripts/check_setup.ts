@@ -22,6 +22,7 @@ const given = startScript(import.meta.filename, { flags: ["free", "skip-check"] 
 type Found = string | { note: string };
 const passed = new Set<string>();
 const failures = new Map<string, Failure>();
+let notes = 0;
 function print(mark: string, name: string, text: string): void {
   process.stdout.write(`  ${mark.padEnd(8)} ${name.padEnd(14)} ${clean(text).slice(0, 500)}\n`);
 }
@@ -32,7 +33,10 @@ async function step(name: string, needs: string[], check: () => Found | Promise<
     const found = await check();
     passed.add(name);
     if (typeof found === "string") print("ok", name, found);
-    else print("note", name, found.note);
+    else {
+      print("note", name, found.note);
+      notes += 1;
+    }
   } catch (error) {
     const unexpected = new Failure(1, messageOf(error), "an unexpected error", "please report it");
     const failure = error instanceof Failure ? error : unexpected;
@@ -64,7 +68,10 @@ await step("file modes", [], () => {
   const open = secret.filter((file) => (statSync(file).mode & 0o077) !== 0).join(" ");
   const keepsNoModes = open !== "" && secret.every((file) => (statSync(file).mode & 0o111) !== 0);
   if (keepsNoModes) {
-    return { note: `this disk keeps no file modes (WSL /mnt, exFAT): others here may read ${open}` };
+    const move = "if that has no effect (WSL /mnt, exFAT), move this folder to your home";
+    return {
+      note: `others here may read and change your files; run: chmod 600 ${open}; chmod go-w .; ${move}`,
+    };
   }
   if (open !== "") throw new Failure(5, "other users can read your secrets", open, `run: chmod 600 ${open}`);
   let folder: { mode: number; uid: number; gid: number };
@@ -202,4 +209,4 @@ if (first) {
   const problem = `${things} to fix: ${[...failures.keys()].join(", ")}`;
   throw new Failure(first.exitCode, problem, "see FAILED above", "fix it, then run check_setup again");
 }
-say("everything is set up");
+say(notes === 0 ? "everything is set up" : "everything is set up, but read the notes");

@@ -5,7 +5,7 @@
 //   contacts  Fleet API
 //   costs     at most 1 data request ($0.002); what the car then streams, $1 for 150,000 values
 //   run       npx tsx scripts/telemetry_config.ts show, send FILE [--dry-run], remove or errors
-import { asRecord, Failure, say, showJson, startScript } from "../lib/command_line.ts";
+import { asRecord, clean, Failure, say, showJson, startScript } from "../lib/command_line.ts";
 import { readPrivateKey, readPublicKey } from "../lib/key_files.ts";
 import { readSettings } from "../lib/settings.ts";
 import { readConfig, telemetryFailure } from "../lib/signing/telemetry_config.ts";
@@ -61,7 +61,7 @@ if (ACTION === "errors") {
 if (ACTION === "remove") {
   const answer = await ask(`${TESLA_VIN}/fleet_telemetry_config`, { method: "DELETE" });
   const { updated_vehicles: removed } = answer;
-  if (typeof removed !== "number") throw telemetryFailure("unreadable", answer);
+  if (typeof removed !== "number" || removed < 0) throw telemetryFailure("unreadable", answer);
   say(removed > 0 ? "removed" : "nothing to do: the car had no configuration");
 }
 
@@ -77,7 +77,7 @@ if (ACTION === "send") {
   const answer = await ask("fleet_telemetry_config_jws", { json });
   if (typeof answer.updated_vehicles !== "number") throw telemetryFailure("unreadable", answer);
   const skipped = asRecord(answer.skipped_vehicles); // reason: [VIN, …], or VIN: reason as one owner saw it
-  const reason = Object.keys(skipped).find((name) => String(skipped[name]).includes(TESLA_VIN));
-  if (answer.updated_vehicles !== 1) throw telemetryFailure(reason ?? String(skipped[TESLA_VIN]), answer);
+  const reason = Object.keys(skipped).find((name) => clean(skipped[name]).includes(TESLA_VIN));
+  if (answer.updated_vehicles !== 1) throw telemetryFailure(reason ?? skipped[TESLA_VIN], answer);
   say("accepted: the car gets it when it is next online; check with show in a few minutes");
 }

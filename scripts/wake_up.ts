@@ -23,9 +23,13 @@ const { access_token } = readToken();
 const woken = await askFleetApi(TESLA_REGION, `vehicles/${TESLA_VIN}/wake_up`, access_token, { json: {} });
 let { state } = asRecord(asRecord(woken).response);
 
-// Step 3: ask for its state, which is cheaper, every 5 seconds. One look that fails does not end the wait.
+// Step 3: ask for its state, which is cheaper, every 5 seconds. One look that fails does not end the wait,
+// unless only you can help.
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#vehicle
 let looks = 0;
+function price(): string {
+  return `1 wake and ${looks} ${looks === 1 ? "look" : "looks"}, $${(0.02 + looks * 0.002).toFixed(3)}`;
+}
 while (state !== "online" && looks < MOST_LOOKS) {
   await sleep(5000);
   looks += 1;
@@ -34,14 +38,15 @@ while (state !== "online" && looks < MOST_LOOKS) {
     state = asRecord(asRecord(answer).response).state;
   } catch (error) {
     const isTemporary = error instanceof Failure && ![401, 402, 403, 429].includes(error.status);
+    say(
+      isTemporary ? `this look failed: ${clean(error.message)} (${clean(error.found)})` : `paid: ${price()}`,
+    );
     if (!isTemporary) throw error;
-    say(`this look failed: ${clean(error.message)} (${clean(error.found)})`);
   }
 }
-const price = `1 wake and ${looks} ${looks === 1 ? "look" : "looks"}, $${(0.02 + looks * 0.002).toFixed(3)}`;
 if (state !== "online") {
-  const found = `state "${clean(state ?? "unknown")}"; paid so far: ${price}`;
+  const found = `state "${clean(state ?? "unknown")}"; paid so far: ${price()}`;
   const fix = "check with list_vehicles before you wake it again ($0.02), or open the Tesla app (free)";
   throw new Failure(3, "the car is not online after a minute", found, fix);
 }
-say(`the car is online (${price})`);
+say(`the car is online (${price()})`);

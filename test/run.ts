@@ -17,6 +17,7 @@ const LONG_FILES = [
   "sandbox",
   "signed",
   "where_secrets_go",
+  "windows",
 ];
 const project = fileURLToPath(new URL("..", import.meta.url));
 const isLong = process.argv.includes("--long");

@@ -3,6 +3,7 @@
 // In this order: is the command known, is every parameter known; then, one after the other, is it there,
 // and is it of the right kind and in its range. The first failure throws an Error, which says what
 // was found and what is allowed (an error never shows a PIN). Nothing is sent from here.
+import { clean } from "../command_line.ts";
 import { COMMANDS, NOT_SIGNED, type Parameter, type Parameters } from "./commands.ts";
 import { type Domain, INFOTAINMENT } from "./signed_message.ts";
 import type { Field } from "./wire.ts";
@@ -17,8 +18,9 @@ const DAYS = new Map([["SUN", 1], ["SUNDAY", 1], ["MON", 2], ["MONDAY", 2], ["TU
   ["SAT", 64], ["SATURDAY", 64], ["WEEKDAYS", 62], ["ALL", 127]]); // the spellings Tesla's proxy accepts
 
 // The field that a parameter becomes; a 0 is left out of the message. Throws an Error for a wrong value.
-function fieldOf(name: string, value: unknown, rule: Parameter): Field {
-  const refuse = (allowed: string, found = JSON.stringify(value).slice(0, 60)): never => {
+function fieldOf(name: string, value: unknown, rule: Parameter, isSecret: boolean): Field {
+  const shown = isSecret ? "something else" : clean(value).slice(0, 60); // it may be a PIN in the wrong place
+  const refuse = (allowed: string, found = shown): never => {
     throw new Error(`${name} must be ${allowed}: found ${found}`);
   };
   if (!Array.isArray(rule)) {
@@ -60,16 +62,21 @@ export type Encoded = { domain: Domain; message: Field[] };
 
 // The fields of what is given; a new schedule gets the time as its id. Throws an Error for a missing one.
 function fieldsOf(parameters: Parameters, given: Given, isOff: boolean, takes: string): Field[] {
+  const isSecret = hasPin(parameters);
   const fields: Field[] = [];
   for (const [label, rule] of Object.entries(parameters)) {
     const key = nameOf(label);
     const value = label === "id?" && given.id === undefined ? Math.floor(Date.now() / 1000) : given[key];
     if (value === undefined && (isOff || label.endsWith("?"))) continue;
     if (value === undefined) throw new Error(`missing parameter ${key}: ${takes}`);
-    const [field, content] = fieldOf(key, value, rule);
+    const [field, content] = fieldOf(key, value, rule, isSecret);
     if (field > 0 && content !== 0 && !isOff) fields.push([field, content]);
   }
   return fields;
+}
+
+function hasPin(parameters: Parameters): boolean {
+  return Object.values(parameters).some((rule) => Array.isArray(rule) && rule[1] === "pin");
 }
 
 function nameOf(label: string): string {
@@ -85,7 +92,8 @@ export function encodeCommand(name: string, given: Given): Encoded {
   const known = [...Object.keys(parameters), ...Object.keys(beside)].map(nameOf);
   const takes = `${name} takes ${known.join(", ") || "no parameters"}`;
   const unknown = Object.keys(given).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw new Error(`unknown parameter ${unknown}: ${takes}`);
+  if (unknown !== undefined)
+    throw new Error(`unknown parameter ${hasPin(parameters) ? "" : unknown}: ${takes}`);
 
   const isOff = given[switchedBy] === false;
   const inner = [...fixed, ...fieldsOf(parameters, given, isOff, takes)];

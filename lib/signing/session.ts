@@ -49,11 +49,12 @@ export function readSession(target: Target): Session | undefined {
   const { clientKey, vehicleKey, epoch, counter, clock, clockOffset } = session;
   try {
     if (clientKey !== target.ownKey.getPublicKey("hex")) return undefined;
-    sharedKey(target.ownKey, Buffer.from(String(vehicleKey), "hex")); // throws when it is not on the curve
+    if (typeof vehicleKey !== "string" || typeof epoch !== "string") return undefined;
+    sharedKey(target.ownKey, Buffer.from(vehicleKey, "hex")); // throws when it is not on the curve
     const isCount = (n: unknown): boolean =>
       typeof n === "number" && n % 1 === 0 && n >= 0 && n < MOST_COUNTER;
     const hasNumbers = isCount(counter) && isCount(clock) && typeof clockOffset === "number";
-    return hasNumbers && /^[0-9a-f]{32}$/.test(String(epoch)) ? (session as unknown as Session) : undefined;
+    return hasNumbers && /^[0-9a-f]{32}$/.test(epoch) ? (session as unknown as Session) : undefined;
   } catch {
     return undefined;
   }

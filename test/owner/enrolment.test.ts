@@ -55,7 +55,13 @@ ownerTest(
     owner.write("public-key.pem", publicKey);
     assert.equal(owner.read("private-key.pem"), privateKey);
     rmSync(owner.path("private-key.pem"));
-    await ends(owner, "generate_key", 2, kept("public-key.pem"), "copy private-key.pem here; if it is lost: move");
+    await ends(
+      owner,
+      "generate_key",
+      2,
+      kept("public-key.pem"),
+      "copy private-key.pem here; if it is lost: ",
+    );
     assert.deepEqual([owner.has("private-key.pem"), owner.read("public-key.pem")], [false, publicKey]);
     assert.deepEqual(owner.simulator.requests, []);
   },

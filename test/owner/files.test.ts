@@ -119,7 +119,7 @@ describe("the lock", () => {
   test("held for longer than any request: nothing is done, and the claim is taken back", async () => {
     fs.writeFileSync(LOCK, `\n${live}\n`);
     const failure = await failureOf(() => withLock(FILE, () => assert.fail("two holders")));
-    assert.match(failure, /^1 another run is using .*; nothing was sent$/);
+    assert.match(failure, /^1 another run is using .*; nothing was sent/);
     const claims = read(LOCK).trim().split(/\n+/);
     assert.deepEqual([claims.length, claims[0], claims[2]], [3, live, `-${claims[1]}`]);
     fs.rmSync(LOCK);
@@ -246,7 +246,7 @@ describe("the new file", () => {
     });
 
   test("what one run opened another never renames: the old file stays", async () => {
-    const refused = new RegExp(`^1 .* \\| another run has replaced ${NEW} \\| .*; ${TOLD}$`);
+    const refused = new RegExp(`^1 .* \\| another run has replaced ${NEW} \\| .*; ${TOLD}`);
     // What is there instead when the answer comes.
     for (const left of ["", "half of an answer"]) {
       start();
@@ -299,7 +299,9 @@ describe("the new file", () => {
   const renames: [string, number, boolean][] = [["EPERM", 1, true], ["EBUSY", 3, true], ["EACCES", 2, true],
     ["EPERM", Infinity, false], ["EBUSY", Infinity, false], ["EIO", 1, false]];
   test("a rename that fails is tried again; if it stays so, the new file is kept beside and said", async () => {
-    const kept = new RegExp(`^1 cannot write ${FILE} \\|.*then rename ${NEW} to ${FILE}; the next run deletes it$`);
+    const kept = new RegExp(
+      `^1 cannot write ${FILE} \\|.* rename ${NEW} to ${FILE}; the next run deletes it$`,
+    );
     for (const [code, times, isDone] of renames) {
       for (const old of [OLD, ""]) {
         fs.rmSync(FILE, { force: true });
@@ -323,9 +325,12 @@ describe("the new file", () => {
   test("no answer: an old file is spoken of only where there is one", async () => {
     const fails = () => failureOf(() => replaceFile(FILE, () => Promise.reject(new Error("odd"))));
     start();
-    assert.equal(await fails(), `1 cannot write ${FILE} | odd | check ${FILE}, then try again; ${TOLD}`);
+    assert.equal(
+      await fails(),
+      `1 cannot write ${FILE} | odd | check ${NEW}, then try again; ${TOLD}; run it again soon`,
+    );
     fs.rmSync(FILE);
-    assert.match(await fails(), /\| odd \| check .*, then try again; nothing was saved$/);
+    assert.match(await fails(), /\| odd \| check .*, then try again; nothing was saved/);
     assert.ok(isTidy(), "nothing is left");
   });
 });
@@ -358,7 +363,7 @@ describe("files that belong to somebody else", { concurrency: 3, skip: !POSIX &&
       if (!owner.has(file)) owner.write(file, "{}");
       const uid = asAnother(owner, [file]);
       const options = uid === undefined ? { timeoutMs: 29_000 } : { uid };
-      const fix = `permission denied\nfix:   make it yours: sudo chown "$USER" ${file} && chmod u+rw ${file}`;
+      const fix = `permission denied\nfix:   make it yours: sudo chown "$USER" '${file}' && chmod u+rwX '${file}'`;
       const result = await endsWith(owner, line, options, code, `error: ${problem}\n`, fix);
       assert.doesNotMatch(result.stderr, /generate_key|get_token/);
       assert.deepEqual(result.requests, []);
@@ -380,7 +385,7 @@ describe("files that belong to somebody else", { concurrency: 3, skip: !POSIX &&
       const uid = asAnother(owner, []);
       fs.chmodSync(owner.folder, 0o555);
       const options = uid === undefined ? { timeoutMs: 29_000 } : { uid };
-      const fix = `fix:   make it yours: sudo chown "$USER" ${folder} && chmod u+rw ${folder}`;
+      const fix = `fix:   make it yours: sudo chown "$USER" '${folder}' && chmod u+rwX '${folder}'`;
       const said = `error: cannot write ${file}\nfound: permission denied\n${fix}`;
       const result = await endsWith(owner, line, options, 1, said);
       fs.chmodSync(owner.folder, 0o700);

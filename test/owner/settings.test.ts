@@ -50,11 +50,11 @@ describe("settings", { concurrency: 3 }, () => {
     [{ TESLA_REGION: "eu" }, { TESLA_REGION: "" }, "TESLA_REGION is empty in the environment", ENVIRONMENT("TESLA_REGION")],
     [{ TESLA_DOMAIN: "x" }, { TESLA_VIN: "1" }, 'TESLA_DOMAIN is "x"; TESLA_VIN is "1" in the environment', ENVIRONMENT("TESLA_VIN")],
     // docker's --env-file keeps the quotes as part of the value
-    [{}, { TESLA_CLIENT_SECRET: `"${SECRET}"` }, "TESLA_CLIENT_SECRET is malformed (not shown) in the environment", "in .env in single quotes, in the environment without"],
-    [{}, { TESLA_CLIENT_SECRET: `'${SECRET}'` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "in .env in single quotes, in the environment without"],
-    [{}, { TESLA_CLIENT_SECRET: `\`${SECRET}` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "in .env in single quotes, in the environment without"],
-    [{}, { TESLA_CLIENT_SECRET: `${SECRET}"` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "in .env in single quotes, in the environment without"],
-    [{ TESLA_CLIENT_SECRET: `"'${SECRET}'"` }, {}, "TESLA_CLIENT_SECRET is malformed (not shown)", "in .env in single quotes, in the environment without"],
+    [{}, { TESLA_CLIENT_SECRET: `"${SECRET}"` }, "TESLA_CLIENT_SECRET is malformed (not shown) in the environment", "in the environment without"],
+    [{}, { TESLA_CLIENT_SECRET: `'${SECRET}'` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "in the environment without"],
+    [{}, { TESLA_CLIENT_SECRET: `\`${SECRET}` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "in the environment without"],
+    [{}, { TESLA_CLIENT_SECRET: `${SECRET}"` }, "TESLA_CLIENT_SECRET is malformed (not shown)", "in the environment without"],
+    [{ TESLA_CLIENT_SECRET: `"'${SECRET}'"` }, {}, "TESLA_CLIENT_SECRET is malformed (not shown)", "in the environment without"],
     [{}, { TESLA_CLIENT_ID: '"3f0c2a7e-1b5d"' }, 'TESLA_CLIENT_ID is ""3f0c2a7e-1b5d"" in the environment', ENVIRONMENT("TESLA_CLIENT_ID")],
     [{ TESLA_CLIENT_SECRET: "two words" }, {}, "TESLA_CLIENT_SECRET is malformed (not shown)", IN_FILE("TESLA_CLIENT_SECRET")],
     // shown as far as the blank: what follows may be another setting, or a secret
@@ -85,13 +85,9 @@ describe("settings", { concurrency: 3 }, () => {
       5,
       "TESLA_CLIENT_ID is not set; TESLA_CLIENT_SECRET is malformed (not shown); TESLA_REGION is ",
     );
-    assertEnd(
-      all,
-      5,
-      /set TESLA_CLIENT_ID in \.env: .*; set TESLA_CLIENT_SECRET in \.env: .*; set TESLA_REGION in \.env: /,
-    );
+    assertEnd(all, 5, /TESLA_CLIENT_ID in .*; set TESLA_CLIENT_SECRET in .*; set TESLA_REGION in \.env: /);
     fs.rmSync(owner.path(".env"));
-    const noFile = `fix:   there is no .env in ${fs.realpathSync(owner.folder)}: go to the right folder, or copy`;
+    const noFile = `fix:   no .env in ${fs.realpathSync(owner.folder)}: go to the clone; or, if you are there: cp`;
     await ends(owner, "list_vehicles", 5, "found: TESLA_REGION is not set\n", noFile);
     await endsWith(owner, "list_vehicles", { env: { TESLA_REGION: "x" } }, 5, ENVIRONMENT("TESLA_REGION"));
     assert.throws(() => readSettings(["TESLA_REGON" as "TESLA_REGION"]), /TESLA_REGON is not a setting/);
