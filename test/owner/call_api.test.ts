@@ -102,13 +102,13 @@ describe("call_api", { concurrency: 3 }, () => {
   );
 
   ownerTest("methods and bodies", ENERGY, async (owner) => {
-    const counted = (got: number | "none"): string => `found: expected METHOD PATH JSON; got ${got}\n`;
+    const counted = (got: number): string => `found: expected METHOD PATH JSON; got ${got}\n`;
     const JSON_ONLY = "fix:   the body is a JSON object in single quotes; GET has none";
     // biome-ignore format: a table
     const wrong: [words: string[], says: string][] = [
       [["get", "/api/1/vehicles"], "METHOD is GET, POST"], [["HEAD", "/api/1/vehicles"], 'METHOD is "HEAD"'],
       [["CONNECT", "/api/1/vehicles"], "METHOD is GET"], [["", "/api/1/vehicles"], "METHOD is GET"],
-      [["/api/1/vehicles"], counted(1)], [[], counted("none")], [["POST", "/api/1/x", "{}", "more"],
+      [["/api/1/vehicles"], counted(1)], [[], counted(0)], [["POST", "/api/1/x", "{}", "more"],
         counted(4)],
       [["GET", "/api/1/vehicles", "{}"], JSON_ONLY], [["POST", "/api/1/x", "{a: 1}"], JSON_ONLY],
       [["POST", "/api/1/x", "[1]"], JSON_ONLY], [["POST", "/api/1/x", "null"], JSON_ONLY],

@@ -262,7 +262,7 @@ describe("a good setup", { concurrency: 3 }, () => {
       "unset TESLA_VIN, or correct it in the environment",
     );
     const quoted = await check(owner, [], { env: { TESLA_CLIENT_SECRET: '"ta-secret.quoted-by-docker"' } });
-    assertFailed(quoted, "settings", 5, "TESLA_CLIENT_SECRET is malformed (not shown)", "without quotes");
+    assertFailed(quoted, "settings", 5, "TESLA_CLIENT_SECRET is malformed (not shown)", "in .env in single quotes");
     assert.doesNotMatch(quoted.stdout + quoted.stderr, /quoted-by/);
   });
 });
@@ -405,7 +405,7 @@ const EXPOSED =
 // biome-ignore format: a table of words and numbers
 const BREAKS: Break[] = [
   ["settings, VIN", "no .env", gone(".env"), 5, "TESLA_CLIENT_ID is not set; TESLA_CLIENT_SECRET is not set",
-    /there is no \.env in \S*tesla-owner-\w+: go to the right folder, or copy \.env\.example there/],
+    /no \.env in \S*tesla-owner-\w+: go to the clone; or, if you are there: cp \.env\.example \.env/],
   ["settings, VIN", "an empty .env", (owner) => owner.write(".env", ""), 5,
     "TESLA_REGION is not set; TESLA_DOMAIN",
     "TESLA_REGION in .env: na (North America", "TESLA_DOMAIN in .env: your public domain"],
@@ -413,11 +413,11 @@ const BREAKS: Break[] = [
     "save it as UTF-8 (in Notepad: Save as, Encoding)"],
   ["settings, VIN", "big-endian", (owner) => owner.write(".env", inUtf16(owner).subarray(2).swap16()), 5,
     "save it as UTF-8 (in Notepad: Save as, Encoding)"],
-  set("TESLA_CLIENT_SECRET", "'\"ta-secret.begins-with-one'", "malformed (not shown)", "without quotes"),
-  set("TESLA_CLIENT_SECRET", "ta-secret.half-a-quote'", "malformed (not shown)", "without quotes"),
+  set("TESLA_CLIENT_SECRET", "'\"ta-secret.begins-with-one'", "malformed (not shown)", "in .env in single quotes"),
+  set("TESLA_CLIENT_SECRET", "ta-secret.half-a-quote'", "malformed (not shown)", "in .env in single quotes"),
   set("TESLA_REGION", "EU", 'TESLA_REGION is "EU"', "eu (Europe"),
   set("TESLA_REGION", "eu west", 'TESLA_REGION is "eu…"'),
-  set("TESLA_SCOPES", "openid  offline_access", 'TESLA_SCOPES is "openid…"', "one space between them"),
+  set("TESLA_SCOPES", "openid  offline_access", 'TESLA_SCOPES is "openid…"', "separated by single spaces"),
   set("TESLA_COMMANDS", "proxy", 'TESLA_COMMANDS is "proxy"', "signed (nearly every car)"),
   ["VIN", "none", (owner) => owner.setSettings({ TESLA_VIN: "" }), 5, "TESLA_VIN in .env",
     "list_vehicles prints it"],
@@ -564,7 +564,7 @@ describe("what is broken", { concurrency: 3 }, () => {
     assertFailed(result, "key pair", 5, "public-key.pem cannot be used", "run generate_key");
     const [, words = ""] = /if you have private-key\.pem: (openssl .*)$/m.exec(result.stdout) ?? [];
     assert.equal(words, "openssl ec -in private-key.pem -pubout -out public-key.pem # Windows: Git Bash");
-    const [program = "", ...rest] = words.split(" ");
+    const [program = "", ...rest] = words.replace(/ #.*/, "").split(" ");
     const { error } = spawnSync(program, rest, { cwd: owner.folder });
     if (error) owner.write("public-key.pem", owner.publicKey); // this machine has no openssl
     assertEnd(await check(owner), 0);
@@ -642,7 +642,7 @@ class Walker {
     const isRegionWrong =
       fix.includes("check TESLA_REGION")
       && !owner.read(".env").includes(`TESLA_REGION=${knows.TESLA_REGION}`);
-    if (fix.includes("copy .env.example there"))
+    if (fix.includes("cp .env.example .env"))
       owner.write(".env", readFileSync(new URL("../../.env.example", import.meta.url)));
     else if (unset.length > 0) {
       if (fix.includes("list_vehicles prints it")) {

@@ -214,7 +214,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     owner.simulator.clear();
     owner.answer(SHOW, 200, { response: { synced: false, config: { hostname: evil, iss: evil } } });
     const shown = await run(owner, "show");
-    assertEnd(shown, 5, "another key");
+    assertEnd(shown, 5, "a different key");
     assert.equal(JSON.parse(shown.stdout).config.hostname, evil);
     owner.simulator.clear();
     owner.answer("fleet_telemetry_errors", 200, { response: { fleet_telemetry_errors: [{ error: evil }] } });
@@ -236,9 +236,9 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     const iss = Buffer.from(pointOf(owner.publicKey), "hex").toString("base64");
     const other = createECDH("prime256v1").generateKeys("base64");
     const states: [response: unknown, exit: number, words: string][] = [
-      [{ synced: true, config: { iss }, limit_reached: false, key_paired: true }, 0, "taken: "],
-      [{ synced: true, config: { iss }, limit_reached: true }, 0, "taken: "], // the last place is ours
-      [{ synced: true, config: { port: 443 } }, 0, "taken: "], // fields may be missing
+      [{ synced: true, config: { iss }, limit_reached: false, key_paired: true }, 0, "done: "],
+      [{ synced: true, config: { iss }, limit_reached: true }, 0, "done: "], // the last place is ours
+      [{ synced: true, config: { port: 443 } }, 0, "done: "], // fields may be missing
       [{ synced: false, config: { iss } }, 3, "has not fetched the configuration yet"],
       [{ config: { iss } }, 3, "has not fetched the configuration yet"],
       [{ synced: true, config: null, limit_reached: false }, 5, "the car has no configuration"],
@@ -265,12 +265,12 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     const none = await run(owner, "errors");
     assertEnd(none, 0, "no errors: the car may not have tried yet");
     assert.deepEqual(JSON.parse(none.stdout), []);
-    assertEnd(await run(owner, "show"), 0, "taken");
+    assertEnd(await run(owner, "show"), 0, "done: ");
     const reported = await run(owner, "errors");
     assertEnd(reported, 0, "errors: 1", "InvalidSignature: unknown issuer");
     assert.deepEqual(calls(reported.requests), [`GET ${CONFIG.replace("_config", "_errors")}`]);
     owner.write("public-key.pem", ours);
-    assertEnd(await run(owner, "show"), 5, "another key", "send it again");
+    assertEnd(await run(owner, "show"), 5, "a different key", "send it again");
   });
 
   ownerTest("accepted, then refused by the car, for too many apps", {}, async (owner) => {
