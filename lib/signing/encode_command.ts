@@ -20,7 +20,7 @@ const DAYS = new Map([["SUN", 1], ["SUNDAY", 1], ["MON", 2], ["MONDAY", 2], ["TU
 // The field that a parameter becomes; a 0 is left out of the message. Throws an Error for a wrong value.
 function fieldOf(name: string, value: unknown, rule: Parameter, isSecret: boolean): Field {
   const inJson = typeof value === "string" ? JSON.stringify(value) : value;
-  const shown = isSecret ? "something else" : clean(inJson).slice(0, 60); // it may be a PIN in the wrong place
+  const shown = isSecret ? "something else" : clean(inJson).slice(0, 60); // a PIN may be misplaced
   const refuse = (allowed: string, found = shown): never => {
     throw new Error(`${name} must be ${allowed}: found ${found}`);
   };

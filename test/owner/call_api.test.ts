@@ -140,6 +140,18 @@ describe("call_api", { concurrency: 3 }, () => {
     assert.equal(request?.headers["content-type"], "application/json");
   });
 
+  ownerTest("204 is an answer: done, and nothing to say", {}, async (owner) => {
+    owner.answer("/api/1/", 204, "");
+    for (const method of ["DELETE", "GET", "POST"]) {
+      const result = await run(owner, method, "/api/1/x");
+      assertEnd(result, 0, / {2}204\n$/);
+      assert.deepEqual([result.stdout, result.requests.length], ["null\n", 1], method);
+    }
+    // But for a command, where only the car's verdict says that it was done.
+    const command = await run(owner, "POST", `/api/1/vehicles/${VIN}/command/charge_stop`);
+    assertEnd(command, 8, "found: Tesla's answer holds no verdict from the car\n");
+  });
+
   ownerTest("--partner: the app's own token, and never the owner's", {}, async (owner) => {
     const path = `/api/1/partner_accounts/public_key?domain=${owner.simulator.env.TESLA_SIMULATOR_DOMAIN}`;
     owner.write("tesla_token.json", "{}"); // not even read

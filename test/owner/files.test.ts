@@ -394,6 +394,22 @@ describe("files that belong to somebody else", { concurrency: 3, skip: !POSIX &&
     }
   });
 
+  ownerTest("a disk that cannot be written: it says so, and nothing is sent", {}, async (owner) => {
+    const plant = `import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";
+const { openSync, writeFileSync } = fs;
+const refuse = () => { throw Object.assign(new Error("odd"), { code: "EROFS" }); };
+fs.openSync = (path, flags, ...rest) => (flags === "r" ? openSync(path, flags, ...rest) : refuse());
+fs.writeFileSync = refuse; syncBuiltinESMExports();`;
+    const node = ["--import", `data:text/javascript,${encodeURIComponent(plant)}`];
+    for (const [line, file] of closed) {
+      if (file === "the keys")
+        for (const key of ["private", "public"]) fs.rmSync(owner.path(`${key}-key.pem`));
+      const told = "found: read-only disk\nfix:   make the disk, or the sandbox, writable, then run it again";
+      const result = await endsWith(owner, line, { node }, 1, `error: cannot write ${file}\n${told}`);
+      assert.deepEqual(result.requests, []);
+    }
+  });
+
   // Somebody who may write in the folder makes the new file the moment that the old one goes.
   ownerTest("the new file taken by somebody else: the token is not spent", {}, async (owner) => {
     const before = owner.read(FILE);

@@ -249,10 +249,44 @@ describe("get_token", { concurrency: 3 }, () => {
     }
   });
 
+  ownerTest("the right state a second time, while the code is exchanged: 409", LOGGED_OUT, async (owner) => {
+    const redirect = `http://127.0.0.1:${await harness.freePort()}/callback`;
+    let [exchange, save]: (() => void)[] = [() => {}, () => {}];
+    const exchanging = new Promise<void>((resolve) => {
+      exchange = resolve;
+    });
+    const saved = new Promise<void>((resolve) => {
+      save = resolve;
+    });
+    const codes: string[] = [];
+    const use = async (code: string) => {
+      codes.push(code);
+      exchange?.();
+      await saved;
+      return { page: "Saved." };
+    };
+    const waiting = harness.inside(owner, () => useLoginCode(redirect, "the-state", "waiting", use));
+    const held = visitWhenListening(`${redirect}?code=one&state=the-state`);
+    await exchanging;
+    for (const query of ["code=one", "code=two", "error=access_denied"]) {
+      const { status, body } = await visit(`${redirect}?${query}&state=the-state`);
+      assert.deepEqual([status, body], [409, "The answer has arrived. See the terminal.\n"], query);
+    }
+    save?.();
+    const { status, body } = await held;
+    assertEnd(await waiting, 0);
+    assert.deepEqual([status, body, codes], [200, "Saved.\n", ["one"]]);
+  });
+
   ownerTest("scopes that were not granted: exit 5, and the tokens are saved", LOGGED_OUT, async (owner) => {
     owner.simulator.fail("consent_drops_scopes");
     const [page, result] = await logIn(owner);
-    assertEnd(result, 5, "granted  openid (log in); offline_access (stay logged in)\n", "\nerror: Tesla left out scopes\n");
+    assertEnd(
+      result,
+      5,
+      "granted  openid (log in); offline_access (stay logged in)\n",
+      "\nerror: Tesla left out scopes\n",
+    );
     assertEnd(result, 5, "not granted: vehicle_device_data vehicle_charging_cmds; the tokens are saved\n");
     assertEnd(
       result,
