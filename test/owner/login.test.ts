@@ -72,7 +72,7 @@ describe("get_token", { concurrency: 3 }, () => {
     assertEnd(
       result,
       0,
-      /\nlogged in until (\S+ )?\d\d:\d\d; tesla_token\.json saved\ngranted {2}log in; stay/,
+      /\nlogged in until (\S+ )?\d\d:\d\d; tesla_token\.json saved\ngranted {2}openid \(log in\); offline_access \(stay/,
     );
     assertEnd(result, 0, `\nrevoke   https://auth.tesla.com${CONSENT}\n`);
     assert.match(result.stderr, /\nnext {5}npx tsx scripts\/list_vehicles\.ts\n$/);
