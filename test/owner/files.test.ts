@@ -300,7 +300,7 @@ describe("the new file", () => {
     ["EPERM", Infinity, false], ["EBUSY", Infinity, false], ["EIO", 1, false]];
   test("a rename that fails is tried again; if it stays so, the new file is kept beside and said", async () => {
     const kept = new RegExp(
-      `^1 cannot write ${FILE} \\|.* rename ${NEW} to ${FILE}; the next run deletes it$`,
+      `^1 cannot write ${FILE} \\|.* rename ${NEW} to ${FILE}: the next run deletes it$`,
     );
     for (const [code, times, isDone] of renames) {
       for (const old of [OLD, ""]) {

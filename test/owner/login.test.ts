@@ -388,7 +388,7 @@ fs.renameSync = () => { throw Object.assign(new Error("EIO"), { code: "EIO" }); 
       result,
       1,
       `error: cannot write ${FILE}\n`,
-      `rename ${FILE}.new to ${FILE}; the next run deletes it\n`,
+      `rename ${FILE}.new to ${FILE}: the next run deletes it\n`,
     );
     assert.doesNotMatch(result.stderr, /unchanged|nothing was saved/);
     assert.equal(page.status, 400);
