@@ -141,14 +141,15 @@ export function startScript<W extends string = never, T extends string = never, 
 ): Record<W, string> & Partial<Record<T, string>> & Partial<Record<F, boolean>> {
   const { words = [], optional = [], flags = [], values = [] } = takes;
   process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
-  process.stdout.on("error", () => {}); // looked at when the script ends
+  let lost: unknown; // why the answer could not be written
+  process.stdout.on("error", (error) => {
+    lost ??= error;
+  });
   process.on("exit", () => {
-    const { errored } = process.stdout;
-    if (!errored || asRecord(errored).code === "EPIPE" || process.exitCode) return; // EPIPE: nobody reads on
+    lost ??= process.stdout.errored;
+    if (!lost || asRecord(lost).code === "EPIPE" || process.exitCode) return; // EPIPE: nobody reads on
     const fix = "what is said above has happened all the same";
-    process.exitCode = showFailure(
-      new Failure(1, "the answer could not be written", messageOf(errored), fix),
-    );
+    process.exitCode = showFailure(new Failure(1, "the answer could not be written", messageOf(lost), fix));
   });
   process.on("uncaughtException", (error) => process.exit(showFailure(error)));
   const switches = [...flags, "help"].map((name) => [name, { type: "boolean" as const }]);
