@@ -131,7 +131,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   ["/api/1/vehicles", 404, "", 5, "Tesla finds no cars for this account in this region",
     "the account may belong to another region: check TESLA_REGION"],
   ["", 404, "", 6, "Tesla has nothing at this path", "compare it with Tesla's documentation"],
-  ["", 405, "", 6, "the car is in service, or there is no such call", 
+  ["", 405, "", 6, "the car is in service, or there is no such call",
     "try again once service is finished; for call_api, compare METHOD and PATH with Tesla's documentation"],
   ["/wake_up", 408, "", 3, "the car did not wake up", "try again in a minute, or open the Tesla app (free)"],
   ["", 408, TIMED_OUT, 3, "the car did not answer in time", "try again; it may be online all the same"],

@@ -98,8 +98,9 @@ export function fixForFile(
 function showFailure(error: unknown): number {
   const frames = String(asRecord(error).stack)
     .split("\n")
-    .filter((line) => /^ +at (?!.*node_modules)/.test(line));
-  const [where = "an unknown place"] = frames.join("\n").match(/[\w-]+[\\/][\w.-]+\.ts:\d+/) ?? [];
+    .filter((line) => /^ +at /.test(line));
+  const ours = /(lib|scripts|examples|my)[\\/][\w.\\/-]+\.ts:\d+/;
+  const [where = "an unknown place"] = frames.join("\n").match(ours) ?? [];
   const report = "if you have changed nothing there, please report it";
   const unexpected = new Failure(1, `unexpected: ${messageOf(error)}`, `at ${where}`, report);
   const { exitCode, message, found, fix } = error instanceof Failure ? error : unexpected;
@@ -140,14 +141,15 @@ export function startScript<W extends string = never, T extends string = never, 
 ): Record<W, string> & Partial<Record<T, string>> & Partial<Record<F, boolean>> {
   const { words = [], optional = [], flags = [], values = [] } = takes;
   process.stderr.on("error", () => {}); // a full log or a closed terminal must not end a run half-way
+  let lost: unknown; // why the answer could not be written
   process.stdout.on("error", (error) => {
-    if (asRecord(error).code === "EPIPE") return; // whoever read it has seen enough
-    throw new Failure(
-      1,
-      "the answer could not be written",
-      messageOf(error),
-      "what is said above has happened",
-    );
+    lost ??= error;
+  });
+  process.on("exit", () => {
+    lost ??= process.stdout.errored;
+    if (!lost || asRecord(lost).code === "EPIPE" || process.exitCode) return; // EPIPE: nobody reads on
+    const fix = "what is said above has happened all the same";
+    process.exitCode = showFailure(new Failure(1, "the answer could not be written", messageOf(lost), fix));
   });
   process.on("uncaughtException", (error) => process.exit(showFailure(error)));
   const switches = [...flags, "help"].map((name) => [name, { type: "boolean" as const }]);

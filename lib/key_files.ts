@@ -5,7 +5,7 @@ import { Failure, fixForFile, messageOf, say } from "./command_line.ts";
 
 export const PRIVATE_KEY_FILE = "private-key.pem";
 export const PUBLIC_KEY_FILE = "public-key.pem";
-export const MAKE_PUBLIC = "openssl ec -in private-key.pem -pubout -out public-key.pem # Windows: Git Bash";
+export const MAKE_PUBLIC = "openssl ec -in private-key.pem -pubout -out public-key.pem";
 
 /** Your private key, which never leaves this machine. Throws Failure 5: missing, encrypted, not on P-256. */
 export function readPrivateKey(): ECDH {

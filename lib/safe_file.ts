@@ -111,7 +111,7 @@ async function rename(from: string, to: string): Promise<void> {
       return renameSync(from, to);
     } catch (error) {
       if (!IN_USE.includes(String(asRecord(error).code)) || performance.now() > end) throw error;
-      await sleep(100);
+      await sleep(50 + Math.random() * 100); // not in step with what has it open
     }
   }
 }
@@ -163,11 +163,13 @@ export async function replaceFile<Content>(file: string, produce: () => Promise<
       return produce();
     });
     isComplete = true;
-    state = `close the program that uses ${file}, then rename ${beside} to ${file}; the next run deletes it`;
+    state = `rename ${beside} to ${file}: the next run deletes it`;
     await rename(beside, file);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const fix = isComplete ? state : `${fixForFile(beside, error)}; ${state}`;
+    const isInUse = isComplete && IN_USE.includes(String(asRecord(error).code));
+    const first = isInUse ? `close the program that uses ${file}` : fixForFile(beside, error);
+    const fix = `${first}; ${state}`;
     throw new Failure(1, `cannot write ${file}`, messageOf(error), fix);
   }
   try {

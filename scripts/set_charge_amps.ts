@@ -52,20 +52,14 @@ if (given.verify) {
   const charge = asRecord(car.charge_state);
   const { charge_current_request: asked, charger_actual_current: drawn } = charge;
   const isFresh = typeof charge.timestamp === "number" && charge.timestamp >= sentAt;
-  if (!isFresh || typeof asked !== "number") {
-    const found = isFresh
-      ? "no charge_current_request"
-      : "data from before the command, or this machine's clock is ahead";
+  if (!isFresh || typeof asked !== "number" || (isLow && typeof drawn !== "number")) {
+    const old = "data from before the command, or this machine's clock is ahead";
+    const found = isFresh ? "no charge_current_request or charger_actual_current" : old;
     throw new Failure(1, "not verified: Tesla sent no fresh data", found, "see read_charge in a minute");
   }
-  if (isLow && (typeof drawn !== "number" || (amps > 0 && drawn === 0))) {
+  if (isLow && amps > 0 && drawn === 0) {
     const found = "the car draws nothing, and below 5 A only what it draws shows the setting";
-    throw new Failure(
-      1,
-      "not verified: the car is not charging",
-      found,
-      "start charging, then run this again",
-    );
+    throw new Failure(1, "not verified: the car is not charging", found, "start charging, then run it again");
   }
   const now = isLow ? Number(drawn) : asked;
   const what = isLow ? "draws" : "asks for";

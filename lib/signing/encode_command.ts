@@ -19,7 +19,8 @@ const DAYS = new Map([["SUN", 1], ["SUNDAY", 1], ["MON", 2], ["MONDAY", 2], ["TU
 
 // The field that a parameter becomes; a 0 is left out of the message. Throws an Error for a wrong value.
 function fieldOf(name: string, value: unknown, rule: Parameter, isSecret: boolean): Field {
-  const shown = isSecret ? "something else" : clean(value).slice(0, 60); // it may be a PIN in the wrong place
+  const inJson = typeof value === "string" ? JSON.stringify(value) : value;
+  const shown = isSecret ? "something else" : clean(inJson).slice(0, 60); // a PIN may be misplaced
   const refuse = (allowed: string, found = shown): never => {
     throw new Error(`${name} must be ${allowed}: found ${found}`);
   };
@@ -93,7 +94,7 @@ export function encodeCommand(name: string, given: Given): Encoded {
   const takes = `${name} takes ${known.join(", ") || "no parameters"}`;
   const unknown = Object.keys(given).find((key) => !known.includes(key));
   if (unknown !== undefined)
-    throw new Error(`unknown parameter ${hasPin(parameters) ? "" : unknown}: ${takes}`);
+    throw new Error(`unknown parameter ${hasPin(parameters) ? "(not shown)" : unknown}: ${takes}`);
 
   const isOff = given[switchedBy] === false;
   const inner = [...fixed, ...fieldsOf(parameters, given, isOff, takes)];

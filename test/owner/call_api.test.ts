@@ -102,13 +102,13 @@ describe("call_api", { concurrency: 3 }, () => {
   );
 
   ownerTest("methods and bodies", ENERGY, async (owner) => {
-    const counted = (got: number | "none"): string => `found: expected METHOD PATH JSON; got ${got}\n`;
+    const counted = (got: number): string => `found: expected METHOD PATH JSON; got ${got}\n`;
     const JSON_ONLY = "fix:   the body is a JSON object in single quotes; GET has none";
     // biome-ignore format: a table
     const wrong: [words: string[], says: string][] = [
       [["get", "/api/1/vehicles"], "METHOD is GET, POST"], [["HEAD", "/api/1/vehicles"], 'METHOD is "HEAD"'],
       [["CONNECT", "/api/1/vehicles"], "METHOD is GET"], [["", "/api/1/vehicles"], "METHOD is GET"],
-      [["/api/1/vehicles"], counted(1)], [[], counted("none")], [["POST", "/api/1/x", "{}", "more"],
+      [["/api/1/vehicles"], counted(1)], [[], counted(0)], [["POST", "/api/1/x", "{}", "more"],
         counted(4)],
       [["GET", "/api/1/vehicles", "{}"], JSON_ONLY], [["POST", "/api/1/x", "{a: 1}"], JSON_ONLY],
       [["POST", "/api/1/x", "[1]"], JSON_ONLY], [["POST", "/api/1/x", "null"], JSON_ONLY],
@@ -138,6 +138,18 @@ describe("call_api", { concurrency: 3 }, () => {
     const [request] = (await run(owner, "PATCH", "/api/1/echo", text)).requests;
     assert.deepEqual(JSON.parse(request?.body ?? ""), JSON.parse(text));
     assert.equal(request?.headers["content-type"], "application/json");
+  });
+
+  ownerTest("204 is an answer: done, and nothing to say", {}, async (owner) => {
+    owner.answer("/api/1/", 204, "");
+    for (const method of ["DELETE", "GET", "POST"]) {
+      const result = await run(owner, method, "/api/1/x");
+      assertEnd(result, 0, / {2}204\n$/);
+      assert.deepEqual([result.stdout, result.requests.length], ["null\n", 1], method);
+    }
+    // But for a command, where only the car's verdict says that it was done.
+    const command = await run(owner, "POST", `/api/1/vehicles/${VIN}/command/charge_stop`);
+    assertEnd(command, 8, "found: Tesla's answer holds no verdict from the car\n");
   });
 
   ownerTest("--partner: the app's own token, and never the owner's", {}, async (owner) => {

@@ -271,22 +271,27 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
   // Amps, what the car reports after the command, the exit code, stdout, and what is said.
   const OLD = { timestamp: 1_767_225_605_123 };
   const STALE = "error: not verified: Tesla sent no fresh data\nfound: data from before the command";
+  const MISSING =
+    "error: not verified: Tesla sent no fresh data\n"
+    + "found: no charge_current_request or charger_actual_current\nfix:   see read_charge in a minute\n";
   const IDLE = "error: not verified: the car is not charging\n";
   // biome-ignore format: a table
   const readings: [number, Fields, number, string, ...string[]][] = [
     [9, {}, 0, "9\n", "verified: the car now asks for 9 A (2 requests in total, $0.003)\n"], [0, { charger_actual_current: 0 }, 0, "0\n", "verified: the car now draws 0 A"],
+    [0, { charge_current_request: 0, charger_actual_current: 3 }, 6, "3\n", "accepted 0 A but now draws 3 A", "found: another app may have changed it\n"],
+    [0, { charge_current_request: 0, charger_actual_current: null }, 1, "", MISSING],
     [32, {}, 6, "16\n", "error: the car accepted 32 A but now asks for 16 A\n", "fix:   choose 16 A or less\n"],
     [9, { charge_current_request: 12 }, 6, "12\n", "accepted 9 A but now asks for 12 A", "another app"],
     // below 5 A the screen shows 5, and what is drawn counts
     [3, { charge_current_request: 5, charger_actual_current: 3 }, 0, "3\n", "verified: the car now draws 3 A"],
     [4, { charge_current_request: 5, charger_actual_current: 4 }, 0, "4\n", "verified: the car now draws 4 A"],
     [3, { charge_current_request: 5, charger_actual_current: 5 }, 6, "5\n", "but now draws 5 A", "run this again in a few seconds"],
-    [3, { charge_current_request: 5, charger_actual_current: 0 }, 1, "", IDLE], [3, { charger_actual_current: null }, 1, "", IDLE],
+    [3, { charge_current_request: 5, charger_actual_current: 0 }, 1, "", IDLE], [3, { charger_actual_current: null }, 1, "", MISSING],
     [5, { charge_current_request: 5, charger_actual_current: 3 }, 0, "5\n", "verified: the car now asks for 5 A"],
     // old data is no verdict, whether it agrees or not
     [9, { charge_current_request: 12, ...OLD }, 1, "", STALE], [9, { charge_current_request: 9, ...OLD }, 1, "", STALE, "read_charge in a minute"],
     [3, { charger_actual_current: 3, ...OLD }, 1, "", STALE], [9, { charge_current_request: 9, timestamp: null }, 1, "", STALE],
-    [9, { charge_current_request: null }, 1, "", "found: no charge_current_request"],
+    [9, { charge_current_request: null }, 1, "", MISSING],
   ];
   ownerTest("--verify says what the car now asks for, from fresh data alone", REST, async (owner) => {
     const { simulator } = owner;

@@ -51,7 +51,13 @@ ownerTest(
     const otherwise = "keep them; a new pair would have to be registered and paired again";
     await ends(owner, "generate_key", 2, kept("private-key.pem and public-key.pem"), otherwise);
     rmSync(owner.path("public-key.pem"));
-    await ends(owner, "generate_key", 2, kept("private-key.pem"), "openssl ec -in private-key.pem -pubout");
+    await ends(
+      owner,
+      "generate_key",
+      2,
+      kept("private-key.pem"),
+      /^fix: {3}make it from the private key: openssl ec -in private-key\.pem -pubout/m,
+    );
     owner.write("public-key.pem", publicKey);
     assert.equal(owner.read("private-key.pem"), privateKey);
     rmSync(owner.path("private-key.pem"));
@@ -60,7 +66,8 @@ ownerTest(
       "generate_key",
       2,
       kept("public-key.pem"),
-      "copy private-key.pem here; if it is lost: ",
+      "nothing was made\nfix:   copy private-key.pem here; if it is lost: move public-key.pem away, run this again, "
+        + "then register and pair again\n",
     );
     assert.deepEqual([owner.has("private-key.pem"), owner.read("public-key.pem")], [false, publicKey]);
     assert.deepEqual(owner.simulator.requests, []);

@@ -202,7 +202,7 @@ describe("solar_loop", { concurrency: 3 }, () => {
     assertEnd(await loop(owner, 1).ended, 0);
     assert.deepEqual([car.executed.length, requests.length], [120, 120]); // the handshake was in the dark
     const header = readFileSync(example("solar_loop"), "utf8");
-    assert.match(header, /at most 120, \$0\.12 a day; 1 more a handshake/);
+    assert.match(header, /at most 120, \$0\.12 a day; 1 more for each handshake/);
   });
 
   ownerTest("it ends when only the owner can help, or its last check fails", {}, async (owner) => {

@@ -72,7 +72,7 @@ describe("get_token", { concurrency: 3 }, () => {
     assertEnd(
       result,
       0,
-      /\nlogged in until (\S+ )?\d\d:\d\d; tesla_token\.json saved\ngranted {2}log in; stay/,
+      /\nlogged in until (\S+ )?\d\d:\d\d; tesla_token\.json saved\ngranted {2}openid \(log in\); offline_access \(stay/,
     );
     assertEnd(result, 0, `\nrevoke   https://auth.tesla.com${CONSENT}\n`);
     assert.match(result.stderr, /\nnext {5}npx tsx scripts\/list_vehicles\.ts\n$/);
@@ -249,10 +249,50 @@ describe("get_token", { concurrency: 3 }, () => {
     }
   });
 
+  ownerTest("the right state a second time, while the code is exchanged: 409", LOGGED_OUT, async (owner) => {
+    const redirect = `http://127.0.0.1:${await harness.freePort()}/callback`;
+    let [exchange, save]: (() => void)[] = [() => {}, () => {}];
+    const exchanging = new Promise<void>((resolve) => {
+      exchange = resolve;
+    });
+    const saved = new Promise<void>((resolve) => {
+      save = resolve;
+    });
+    const codes: string[] = [];
+    const use = async (code: string) => {
+      codes.push(code);
+      exchange?.();
+      await saved;
+      return { page: "Saved." };
+    };
+    const waiting = harness.inside(owner, () => useLoginCode(redirect, "the-state", "waiting", use));
+    const held = visitWhenListening(`${redirect}?code=one&state=the-state`);
+    await exchanging;
+    const queries = ["code=one", "code=two", "error=access_denied"];
+    const again = queries.map((query) => visit(`${redirect}?${query}&state=the-state`));
+    const late = again.map((one) => one.then(({ status, body }) => `${status} ${body}`, String));
+    // Whoever is not answered at once waits for the end, so that a fault is red and not endless.
+    const enough = new Promise((resolve) => setTimeout(resolve, 5000).unref());
+    await Promise.race([Promise.all(late), enough]);
+    save?.();
+    const { status, body } = await held;
+    assertEnd(await waiting, 0);
+    assert.deepEqual([status, body, codes], [200, "Saved.\n", ["one"]]);
+    assert.deepEqual(
+      await Promise.all(late),
+      queries.map(() => "409 The answer has arrived. See the terminal.\n"),
+    );
+  });
+
   ownerTest("scopes that were not granted: exit 5, and the tokens are saved", LOGGED_OUT, async (owner) => {
     owner.simulator.fail("consent_drops_scopes");
     const [page, result] = await logIn(owner);
-    assertEnd(result, 5, "granted  openid (log in); offline_access (stay logged in)\n", "\nerror: Tesla left out scopes\n");
+    assertEnd(
+      result,
+      5,
+      "granted  openid (log in); offline_access (stay logged in)\n",
+      "\nerror: Tesla left out scopes\n",
+    );
     assertEnd(result, 5, "not granted: vehicle_device_data vehicle_charging_cmds; the tokens are saved\n");
     assertEnd(
       result,
@@ -348,7 +388,7 @@ fs.renameSync = () => { throw Object.assign(new Error("EIO"), { code: "EIO" }); 
       result,
       1,
       `error: cannot write ${FILE}\n`,
-      `rename ${FILE}.new to ${FILE}; the next run deletes it\n`,
+      `rename ${FILE}.new to ${FILE}: the next run deletes it\n`,
     );
     assert.doesNotMatch(result.stderr, /unchanged|nothing was saved/);
     assert.equal(page.status, 400);

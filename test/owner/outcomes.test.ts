@@ -83,7 +83,6 @@ const ANSWERS: [title: string, prepare: Prepare, acts: number, reads: number][] 
     8, 1],
   ["500, a web page", says(500, "<html>vehicle is not available</html>"), 8, 1],
   ["200 without a body", says(200, ""), 8, 1],
-  ["204", says(204, ""), 8, 1],
   ["200 that is cut", says(200, '{"response":{"result":true,"rea'), 8, 1],
   ["200, a web page", says(200, "<!doctype html><title>Checking your browser</title>"), 8, 1],
   ["200 that is too large", says(200, `{"response":"${" ".repeat(1_100_000)}"}`), 8, 1],
@@ -180,19 +179,21 @@ describe("what came of a request", { concurrency: 3 }, () => {
   });
 
   ownerTest("every status: which leave the outcome open", {}, async (owner) => {
-    const open: number[] = [];
+    const [open, done]: number[][] = [[], []];
     const bearer = owner.token().access_token;
     const result = await inside(owner, async () => {
       for (const status of [200, 201, 202, 204, 299, ...Array.from({ length: 301 }, (_, at) => 300 + at)]) {
         owner.simulator.clear();
         owner.answer("/x", status, "");
-        const { exitCode } = await failureOf(askFleetApi("eu", "x", bearer, { json: {} }));
-        if (exitCode === 8) open.push(status);
+        const ended = await askFleetApi("eu", "x", bearer, { json: {} }).catch((one: unknown) => one);
+        if (ended === null) done?.push(status);
+        else if (!(ended instanceof Failure)) assert.fail(`${status}: ${ended}`);
+        else if (ended.exitCode === 8) open?.push(status);
       }
     });
     assertEnd(result, 0);
-    const wanted = [200, 201, 202, 204, 299, 500, ...Array.from({ length: 99 }, (_, at) => 502 + at)];
-    assert.deepEqual(open, wanted);
+    const wanted = [200, 201, 202, 299, 500, ...Array.from({ length: 99 }, (_, at) => 502 + at)];
+    assert.deepEqual([open, done], [wanted, [204]]); // without a body the others could hold anything
   });
 
   for (const [title, scripts] of [
@@ -562,6 +563,33 @@ describe("texts from outside cannot steer a terminal", { concurrency: 3 }, () =>
   });
 });
 
+// ---- Standard output that takes nothing ----
+
+describe("an answer that cannot be written", { concurrency: 3 }, () => {
+  const ROWS =
+    "error: the answer could not be written\nfound: the disk is full\nfix:   what is said above has happened all the same\n";
+  // biome-ignore format: a table of words and numbers
+  const scripts: [script: string, said: RegExp][] = [["list_vehicles", / {2}200\n/], ["read_charge --json", / {2}200\n/],
+    ["set_charge_amps 9 --verify", /^done: the car accepted 9 A [^]* {2}200\n/m]];
+  for (const [code, exit, rows] of [
+    ["EPIPE", 0, ""], // whoever read it has seen enough, as `head -1` has
+    ["ENOSPC", 1, ROWS],
+  ] as const) {
+    ownerTest(`${code}: ${exit === 0 ? "no error" : "an error"}`, { settings: REST }, async (owner) => {
+      owner.simulator.car.protocolRequired = false;
+      const plant = `process.stdout._write = (text, encoding, done) =>
+done(Object.assign(new Error("odd"), { code: "${code}" }));`;
+      const node = [...IN_A_HURRY, "--import", `data:text/javascript,${encodeURIComponent(plant)}`];
+      for (const [script, said] of scripts) {
+        const [name = "", ...words] = script.split(" ");
+        const result = await owner.run(name, words, { node });
+        assertEnd(result, exit, said, rows);
+        assert.equal(result.stdout, "", script);
+      }
+    });
+  }
+});
+
 // ---- wake_up: one wake-up that is paid for, then looks that cost a tenth ----
 
 describe("wake_up", { concurrency: 3 }, () => {
@@ -574,24 +602,37 @@ describe("wake_up", { concurrency: 3 }, () => {
       garage.wakePolls = looks;
     };
   type Says = (string | RegExp)[];
+  // What no further look would change: each would only be billed.
+  // biome-ignore format: a table of words and numbers
+  const LASTING: [name: string, exit: number, ...says: Says][] = [["invalid_bearer", 4, "run refresh_token"],
+    ["payment_required", 7, "payment method"], ["billing_limit", 7, "billing limit"],
+    ["rate_limited_plain", 7, "too many requests", "48472 seconds"]];
   // biome-ignore format: a table of words and numbers
   const cases: [title: string, prepare: Prepare, looks: number, exit: number, ...says: Says][] = [
     ["one look fails, the next ones go on", (owner, path) => {
       asleep(2)(owner, path);
       owner.simulator.fail("poll_fails", { times: 1 });
     }, 3, 0, "this look failed: Tesla's server failed", /the car is online \(1 wake and 3 looks, \$0\.026\)/],
-    ["looks that are cut, refused for the moment, or answered 408", (owner, path) => {
+    ["looks that are cut, answered 408, or find no server", (owner, path) => {
       asleep(1)(owner, path);
-      for (const name of ["hang_up_before", "rate_limited_plain", "vehicle_asleep", "no_healthy_upstream"]) {
+      for (const name of ["hang_up_before", "vehicle_asleep", "no_healthy_upstream"]) {
         owner.simulator.fail(name, { times: 1, method: "GET" });
       }
-    }, 5, 0, "look failed: no complete answer came", "look failed: too many requests", "5 looks, $0.030)"],
+    }, 4, 0, `look failed: no complete answer came (no answer from ${FLEET} (`, "4 looks, $0.028)",
+      "look failed: the car is asleep or offline (408 ", `(503 from ${FLEET})\n`],
+    ...LASTING.map(([name, exit, ...words]): (typeof cases)[number] => [`${name} at the second look ends it`,
+      (owner, path) => {
+        asleep(5)(owner, path);
+        owner.simulator.fail("poll_fails", { times: 1 });
+        owner.simulator.fail(name, { method: "GET" });
+      }, 2, exit, "this look failed: Tesla's server failed (500 ",
+        "paid: 1 wake and 2 looks, $0.024\nerror: ", ...words]),
     ["every look fails: what was paid is said", (owner) => {
       owner.simulator.car.awake = false;
       owner.simulator.fail("poll_fails");
     }, 12, 3, "error: the car is not online after a minute\n",
       /found: state "\w+"; paid so far: 1 wake and 12 looks, \$0\.044\n/,
-      "fix:   check with list_vehicles before you wake it again"],
+      "fix:   check with list_vehicles before you wake it again ($0.02), or open the Tesla app (free)\n"],
     ["408 to the wake-up itself", fails("wake_up_asleep"), 0, 3, "error: the car did not wake up\n", "free"],
     ["408 timeout", fails("request_timeout"), 0, 3, "error: the car did not wake up\n", "free"],
     ["503 timeout", error(503, "timeout"), 0, 8, UNKNOWN, "check with list_vehicles"],

@@ -215,7 +215,7 @@ describe("the script", { concurrency: 3 }, () => {
       [["set_charge_limit", "[60]"], "in single quotes"],
       ...["{percent: 60}", "null", "60", ""].map((text): [string[], string] => [
         ["set_charge_limit", text],
-        `fix:   write them as '{"NAME": VALUE}', in single quotes`,
+        `fix:   write them as '{"PARAMETER": VALUE}', in single quotes; --list shows them\n`,
       ]),
       [[], "no NAME of a command", "--list"],
       [["a", "{}", "c"], "found: expected NAME JSON; got 3\n"],

@@ -214,7 +214,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     owner.simulator.clear();
     owner.answer(SHOW, 200, { response: { synced: false, config: { hostname: evil, iss: evil } } });
     const shown = await run(owner, "show");
-    assertEnd(shown, 5, "another key");
+    assertEnd(shown, 5, "error: the configuration is signed with a different key from public-key.pem\n");
     assert.equal(JSON.parse(shown.stdout).config.hostname, evil);
     owner.simulator.clear();
     owner.answer("fleet_telemetry_errors", 200, { response: { fleet_telemetry_errors: [{ error: evil }] } });
@@ -235,10 +235,11 @@ describe("telemetry_config", { concurrency: 3 }, () => {
   ownerTest("show: each state of a configuration", {}, async (owner) => {
     const iss = Buffer.from(pointOf(owner.publicKey), "hex").toString("base64");
     const other = createECDH("prime256v1").generateKeys("base64");
+    const DONE = "done: the car has this configuration; only values at your server prove that it connects\n";
     const states: [response: unknown, exit: number, words: string][] = [
-      [{ synced: true, config: { iss }, limit_reached: false, key_paired: true }, 0, "taken: "],
-      [{ synced: true, config: { iss }, limit_reached: true }, 0, "taken: "], // the last place is ours
-      [{ synced: true, config: { port: 443 } }, 0, "taken: "], // fields may be missing
+      [{ synced: true, config: { iss }, limit_reached: false, key_paired: true }, 0, DONE],
+      [{ synced: true, config: { iss }, limit_reached: true }, 0, DONE], // the last place is ours
+      [{ synced: true, config: { port: 443 } }, 0, DONE], // fields may be missing
       [{ synced: false, config: { iss } }, 3, "has not fetched the configuration yet"],
       [{ config: { iss } }, 3, "has not fetched the configuration yet"],
       [{ synced: true, config: null, limit_reached: false }, 5, "the car has no configuration"],
@@ -265,12 +266,17 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     const none = await run(owner, "errors");
     assertEnd(none, 0, "no errors: the car may not have tried yet");
     assert.deepEqual(JSON.parse(none.stdout), []);
-    assertEnd(await run(owner, "show"), 0, "taken");
+    assertEnd(await run(owner, "show"), 0, "done: the car has this configuration; ");
     const reported = await run(owner, "errors");
     assertEnd(reported, 0, "errors: 1", "InvalidSignature: unknown issuer");
     assert.deepEqual(calls(reported.requests), [`GET ${CONFIG.replace("_config", "_errors")}`]);
     owner.write("public-key.pem", ours);
-    assertEnd(await run(owner, "show"), 5, "another key", "send it again");
+    assertEnd(
+      await run(owner, "show"),
+      5,
+      "signed with a different key from public-key.pem",
+      "send it again",
+    );
   });
 
   ownerTest("accepted, then refused by the car, for too many apps", {}, async (owner) => {
@@ -363,7 +369,12 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "send", "telemetry.json"), 2, "other.pem cannot be read", "not found");
     assertEnd(await run(owner, "send", "missing.json"), 2, "missing.json cannot be read", "not found");
     assertEnd(await run(owner, "send", "private-key.pem"), 2, "private-key.pem is not JSON");
-    assertEnd(await run(owner, "send", "tesla_token.json"), 2, "a wrong name, unknown to Tesla", "access_token");
+    assertEnd(
+      await run(owner, "send", "tesla_token.json"),
+      2,
+      "a wrong name, unknown to Tesla",
+      "access_token",
+    );
     owner.write("half.json", owner.read("tesla_token.json").slice(0, 200));
     assertEnd(await run(owner, "send", "half.json"), 2, "half.json is not JSON");
     owner.write("comma.json", '{\n  "hostname": "telemetry.car.example.com"\n  "port": 443\n}\n');

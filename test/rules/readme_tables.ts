@@ -28,7 +28,7 @@ function sizes(files: Texts): string {
   const longest = Math.max(...paths.map((path) => linesOf(files, [path])));
   return (
     `${thousands(linesOf(files, paths))} lines in all, comments and blank lines included: ${scripts.length} `
-    + `scripts and ${paths.length - scripts.length} files that they share.\n`
+    + `scripts and ${paths.length - scripts.length} shared files.\n`
     + `${thousands(linesOf(files, TABLES))} of the lines are tables of words and numbers. The longest file has `
     + `${longest}; no line has more than 110 columns.`
   );

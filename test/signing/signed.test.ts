@@ -413,8 +413,8 @@ const FAULTS: [number, number, string, string][] = [
   [2, 6, "a part of the car did not answer", "try again"],
   [3, 5, "the virtual key is not on the car", ADDRESS],
   [4, 5, "the virtual key is switched off", "remove the key in the car"],
-  [5, 6, "signature is wrong", "run it again"],
-  [6, 6, "has seen this counter before, perhaps with this very command", "check at the car whether it was done"],
+  [5, 6, "the car reports a wrong signature", "run it again"],
+  [6, 6, "has seen this counter before, perhaps with this very command", "check at the car whether it was done; if not, run it again"],
   [7, 6, "role or the car's state does not allow this", "a driver's key may do less"],
   [8, 6, "does not know the part that this command is for", "update the car's software"],
   [9, 6, "does not know this command", "update the car's software"],
@@ -426,7 +426,7 @@ const FAULTS: [number, number, string, string][] = [
   [15, 6, "has restarted", "run it again"],
   [16, 6, "the length of a nonce", "please report it"],
   [17, 6, "came too late", CLOCK],
-  [18, 6, "does not know its own VIN", "service"],
+  [18, 6, "does not know its own VIN", "contact Tesla service"],
   [19, 6, "could not check the command", "run it again"],
   [20, 6, "the car's clock and ours differ", `${CLOCK}; if that does not help, delete ${SESSION}`],
   [21, 5, "mobile access is off", "Controls, Safety"],
@@ -434,7 +434,7 @@ const FAULTS: [number, number, string, string][] = [
   [23, 6, "only from your Tesla account", "use the Tesla app"],
   [24, 6, "too long for the car", "shorten its parameters"],
   [25, 8, "has probably done it, but could not say so", "check with read_charge before you repeat it"],
-  [26, 6, "has seen this counter before", "check at the car whether it was done"],
+  [26, 6, "has seen this counter before", "check at the car whether it was done; if not, run it again"],
   [27, 5, "has rejected the virtual key", ADDRESS],
   [28, 6, "demands an encrypted answer", "please report it"],
   [77, 6, "for an unknown reason", "MessageFault_E"], // a number that nobody knows yet
@@ -669,7 +669,7 @@ describe("the network between", { concurrency: 3 }, () => {
           const result = await send(owner, 11);
           assertEnd(result, code, ...words);
           if (code === 8)
-            assertEnd(result, 8, "error: unknown outcome: the command may", "check with read_charge");
+            assertEnd(result, 8, "error: unknown outcome: the request may", "check with read_charge");
           assertRequests(result, 1, title);
           assert.equal(car.executed.length - executed, isDone ? 1 : 0, title);
           assert.equal(owner.has(SESSION), !isHandshake, title);
@@ -762,7 +762,7 @@ ownerTest("a private key that cannot be used: nothing is sent", {}, async (owner
     else owner.write("private-key.pem", text);
     const result = await send(owner, 11);
     const found = text === undefined ? "not found" : "it is not an unencrypted P-256 key in PEM form";
-    const fix = /^fix: {3}copy yours here; if it is lost, .*run generate_key, register and pair again$/m;
+    const fix = "fix:   copy yours here; if it is lost, move both away, run generate_key, register and pair again\n";
     assertEnd(result, 5, `error: private-key.pem cannot be used\nfound: ${found}\n`, fix);
     assert.deepEqual(result.requests, []);
   }

@@ -483,11 +483,12 @@ class Exit extends Error {
 async function loadScript(script: string, words: string[]): Promise<number> {
   const { argv, exit, exitCode } = process; // the runner of the tests sets an exit code too
   process.exitCode = undefined;
-  const before = { uncaught: process.listeners("uncaughtException"), broken: process.stderr.listeners("error") };
+  const uncaught = process.listeners("uncaughtException");
+  const streams = [process.stdout, process.stderr].map((stream) => ({ stream, had: stream.listeners("error") }));
   const file = plainFile(script.includes("/") ? script : join(PROJECT, "scripts", `${script}.ts`));
   process.argv = [process.execPath, file, ...words];
   process.exit = (code) => { throw new Exit(Number(code ?? process.exitCode ?? 0)); };
-  const added = () => process.listeners("uncaughtException").filter((one) => !before.uncaught.includes(one));
+  const added = () => process.listeners("uncaughtException").filter((one) => !uncaught.includes(one));
   try {
     await import(`${pathToFileURL(file).href}?${imports}`);
     return Number(process.exitCode ?? 0);
@@ -503,8 +504,8 @@ async function loadScript(script: string, words: string[]): Promise<number> {
     throw thrown;
   } finally {
     for (const one of added()) process.off("uncaughtException", one);
-    for (const one of process.stderr.listeners("error") as (() => void)[]) {
-      if (!before.broken.includes(one)) process.stderr.off("error", one);
+    for (const { stream, had } of streams) {
+      for (const one of stream.listeners("error")) if (!had.includes(one)) stream.off("error", one as () => void);
     }
     Object.assign(process, { argv, exit, exitCode });
   }
