@@ -67,14 +67,15 @@ export function stepsIn(folder: string, simulator: Simulator, port = "8080"): St
     return { script, words: own[script] ?? words, code: 0, after };
   });
   const [env, away] = [join(folder, ".env"), join(folder, "env")];
-  const killed = `${2 ** 22 + 1} ${Math.floor(uptime())} 0123456789abcdef`; // no process has such a number
+  // No process has such a number. Deno does not let a script ask, so there a claim counts for five minutes.
+  const killed = `${2 ** 22 + 1} ${Math.floor(uptime()) - 400} 0123456789abcdef`;
   const lock = join(folder, "tesla_token.json.lock");
   const leave = (): void => writeFileSync(lock, `\n${killed}\n`);
   const unlock = (): void => rmSync(lock, { force: true });
   const unpair = (): void => simulator.car.unpair();
   return [
     ...usual,
-    { script: "telemetry_config", words: ["show"], code: 3, said: "not taken" },
+    { script: "telemetry_config", words: ["show"], code: 3, said: "not fetched" },
     { script: "telemetry_config", words: ["remove"], code: 0 },
     { script: "read_charge", words: ["--help"], code: 0, said: "Shows how the car is charging" },
     { script: "read_charge", words: ["x"], code: 2, said: "fix:   run: npx tsx scripts/read_charge.ts" },
@@ -85,7 +86,7 @@ export function stepsIn(folder: string, simulator: Simulator, port = "8080"): St
       script: "read_charge",
       words: [],
       code: 5,
-      said: "there is no .env",
+      said: "no .env in ",
       before: () => renameSync(env, away),
       after: () => renameSync(away, env),
     },
