@@ -169,7 +169,7 @@ export async function replaceFile<Content>(file: string, produce: () => Promise<
     if (error instanceof Failure) throw error;
     const isInUse = isComplete && IN_USE.includes(String(asRecord(error).code));
     const first = isInUse ? `close the program that uses ${file}` : fixForFile(beside, error);
-    const fix = `${first}; ${state}`;
+    const fix = isComplete && !isInUse ? state : `${first}; ${state}`;
     throw new Failure(1, `cannot write ${file}`, messageOf(error), fix);
   }
   try {

@@ -118,8 +118,10 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
   subscribe("undici:client:sendHeaders", onSent);
   process.stderr.write(`${method} ${withoutSecret(clean(url), bearer ?? "")}  `);
   const signal = AbortSignal.timeout(30_000);
+  let onLimit = (): void => {};
   const limit = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason)); // undici heeds it once connected
+    onLimit = () => reject(signal.reason);
+    signal.addEventListener("abort", onLimit); // undici heeds it only once it is connected
   });
   try {
     const answer = await Promise.race([request(url, { method, headers, body, signal }), limit]);
@@ -135,6 +137,7 @@ async function exchange(url: string, { method, form, json, bearer }: Outgoing): 
     incoming.neverConnected =
       !seen.includes("sends") && (seen.includes("connects") || hasNotConnected(error));
   }
+  signal.removeEventListener("abort", onLimit); // it would keep Deno running
   unsubscribe("undici:client:beforeConnect", onConnect);
   unsubscribe("undici:client:sendHeaders", onSent);
   say(incoming.status > 0 ? String(incoming.status) : "no answer");

@@ -544,7 +544,7 @@ test("valet mode as in Tesla's own client: on takes a PIN of four digits, off se
       refuse({ on, password }, "password must be a text of four digits: found something else");
     }
   }
-  refuse({ on: "false" }, 'on must be true or false: found something else');
+  refuse({ on: "false" }, "on must be true or false: found something else");
   for (const password of ["0123", "9999"]) {
     const off = sentFor("set_valet_mode", { on: false, password });
     assert.equal(off, sentFor("set_valet_mode", { on: false }));

@@ -762,7 +762,8 @@ ownerTest("a private key that cannot be used: nothing is sent", {}, async (owner
     else owner.write("private-key.pem", text);
     const result = await send(owner, 11);
     const found = text === undefined ? "not found" : "it is not an unencrypted P-256 key in PEM form";
-    const fix = "fix:   copy yours here; if it is lost, move both away, run generate_key, register and pair again\n";
+    const fix =
+      "fix:   copy yours here; if it is lost, move both away, run generate_key, register and pair again\n";
     assertEnd(result, 5, `error: private-key.pem cannot be used\nfound: ${found}\n`, fix);
     assert.deepEqual(result.requests, []);
   }

@@ -5,8 +5,17 @@
 // back on top, since --help prints it. The folder is named after the hash of all that goes into it: it is
 // never stale, and test files that start together make the same one without waiting for each other.
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync }
-  from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,15 +33,24 @@ const done = new Map<string, string>();
 
 function sourcesOf(root: string): string[] {
   const found = FOLDERS.filter((name) => existsSync(join(root, name))).flatMap((name) =>
-    readdirSync(join(root, name), { recursive: true }).map((path) => join(root, name, String(path))));
+    readdirSync(join(root, name), { recursive: true }).map((path) => join(root, name, String(path))),
+  );
   return found.filter((path) => path.endsWith(".ts")).sort();
 }
 
 function compile(root: string, sources: string[], target: string): void {
   const { buildSync } = require("esbuild") as Esbuild;
-  const { outputFiles } = buildSync({ entryPoints: sources, outbase: root, outdir: target, write: false,
-    format: "esm", platform: "node", target: "node20", absWorkingDir: root,
-    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } } });
+  const { outputFiles } = buildSync({
+    entryPoints: sources,
+    outbase: root,
+    outdir: target,
+    write: false,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    absWorkingDir: root,
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+  });
   for (const { path, text } of outputFiles) {
     const source = readFileSync(join(root, relative(target, path).replace(/js$/, "ts")), "utf8");
     const [header = ""] = source.split(/\n(?!\/\/)/);
@@ -47,7 +65,10 @@ function compile(root: string, sources: string[], target: string): void {
 function cached(sources: string[]): string {
   const hash = createHash("sha256");
   for (const path of [...sources, fileURLToPath(import.meta.url), require.resolve("esbuild/package.json")]) {
-    hash.update(`${relative(PROJECT, path)}\0`).update(readFileSync(path)).update("\0");
+    hash
+      .update(`${relative(PROJECT, path)}\0`)
+      .update(readFileSync(path))
+      .update("\0");
   }
   const cache = join(PROJECT, "node_modules", ".cache", "scripts");
   const target = join(cache, hash.digest("hex").slice(0, 16));

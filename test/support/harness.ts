@@ -9,8 +9,16 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync }
-  from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +31,15 @@ import { freePort } from "../simulator/server.ts";
 import { startSimulator, type Simulator } from "../simulator/simulator.ts";
 import { handleToken, issueCode } from "../simulator/tesla/tokens.ts";
 import {
-  CLIENT_ID, CLIENT_SECRET, DOMAIN, FLEET_API_HOSTS, KEY_PATH, TOKEN_HOSTS, USUAL_SCOPES as SCOPES, VIN, baseUrl,
+  CLIENT_ID,
+  CLIENT_SECRET,
+  DOMAIN,
+  FLEET_API_HOSTS,
+  KEY_PATH,
+  TOKEN_HOSTS,
+  USUAL_SCOPES as SCOPES,
+  VIN,
+  baseUrl,
 } from "../simulator/tesla/tesla.ts";
 import type { Incoming, Region, SeenRequest } from "../simulator/tesla/tesla.ts";
 import { plainFile } from "./compiled.ts";
@@ -35,7 +51,11 @@ export const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const TIMEOUT_MS = 30_000;
 const SIMULATED = "simulated Tesla: nothing here reaches the real one\n"; // the preload's, and no script's
 
-interface Speeds { pauses?: number; limits?: number; clock?: number }
+interface Speeds {
+  pauses?: number;
+  limits?: number;
+  clock?: number;
+}
 
 /** Arguments of Node under which a script tells on stderr what it waits for, and waits shorter: its pauses ("waits
  * 5000") and the time limit of a request ("waits at most 30000") are divided by these numbers, and its time of day
@@ -111,8 +131,14 @@ function spellings(secret: string): string[] {
   });
   const pieces: string[] = [];
   for (let at = 0; at + 20 <= secret.length; at += 20) pieces.push(secret.slice(at, at + 20));
-  const whole = [secret, encodeURIComponent(secret), encodeURIComponent(encodeURIComponent(secret)),
-    JSON.stringify(secret).slice(1, -1), Buffer.from(secret).toString("hex"), ...base64];
+  const whole = [
+    secret,
+    encodeURIComponent(secret),
+    encodeURIComponent(encodeURIComponent(secret)),
+    JSON.stringify(secret).slice(1, -1),
+    Buffer.from(secret).toString("hex"),
+    ...base64,
+  ];
   return [...whole, ...pieces].filter((text) => text.length >= 8);
 }
 
@@ -129,8 +155,10 @@ export function assertNoSecret(text: string, secrets: Iterable<string>, where: s
 function partsOfKey(pem: string): string[] {
   try {
     const d = Buffer.from(createPrivateKey(pem).export({ format: "jwk" }).d ?? "", "base64url");
-    const der = Buffer.from(pem.replace(/-----BEGIN EC PARAMETERS[^]*?-----END[^\n]*\n/, "")
-      .replace(/-----[^-]+-----/g, ""), "base64");
+    const der = Buffer.from(
+      pem.replace(/-----BEGIN EC PARAMETERS[^]*?-----END[^\n]*\n/, "").replace(/-----[^-]+-----/g, ""),
+      "base64",
+    );
     const at = der.indexOf(d);
     const inFile = der.toString("base64").slice(Math.ceil(at / 3) * 4, Math.floor((at + d.length) / 3) * 4);
     return [d.toString("base64url"), d.toString("base64"), d.toString("hex"), inFile];
@@ -219,12 +247,22 @@ export class Owner {
     account.consentedScopes = [...new Set([...account.consentedScopes, ...scopes.split(" ")])];
     const asked = new URLSearchParams({ client_id: CLIENT_ID, redirect_uri: redirect });
     const code = issueCode(world, asked, scopes.split(" "));
-    const form = { grant_type: "authorization_code", client_id: CLIENT_ID, client_secret: CLIENT_SECRET, code,
-      audience: baseUrl(account.region), redirect_uri: redirect };
+    const form = {
+      grant_type: "authorization_code",
+      client_id: CLIENT_ID,
+      client_secret: CLIENT_SECRET,
+      code,
+      audience: baseUrl(account.region),
+      redirect_uri: redirect,
+    };
     const host = account.region === "cn" ? "auth.tesla.cn" : "fleet-auth.prd.vn.cloud.tesla.com";
-    const incoming = { method: "POST", url: new URL(`https://${host}/oauth2/v3/token`), host,
+    const incoming = {
+      method: "POST",
+      url: new URL(`https://${host}/oauth2/v3/token`),
+      host,
       headers: { "content-type": "application/x-www-form-urlencoded" },
-      body: new URLSearchParams(form).toString() } as unknown as Incoming;
+      body: new URLSearchParams(form).toString(),
+    } as unknown as Incoming;
     const reply = handleToken(world, incoming);
     assert.equal(reply.status, 200, reply.body);
     return JSON.parse(reply.body);
@@ -298,8 +336,13 @@ export class Owner {
     let stdout = "";
     let stderr = "";
     const waiting = new Set<() => void>();
-    const heard = (): void => waiting.forEach((look) => look());
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => { stdout += text; heard(); });
+    const heard = (): void => {
+      for (const look of waiting) look();
+    };
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+      heard();
+    });
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       stderr += text.replace(SIMULATED, ""); // it comes whole, before a script has begun
       heard();
@@ -316,8 +359,13 @@ export class Owner {
       child.on("close", (code, signal) => {
         clearTimeout(timer);
         heard();
-        const result = { code: signal ? -1 : code ?? -1, stdout, stderr, ms: performance.now() - begin,
-          requests: this.simulator.requests.slice(before) };
+        const result = {
+          code: signal ? -1 : (code ?? -1),
+          stdout,
+          stderr,
+          ms: performance.now() - begin,
+          requests: this.simulator.requests.slice(before),
+        };
         try {
           this.checkOutput(script, result);
           resolve(result);
@@ -329,8 +377,10 @@ export class Owner {
     ended.catch(() => {}); // whoever awaits it gets it
     const said = (pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> => {
       return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => stop(() => reject(new Error(`not said: ${pattern}\n${stderr}`))),
-          timeoutMs);
+        const timer = setTimeout(
+          () => stop(() => reject(new Error(`not said: ${pattern}\n${stderr}`))),
+          timeoutMs,
+        );
         const stop = (then: () => void): void => {
           clearTimeout(timer);
           waiting.delete(look);
@@ -347,14 +397,22 @@ export class Owner {
         look();
       });
     };
-    return { child, ended, said, stdout: () => stdout, stderr: () => stderr,
-      type: (text) => child.stdin?.write(text) };
+    return {
+      child,
+      ended,
+      said,
+      stdout: () => stdout,
+      stderr: () => stderr,
+      type: (text) => child.stdin?.write(text),
+    };
   }
 
   /** Runs a script to its end: in a process of its own, or in this one (see useFewProcesses). */
   run(script: string, words: string[] = [], options: RunOptions = {}): Promise<Result> {
     const kind = [script, ...words.filter((word) => word.startsWith("--"))].join(" ").replace(/=\S*/g, "");
-    const canBeHere = !NEED_A_PROCESS.includes(script) && (!script.includes("/") || script.startsWith(EXAMPLES))
+    const canBeHere =
+      !NEED_A_PROCESS.includes(script)
+      && (!script.includes("/") || script.startsWith(EXAMPLES))
       && Object.keys(options).length === 0;
     if (fewProcesses && canBeHere && started.has(kind)) return runInside(this, script, words);
     started.add(kind);
@@ -368,11 +426,17 @@ export class Owner {
     this.outputs.push({ script, output });
     searches += 1;
     assertNoSecret(output, this.secrets, script);
-    assert.doesNotMatch(output, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/,
-      "control characters");
+    assert.doesNotMatch(
+      output,
+      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/,
+      "control characters",
+    );
     assert.doesNotMatch(output, /^ {4}at /m, `a stack trace:\n${output}`);
     if (result.code < 0) return; // killed
-    const rows = result.stderr.split("\n").filter((line) => /^(error|found|fix): /.test(line)).map((line) => line.slice(0, 7));
+    const rows = result.stderr
+      .split("\n")
+      .filter((line) => /^(error|found|fix): /.test(line))
+      .map((line) => line.slice(0, 7));
     const wanted = result.code === 0 ? [] : ["error: ", "found: ", "fix:   "];
     assert.deepEqual(rows, wanted, `exit ${result.code} with the rows:\n${output}`);
   }
@@ -407,7 +471,10 @@ export async function newOwner(options: OwnerOptions = {}): Promise<Owner> {
 }
 
 /** Runs `body` with an owner of its own, and ends that owner. */
-export async function withOwner(body: (owner: Owner) => Promise<unknown>, options?: OwnerOptions): Promise<void> {
+export async function withOwner(
+  body: (owner: Owner) => Promise<unknown>,
+  options?: OwnerOptions,
+): Promise<void> {
   const owner = await newOwner(options);
   let failed = true;
   try {
@@ -433,7 +500,10 @@ export function plantedCopy(path: string, from: string, to: string, others: stri
   symlinkSync(join(PROJECT, "node_modules"), join(folder, "node_modules"), "junction");
   const text = readFileSync(join(folder, path), "utf8");
   assert.ok(text.includes(from), `${path} has no longer: ${from}`);
-  writeFileSync(join(folder, path), text.replace(from, () => to));
+  writeFileSync(
+    join(folder, path),
+    text.replace(from, () => to),
+  );
   return folder;
 }
 
@@ -446,17 +516,20 @@ let imports = 0;
  * with an error as a line and an exit code. Far quicker than a child process, for long lists of cases; one at
  * a time. */
 export function inside(owner: Owner, run: () => Promise<unknown>): Promise<Result> {
-  return takeTurn(() => insideNow(owner, "lib", async () => {
-    try {
-      await run();
-    } catch (error) {
-      const { exitCode, found, fix } = error instanceof Failure ? error : new Failure(1, "", "unexpected", "none");
-      const rows = [`error: ${clean(messageOf(error))}`, `found: ${clean(found)}`, `fix:   ${clean(fix)}`];
-      process.stderr.write(`${rows.join("\n")}\n`); // as lib/command_line.ts does it
-      return exitCode;
-    }
-    return 0;
-  }));
+  return takeTurn(() =>
+    insideNow(owner, "lib", async () => {
+      try {
+        await run();
+      } catch (error) {
+        const { exitCode, found, fix } =
+          error instanceof Failure ? error : new Failure(1, "", "unexpected", "none");
+        const rows = [`error: ${clean(messageOf(error))}`, `found: ${clean(found)}`, `fix:   ${clean(fix)}`];
+        process.stderr.write(`${rows.join("\n")}\n`); // as lib/command_line.ts does it
+        return exitCode;
+      }
+      return 0;
+    }),
+  );
 }
 
 /** Runs a whole script in this process: its file as it is, loaded anew each time, its own handler of errors
@@ -484,10 +557,15 @@ async function loadScript(script: string, words: string[]): Promise<number> {
   const { argv, exit, exitCode } = process; // the runner of the tests sets an exit code too
   process.exitCode = undefined;
   const uncaught = process.listeners("uncaughtException");
-  const streams = [process.stdout, process.stderr].map((stream) => ({ stream, had: stream.listeners("error") }));
+  const streams = [process.stdout, process.stderr].map((stream) => ({
+    stream,
+    had: stream.listeners("error"),
+  }));
   const file = plainFile(script.includes("/") ? script : join(PROJECT, "scripts", `${script}.ts`));
   process.argv = [process.execPath, file, ...words];
-  process.exit = (code) => { throw new Exit(Number(code ?? process.exitCode ?? 0)); };
+  process.exit = (code) => {
+    throw new Exit(Number(code ?? process.exitCode ?? 0));
+  };
   const added = () => process.listeners("uncaughtException").filter((one) => !uncaught.includes(one));
   try {
     await import(`${pathToFileURL(file).href}?${imports}`);
@@ -505,7 +583,8 @@ async function loadScript(script: string, words: string[]): Promise<number> {
   } finally {
     for (const one of added()) process.off("uncaughtException", one);
     for (const { stream, had } of streams) {
-      for (const one of stream.listeners("error")) if (!had.includes(one)) stream.off("error", one as () => void);
+      for (const one of stream.listeners("error"))
+        if (!had.includes(one)) stream.off("error", one as () => void);
     }
     Object.assign(process, { argv, exit, exitCode });
   }
@@ -570,34 +649,56 @@ export function pointOf(pem: string): string {
   return createPublicKey(pem).export({ type: "spki", format: "der" }).subarray(-65).toString("hex");
 }
 
-export interface Page { status: number; headers: Record<string, string>; body: string }
+export interface Page {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
 
 /** One plain request to this machine, as the owner's browser makes it. */
-export function visit(address: string,
-  options: { method?: string; host?: string; connectTo?: string } = {}): Promise<Page> {
+export function visit(
+  address: string,
+  options: { method?: string; host?: string; connectTo?: string } = {},
+): Promise<Page> {
   const url = new URL(address);
   return new Promise((resolve, reject) => {
-    const outgoing = request({
-      host: options.connectTo ?? (url.hostname === "localhost" ? "127.0.0.1"
-        : url.hostname.replace(/[[\]]/g, "")),
-      port: url.port, method: options.method ?? "GET", path: url.pathname + url.search, agent: false,
-      headers: { host: options.host ?? url.host },
-    }, (answer) => {
-      let body = "";
-      answer.setEncoding("utf8").on("data", (text: string) => { body += text; });
-      answer.on("end", () => {
-        resolve({ status: answer.statusCode ?? 0, headers: answer.headers as Record<string, string>, body });
-      });
-      answer.on("error", reject);
-    });
+    const outgoing = request(
+      {
+        host:
+          options.connectTo
+          ?? (url.hostname === "localhost" ? "127.0.0.1" : url.hostname.replace(/[[\]]/g, "")),
+        port: url.port,
+        method: options.method ?? "GET",
+        path: url.pathname + url.search,
+        agent: false,
+        headers: { host: options.host ?? url.host },
+      },
+      (answer) => {
+        let body = "";
+        answer.setEncoding("utf8").on("data", (text: string) => {
+          body += text;
+        });
+        answer.on("end", () => {
+          resolve({
+            status: answer.statusCode ?? 0,
+            headers: answer.headers as Record<string, string>,
+            body,
+          });
+        });
+        answer.on("error", reject);
+      },
+    );
     outgoing.setTimeout(20_000, () => outgoing.destroy(new Error("no answer")));
     outgoing.on("error", reject).end();
   });
 }
 
 /** get_token up to the moment at which it waits: the login address that it prints. */
-export async function startLogin(owner: Owner, words: string[] = [], options: RunOptions = {}):
-  Promise<{ running: Running; address: string }> {
+export async function startLogin(
+  owner: Owner,
+  words: string[] = [],
+  options: RunOptions = {},
+): Promise<{ running: Running; address: string }> {
   const running = owner.start("get_token", words, options);
   const [address] = await running.said(/^https:\/\/auth\.tesla\.\S+(?=\n)/m);
   await running.said(/cancels/); // the last words before it listens
