@@ -169,7 +169,7 @@ function withoutSecret(text: string, secret: string): string {
     return String.fromCharCode(decimal ?? Number.parseInt(hex, 16));
   });
   const bare = (form: string): string => form.replace(/[^!-~]+|\\/g, "").toLowerCase();
-  const plain = bare(decoded);
+  const plain = `${bare(decoded)}\n${bare(rest)}`; // the secret may itself look encoded
   const bytes = Buffer.from(secret);
   const base64 = [0, 1, 2].map((shift) => {
     const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
