@@ -12,6 +12,10 @@ const RENAME_MS = 5000; // on Windows another program may have the old file open
 const MOST_BYTES = 16_384; // more than any of our files needs
 const IN_USE = ["EPERM", "EACCES", "EBUSY"];
 
+function isInUse(error: unknown): boolean {
+  return IN_USE.includes(String(asRecord(error).code));
+}
+
 // A lock is a file of claims, one per line, each appended in a single write: process number, the machine's
 // uptime, a random number. The first claim whose run is still there holds the lock. The holder removes the
 // whole file; those who wait then find their claims gone and append them again. A claim counts for a day at
@@ -68,8 +72,7 @@ function holds(lock: string, claim: string): boolean {
     return first === claim && readClaims(lock).includes(claim); // a holder may have removed it
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const isBusy = process.platform === "win32" && IN_USE.includes(String(asRecord(error).code));
-    if (isBusy) return false; // while another run removes it
+    if (process.platform === "win32" && isInUse(error)) return false; // while another run removes it
     const fix = `${fixForFile(lock, error)}; nothing was sent`;
     throw new Failure(1, `cannot write ${lock}`, messageOf(error), fix);
   }
@@ -110,7 +113,7 @@ async function rename(from: string, to: string): Promise<void> {
     try {
       return renameSync(from, to);
     } catch (error) {
-      if (!IN_USE.includes(String(asRecord(error).code)) || performance.now() > end) throw error;
+      if (!isInUse(error) || performance.now() > end) throw error;
       await sleep(50 + Math.random() * 100); // not in step with what has it open
     }
   }
@@ -167,9 +170,9 @@ export async function replaceFile<Content>(file: string, produce: () => Promise<
     await rename(beside, file);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const isInUse = isComplete && IN_USE.includes(String(asRecord(error).code));
-    const first = isInUse ? `close the program that uses ${file}` : fixForFile(beside, error);
-    const fix = isComplete && !isInUse ? state : `${first}; ${state}`;
+    const isHeldOpen = isComplete && isInUse(error);
+    const first = isHeldOpen ? `close the program that uses ${file}` : fixForFile(beside, error);
+    const fix = isComplete && !isHeldOpen ? state : `${first}; ${state}`;
     throw new Failure(1, `cannot write ${file}`, messageOf(error), fix);
   }
   try {

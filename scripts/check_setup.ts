@@ -173,8 +173,8 @@ else {
 
 // What Tesla reports about the key is a hint: only the car's answer to a command decides.
 async function virtualKey(): Promise<Found> {
-  const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
-  const { TESLA_COMMANDS } = readSettings(["TESLA_COMMANDS"]);
+  const settings = readSettings(["TESLA_REGION", "TESLA_VIN", "TESLA_COMMANDS"]);
+  const { TESLA_REGION, TESLA_VIN, TESLA_COMMANDS } = settings;
   const json = { vins: [TESLA_VIN] };
   const answer = await askFleetApi(TESLA_REGION, "vehicles/fleet_status", readToken().access_token, { json });
   const { key_paired_vins, vehicle_info } = asRecord(asRecord(answer).response);
