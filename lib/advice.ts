@@ -29,8 +29,9 @@ const NOT_AVAILABLE =
   "vehicle is not available|vehicle unavailable|vehicle is offline|vehicle is unavailable";
 const UNKNOWN_ANSWER = ["", 0, "", 1, "Tesla's answer is unknown", "try again later"] as const;
 const LACKS_SCOPE = "the token lacks a scope that this needs";
-export const HAS_SCOPE = "Tesla says that a scope is missing, but your token has it";
-export const STALE_SCOPE = `try again in a minute; if that does not help, ${LOG_IN_AGAIN}`;
+const TICK_SCOPE = `tick the scope on ${APP}, wait 10 minutes, add it to TESLA_SCOPES`;
+/** What to do about a missing scope; `filledIn` names the portal of the region. */
+export const ADD_SCOPE = `${TICK_SCOPE}, ${LOG_IN_AGAIN} and tick every box`;
 const NO_SERVER = "no healthy upstream";
 /** Words in a 503 which mean that the request was not carried out. */
 export const NOT_REACHED = `${NOT_AVAILABLE}|${NO_SERVER}`;
@@ -110,7 +111,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   [TELEMETRY, 403, "exceeded_limit", 7, "your app has reached its billing limit and is switched off",
     `raise the limit on ${APP}; then send the configuration again: Tesla has taken it off the car for good`],
   [TELEMETRY, 403, "location access|vehicle_location", 5, "a field needs the scope vehicle_location",
-    `leave it out; or tick the scope on ${APP}, wait 10 minutes, add it to TESLA_SCOPES, ${LOG_IN_AGAIN}`],
+    `leave it out, or ${ADD_SCOPE}`],
 
   ["", 401, "mobile_access_disabled", 5, "mobile access is off", "allow it in the car: Controls, Safety"],
   ["", 401, "unknown user", 4, "this account was never used in the Tesla app",
@@ -124,8 +125,7 @@ export const ADVICE: [string, number, string, number, string, string][] = [
   ["", 403, "command protocol required|requires signed commands", 5,
     "this car accepts only signed commands", SIGN],
   ["", 403, "not been paired", 5, "the virtual key is not on the car", PAIR],
-  ["", 403, "scope", 5, LACKS_SCOPE,
-    `tick it on ${APP}, wait 10 minutes, add it to TESLA_SCOPES, ${LOG_IN_AGAIN} and tick every box`],
+  ["", 403, "scope", 5, LACKS_SCOPE, ADD_SCOPE],
   ["/vehicles/", 404, "", 5, "car or endpoint not found",
     `compare TESLA_VIN with list_vehicles; if the car is in another account: ${LOG_IN_AGAIN}`],
   ["/api/1/vehicles", 404, "", 5, "Tesla finds no cars for this account in this region",
@@ -235,33 +235,38 @@ export function filledIn(fix: string, address = ""): string {
 }
 
 // Whether the token has the scope that a 403 is about: the one Tesla names, or the one the call needs.
-function hasScope(address: string, text: string, granted: string[]): boolean {
+function hasScope(address: string, text: string, { granted = [], needed }: Scopes): boolean {
   const named = text.match(/\b(vehicle|energy|user)_[a-z_]+\b/g);
   if (named) return named.every((scope) => granted.includes(scope));
+  if (needed) return granted.includes(needed) || granted.includes("vehicle_cmds");
   if (address.includes("command")) return granted.includes("vehicle_cmds");
   return /\/vehicles\b(?!.*location)/.test(address) && granted.includes("vehicle_device_data");
 }
 
 type Answer = { status: number; text: string };
+// Those of the token, if it tells, and the one that the call needs, if the caller knows.
+type Scopes = { granted?: string[]; needed?: string };
 
 /** The error for an answer that is not what was asked for. `found` says what came; `wait` how long Tesla asks
- * you to wait, if it does; `granted` the scopes of the token. */
+ * you to wait, if it does. */
 export function failureFor(
   address: string,
   { status, text }: Answer,
   found: string,
   wait = "",
-  granted: string[] = [],
+  scopes: Scopes = {},
 ) {
   const statuses = [status, Math.floor(status / 100) * 100];
   const isFitting = ([place, code, part]: (typeof ADVICE)[number]): boolean =>
     address.includes(place) && statuses.includes(code) && fits(part, text);
   const [, , , exitCode, problem, usualFix] = ADVICE.find(isFitting) ?? UNKNOWN_ANSWER;
-  if (problem === LACKS_SCOPE && hasScope(address, text.toLowerCase(), granted)) {
-    return new Failure(5, HAS_SCOPE, found, STALE_SCOPE, status);
+  if (problem === LACKS_SCOPE && hasScope(address, text.toLowerCase(), scopes)) {
+    const fix = `try again in a minute; if that does not help, ${LOG_IN_AGAIN}`;
+    return new Failure(5, "Tesla says that a scope is missing, but your token has it", found, fix, status);
   }
   const named = Object.entries(FLEET_API).find(([, origin]) => status === 421 && text.includes(origin));
-  const fix = named ? `set TESLA_REGION=${named[0]}` : filledIn(usualFix, address);
+  const needs = usualFix === ADD_SCOPE && scopes.needed ? ` (it needs ${scopes.needed})` : "";
+  const fix = named ? `set TESLA_REGION=${named[0]}` : filledIn(usualFix, address) + needs;
   return new Failure(exitCode, problem, found, wait === "" ? fix : fix.replace(AS_LONG, wait), status);
 }
 

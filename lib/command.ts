@@ -1,7 +1,7 @@
 // Sends one command in the way that TESLA_COMMANDS names, and reports the car's own verdict.
-import { HAS_SCOPE, STALE_SCOPE, unknownOutcome, verdictOf } from "./advice.ts";
+import { ADD_SCOPE, filledIn, unknownOutcome, verdictOf } from "./advice.ts";
 import { asRecord, Failure, messageOf, say } from "./command_line.ts";
-import { FLEET_API } from "./hosts.ts";
+import { FLEET_API, type Region } from "./hosts.ts";
 import { readSettings } from "./settings.ts";
 import { COMMANDS } from "./signing/commands.ts";
 import { encodeCommand } from "./signing/encode_command.ts";
@@ -13,7 +13,6 @@ import type { Token } from "./token_file.ts";
 export interface Command extends SignedCommand {
   name: string; // in Tesla's REST documentation
   json: object; // the parameters, as plain REST has them
-  scope: string; // what the token must allow; vehicle_cmds will always do
 }
 
 /** A command of the table by its name in Tesla's REST documentation, with its parameters as they are there.
@@ -54,22 +53,11 @@ export function showCommand(command: Command): void {
 }
 
 // Before anything is sent: a token that lacks the scope would only be refused.
-function checkScope({ name, scope }: Command, scopes: string[] | undefined): void {
+function checkScope({ name, scope }: Command, token: Token, region: Region): void {
+  const { scopes } = claimsOf(token);
   if (!scopes || scopes.includes("vehicle_cmds") || scopes.includes(scope)) return;
-  const fix =
-    "tick it on your app's page on developer.tesla.com, add it to TESLA_SCOPES, run get_token --force";
   const problem = `${name} needs the scope ${scope}; nothing was sent`;
-  throw new Failure(5, problem, `granted: ${scopes.join(" ")}`, fix);
-}
-
-// Tesla's "missing scopes" although the token has what the command needs.
-function scopeRefusal(error: unknown, { scope }: Command, scopes: string[] | undefined): unknown {
-  if (!(error instanceof Failure) || error.status !== 403 || !/scope/i.test(error.found)) return error;
-  if (error.message === HAS_SCOPE) return error;
-  const namesOther = /\b(vehicle|energy|user)_[a-z_]+/i.test(error.found);
-  if (!scopes || namesOther)
-    return new Failure(5, error.message, error.found, `${error.fix} (it needs ${scope})`);
-  return new Failure(5, HAS_SCOPE, error.found, STALE_SCOPE);
+  throw new Failure(5, problem, `granted: ${scopes.join(" ")}`, filledIn(ADD_SCOPE, FLEET_API[region]));
 }
 
 /** Sends the command and prints the verdict, with `done` as the words for success; returns the number of
@@ -77,19 +65,15 @@ function scopeRefusal(error: unknown, { scope }: Command, scopes: string[] | und
  * when nobody knows whether it ran. */
 export async function sendCommand(command: Command, token: Token, done = "the car confirmed it") {
   const { region, vin, isSigned, path } = routeOf(command);
-  const { scopes } = claimsOf(token);
-  checkScope(command, scopes);
+  checkScope(command, token, region);
   const bearer = token.access_token;
   let [verdict, requests, doubtful]: [unknown, number, boolean] = [undefined, 1, false];
-  try {
-    if (isSigned) {
-      const signed = await sendSigned(region, vin, bearer, command);
-      [verdict, requests, doubtful] = [signed, signed.requests, signed.doubtful];
-    } else {
-      verdict = asRecord(await askFleetApi(region, path, bearer, { json: command.json })).response;
-    }
-  } catch (error) {
-    throw scopeRefusal(error, command, scopes);
+  if (isSigned) {
+    const signed = await sendSigned(region, vin, bearer, command);
+    [verdict, requests, doubtful] = [signed, signed.requests, signed.doubtful];
+  } else {
+    const { json, scope } = command;
+    verdict = asRecord(await askFleetApi(region, path, bearer, { json, scope })).response;
   }
   const already = verdictOf(command.name, verdict);
   if (doubtful)

@@ -31,8 +31,9 @@ const NEVER_CONNECTED =
 const SAFE_TO_REPEAT =
   /^\/oauth2\/v3\/token$|^\/api\/1\/vehicles\/(fleet_status|([^/]+\/)?fleet_telemetry_[a-z_]+)$/;
 
-// `handshake` marks a POST that only asks the car for its session info.
-type Extras = { json?: object; method?: string; handshake?: true };
+// `handshake` marks a POST that only asks the car for its session info; `scope` is what the token must allow,
+// for an error to name.
+type Extras = { json?: object; method?: string; handshake?: true; scope?: string };
 type Outgoing = Extras & { method: string; form?: Record<string, string>; bearer?: string };
 type Fields = Record<string, unknown>;
 // `status` is 0 if no answer came; `problem` says why, or why it cannot be read.
@@ -57,7 +58,7 @@ export async function askDomain(): Promise<string> {
 
 // One request, and what became of it: the answer (as JSON, except from the owner's domain) or an error.
 async function send(url: string, outgoing: Outgoing): Promise<unknown> {
-  const { method, form = {}, bearer = "", handshake } = outgoing;
+  const { method, form = {}, bearer = "", handshake, scope } = outgoing;
   const { host, pathname } = new URL(url);
   const incoming = await exchange(url, outgoing);
   incoming.text = withoutSecret(incoming.text, bearer);
@@ -87,7 +88,7 @@ async function send(url: string, outgoing: Outgoing): Promise<unknown> {
   const found = `${status > 0 ? status : "no answer"}${quoted} from ${host}${why}${reference}`;
   const makesSomethingHappen = method !== "GET" && !handshake && !SAFE_TO_REPEAT.test(pathname);
   if (outcome === "unknown" && makesSomethingHappen) throw unknownOutcome(found, pathname);
-  const { scopes } = claimsOf({ access_token: bearer });
+  const scopes = { granted: claimsOf({ access_token: bearer }).scopes, needed: scope };
   throw failureFor(url, incoming, found, waitOf(headers, text), scopes);
 }
 

@@ -27,6 +27,7 @@ export interface SignedCommand {
   domain: Domain; // the computer in the car that acts
   message: Field[]; // field numbers and values of Tesla's protobuf message
   repeatable: boolean; // doing it twice does no harm
+  scope: string; // what the token must allow; vehicle_cmds will always do
 }
 
 /** The car's verdict, and how many requests it took: 1, one more for a handshake, and one more for a resync.
@@ -34,15 +35,15 @@ export interface SignedCommand {
 export type Verdict = { result: boolean; reason: string; requests: number; doubtful: boolean };
 
 // What it takes to reach the car, and how many requests went to it.
-type Connection = { region: Region; bearer: string; target: Target; requests: number };
+type Connection = { region: Region; bearer: string; scope: string; target: Target; requests: number };
 // One attempt at a command: what was sent (it expires by the car's clock), and the car's answer.
 type Attempt = Opened & { session: Session; expiresAt: number; uuid: Buffer; answer: Buffer };
 
 // https://developer.tesla.com/docs/fleet-api/endpoints/vehicle-endpoints#signed-command
 async function sendMessage(connection: Connection, message: Buffer, handshake?: true): Promise<Buffer> {
   connection.requests += 1;
-  const { region, bearer, target } = connection;
-  const extras = { json: { routable_message: message.toString("base64") }, handshake };
+  const { region, bearer, scope, target } = connection;
+  const extras = { json: { routable_message: message.toString("base64") }, handshake, scope };
   const answer = await askFleetApi(region, `vehicles/${target.vin}/signed_command`, bearer, extras);
   const { response } = asRecord(answer);
   const bytes = Buffer.from(typeof response === "string" ? response : "", "base64");
@@ -154,7 +155,8 @@ export async function sendSigned(region: Region, vin: string, bearer: string, co
   const target = { vin, domain: command.domain, ownKey: readPrivateKey() };
   return withLock(SESSION_FILE, async () => {
     try {
-      return await commandCar({ region, bearer, requests: 0, target }, command);
+      const connection = { region, bearer, scope: command.scope, target, requests: 0 };
+      return await commandCar(connection, command);
     } catch (error) {
       if (error instanceof Failure) throw error;
       throw unknownOutcome(`the car's answer could not be verified: ${messageOf(error)}`);

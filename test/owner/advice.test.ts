@@ -524,6 +524,7 @@ describe("beside the table", { concurrency: 3 }, () => {
     [AMPS, "Unauthorized missing scopes vehicle_location", SCOPES, false],
     ["call_api GET /api/1/products", "Unauthorized missing scopes energy_device_data", SCOPES, false],
     [COMMAND, "Unauthorized missing scopes", SCOPES, false],
+    ["send_command honk_horn", "Unauthorized missing scopes", ALL, true],
   ];
   for (const [script, error, granted, isThere] of SCOPE_CASES) {
     ownerTest(
@@ -539,10 +540,20 @@ describe("beside the table", { concurrency: 3 }, () => {
           assert.equal(fix, "try again in a minute; if that does not help, run get_token --force");
         } else {
           assert.match(problem, /lacks a scope/);
-          assert.match(fix, /^tick it on .*, run get_token --force and tick every box/);
+          assert.match(fix, /^tick the scope on .*, run get_token --force and tick every box/);
         }
       },
     );
+  }
+
+  // Which row counts is decided by the order of the table, for a command too.
+  for (const way of ["signed", "rest"]) {
+    ownerTest(`403 that speaks of pairing and of scopes, ${way}`, {}, async (owner) => {
+      owner.setSettings({ TESLA_COMMANDS: way });
+      const error = "your public key has not been paired with the vehicle; missing scopes";
+      owner.answer("/api/1/", 403, { response: null, error });
+      assertEnd(await runCase(owner, AMPS), 5, "error: the virtual key is not on the car\n");
+    });
   }
 
   // Where to pair, ready to open; and the portal of the region.
@@ -586,6 +597,18 @@ describe("beside the table", { concurrency: 3 }, () => {
     assertEnd(await owner.run("refresh_token"), 5, "your app's page on developer.tesla.cn;");
     owner.setSettings({ TESLA_REGION: "eu" });
     assertEnd(await owner.run("refresh_token"), 5, "your app's page on developer.tesla.com;");
+  });
+  ownerTest("the same before a command is sent", {}, async (owner) => {
+    owner.logIn({}, "openid offline_access");
+    for (const [region, portal] of [
+      ["cn", "developer.tesla.cn"],
+      ["eu", "developer.tesla.com"],
+    ] as const) {
+      owner.setSettings({ TESLA_REGION: region });
+      const result = await owner.run("set_charge_amps", ["10"]);
+      assertEnd(result, 5, `fix:   tick the scope on your app's page on ${portal}, wait 10 minutes, `);
+      assert.deepEqual(result.requests, [], region);
+    }
   });
 });
 

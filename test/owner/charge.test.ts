@@ -326,7 +326,7 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
   const NO_COMMANDS = "openid offline_access vehicle_device_data";
   ownerTest("a token without the scope: nothing is sent", { scopes: NO_COMMANDS }, async (owner) => {
     const problem = "error: set_charging_amps needs the scope vehicle_charging_cmds; nothing was sent\n";
-    const found = `found: granted: ${NO_COMMANDS}\nfix:   tick it on your app's page on developer.tesla.com, `;
+    const found = `found: granted: ${NO_COMMANDS}\nfix:   tick the scope on your app's page on developer.tesla.com, `;
     for (const way of ["signed", "rest"]) {
       owner.setSettings({ TESLA_COMMANDS: way });
       const result = await ends(
@@ -334,7 +334,7 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
         "set_charge_amps 10 --verify",
         5,
         `${problem}${found}`,
-        "get_token --force\n",
+        "run get_token --force and tick every box\n",
       );
       assert.deepEqual([result.requests, result.stdout], [[], ""]);
     }
