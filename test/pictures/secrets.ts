@@ -2,15 +2,16 @@
 // hosts of lib/hosts.ts and the headers of the scripts.
 import { readdirSync, readFileSync } from "node:fs";
 import { FLEET_API, LOGIN_HOST, PAIRING_PAGE, TOKEN_HOST } from "../../lib/hosts.ts";
-import { arrow, box, picture, words } from "./drawing.ts";
+import { arrow, box, MARGIN, picture, WIDTH, words, wrapped } from "./drawing.ts";
 import { KINDS, secretsTable } from "./secrets_table.ts";
 
-const LEFT = 20; // your machine
-const LEFT_WIDTH = 180;
-const RIGHT = 592; // the hosts
-const RIGHT_WIDTH = 248;
-const ROW = 46; // one arrow
-const GAP = 18; // between two hosts
+const LEFT = MARGIN; // your machine
+const LEFT_WIDTH = 160;
+const RIGHT_WIDTH = 238; // the hosts
+const RIGHT = WIDTH - MARGIN - RIGHT_WIDTH;
+const TEXT = LEFT + LEFT_WIDTH + 6; // above and below an arrow
+const ROW = 66; // one arrow, with two lines below it
+const GAP = 16; // between two hosts
 
 interface Travel {
   what: string;
@@ -62,7 +63,7 @@ export function secretsPicture(): string {
   let shapes =
     words(LEFT, 32, "Where secrets go", "bold")
     + words(
-      LEFT + LEFT_WIDTH + 6,
+      TEXT,
       32,
       "a red arrow carries the secret named above it; below it, which scripts send it",
       "small faint",
@@ -77,10 +78,11 @@ export function secretsPicture(): string {
       shapes += words(RIGHT + 12, y + 43 + index * 17, host, "small faint");
     });
     travels.forEach(({ what, who, isSecret }, index) => {
-      const line = y + ((index + 0.5) * height) / travels.length + 6;
+      const line = y + ((index + 0.5) * height) / travels.length - 2;
       shapes += arrow(LEFT + LEFT_WIDTH, RIGHT, line, isSecret ? "secret" : "plain");
-      shapes += words(LEFT + LEFT_WIDTH + 6, line - 8, what, isSecret ? "bold" : "");
-      shapes += words(LEFT + LEFT_WIDTH + 6, line + 16, who, "small faint");
+      shapes += words(TEXT, line - 8, what, isSecret ? "bold" : "");
+      for (const [row, text] of wrapped(who.split(", "), 38).entries())
+        shapes += words(TEXT, line + 17 + row * 15, text, "small faint");
     });
     y += height + GAP;
   }
@@ -92,8 +94,8 @@ export function secretsPicture(): string {
   );
   const inside: [string, string][] = [
     ["your machine", "bold"],
-    ["the scripts, and", ""],
-    ["the files of this folder", ""],
+    ["the scripts, and the", ""],
+    ["files of this folder", ""],
     ["", ""],
     ...staying.map((secret): [string, string] => [secret, "bold"]),
     ["never leaves it: it only", "small faint"],
@@ -104,21 +106,21 @@ export function secretsPicture(): string {
     ["never show a secret", "small faint"],
   ];
   inside.forEach(([text, looks], index) => {
-    shapes += words(LEFT + 14, top + 27 + index * 20, text, looks);
+    shapes += words(LEFT + 10, top + 27 + index * 20, text, looks);
   });
   // What your browser and your phone open; the scripts only print these addresses.
   const opened: [string, string, string, string, string][] = [
     [
       "your own browser",
       "your password: no script sees it",
-      "opens the address that get_token prints",
+      "opens the address of get_token",
       "Tesla: login page",
       new URL(LOGIN_HOST.eu).host,
     ],
     [
       "your phone",
       "your approval of the virtual key",
-      "opens the address that register_partner prints",
+      "opens the address of register_partner",
       "Tesla: pairing page",
       PAIRING_PAGE.eu.replace("https://", ""),
     ],
@@ -128,10 +130,10 @@ export function secretsPicture(): string {
     y += GAP;
     shapes +=
       box(LEFT, y, LEFT_WIDTH, 50, "mine")
-      + words(LEFT + 14, y + 30, who, "bold")
+      + words(LEFT + 10, y + 30, who, "bold")
       + arrow(LEFT + LEFT_WIDTH, RIGHT, y + 28, "plain")
-      + words(LEFT + LEFT_WIDTH + 6, y + 20, what)
-      + words(LEFT + LEFT_WIDTH + 6, y + 44, how, "small faint")
+      + words(TEXT, y + 20, what)
+      + words(TEXT, y + 45, how, "small faint")
       + box(RIGHT, y, RIGHT_WIDTH, 50, "tesla")
       + words(RIGHT + 12, y + 22, name, "bold")
       + words(RIGHT + 12, y + 41, address, "small faint");

@@ -2,7 +2,7 @@
 // and write is taken from their headers.
 import { readFileSync } from "node:fs";
 import { headerOf } from "../rules/project_rules.ts";
-import { arrow, box, picture, words } from "./drawing.ts";
+import { arrow, box, MARGIN, picture, words, wrapped } from "./drawing.ts";
 
 interface Step {
   name: string;
@@ -49,7 +49,7 @@ const PLACES: Record<Step["where"], string> = {
   other: "on your web space, on your phone",
 };
 const ROW = 50;
-const [NEEDS, STEP, STEP_WIDTH, MAKES] = [20, 330, 200, 600];
+const [NEEDS, STEP, STEP_WIDTH, MAKES] = [MARGIN, 264, 188, 486];
 
 /** What a script's header names, without locks and the like, and without what it makes itself. */
 function filesOf(script: string): { reads: string[]; writes: string[] } {
@@ -71,26 +71,20 @@ export function setupPicture(): string {
     const right = [...files.writes, ...(makes === undefined ? [] : [makes])];
     const number = index < 10 ? `${index + 1}. ` : "";
     const middle = y + 20;
-    const half = (list: string[]): string[] => {
-      const text = list.join(", ");
-      if (text.length <= 40) return [text];
-      const at = text.indexOf(", ", Math.floor(text.length / 2) - 8);
-      return at < 0 ? [text] : [text.slice(0, at + 1), text.slice(at + 2)];
-    };
     const column = (x: number, list: string[]): string =>
-      half(list)
+      wrapped(list, 34)
         .map((text, row, all) => words(x, middle + 5 + (row - (all.length - 1) / 2) * 16, text, "small"))
         .join("");
     return (
-      (left.length === 0 ? "" : column(NEEDS, left) + arrow(STEP - 30, STEP, middle, "plain"))
+      (left.length === 0 ? "" : column(NEEDS, left) + arrow(STEP - 26, STEP, middle, "plain"))
       + box(STEP, y, STEP_WIDTH, 40, where)
       + words(STEP + 12, y + (script === undefined ? 25 : 18), `${number}${name}`, "bold")
       + (script === undefined ? "" : words(STEP + 12, y + 33, script, "small code faint"))
-      + arrow(STEP + STEP_WIDTH, MAKES - 10, middle, "plain")
+      + arrow(STEP + STEP_WIDTH, MAKES - 8, middle, "plain")
       + column(MAKES, right)
     );
   }).join("");
-  const bottom = top + STEPS.length * ROW + 8;
+  const bottom = top + STEPS.length * ROW + 14;
   shapes += (["tesla", "mine", "other"] as const)
     .map(
       (where, index) =>

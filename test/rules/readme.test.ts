@@ -101,6 +101,16 @@ describe("generated parts", () => {
   });
 });
 
+test("no text of a picture is under 6 pixels where a phone shows it 358 pixels wide", () => {
+  for (const name of [...Object.keys(PICTURES), "demo.svg"]) {
+    const text = readFileSync(join(PROJECT, "docs/pictures", name), "utf8");
+    const width = Number(/viewBox="0 0 (\d+) /.exec(text)?.[1]);
+    const sizes = [...text.matchAll(/font(?:-size)?: (?:bold )?([\d.]+)px/g)].map(([, size]) => Number(size));
+    assert.ok(sizes.length > 1, `${name}: the sizes were found`);
+    assert.ok((Math.min(...sizes) * 358) / width >= 6, `${name}: ${Math.min(...sizes)} in ${width}`);
+  }
+});
+
 describe("links", () => {
   for (const [path, text] of texts) {
     test(`of ${path} lead to files and headings that are there`, () => {
