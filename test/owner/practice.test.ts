@@ -219,7 +219,7 @@ describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false 
       'fetch(process.env.TESLA_PRACTICE, { method: "POST", body: "[]" }).then(({ status }) => console.log(status))';
     assert.match(await shell.answer(`node -e '${stranger}'`), /^403\n/, "without the token");
     assert.match(
-      await shell.answer(process.execPath + " " + COMMAND.slice(1).join(" ")),
+      await shell.answer(`${process.execPath} ${COMMAND.slice(1).join(" ")}`),
       /practice shell already[^]*-2/,
     );
 

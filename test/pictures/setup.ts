@@ -31,7 +31,7 @@ const STEPS: Step[] = [
   {
     name: "Pair",
     where: "other",
-    needs: "your key on file, key on your domain",
+    needs: "your key on file, YOUR.DOMAIN",
     makes: "your key on the car's list",
   },
   { name: "Read", where: "mine", script: "read_charge", makes: "what the car says" },
