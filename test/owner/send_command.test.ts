@@ -18,6 +18,7 @@ import {
   type Owner,
   type Result,
 } from "../support/harness.ts";
+import { actionNumber, CASES, ONCE } from "../signing/command_cases.ts";
 
 useFewProcesses();
 
@@ -27,53 +28,8 @@ const SIGNED = `POST ${CAR.slice(8)}/signed_command`;
 const REST = { TESLA_COMMANDS: "rest" };
 const ALL_SCOPES = { scopes: `${SCOPES} vehicle_cmds` };
 
-// For each command what is given, and what the car then notes as done: the same name, or the number of the
-// message for those of which the simulated car knows no more than that. By hand, never from the table.
-const PLACE = { lat: 52.5, lon: 13.25 };
-const SCHEDULE = { id: 7, days_of_week: "All", enabled: true, ...PLACE };
-// biome-ignore format: a table of words and numbers
-const EVERY: [string, Content, (string | number)?][] = [
-  ["charge_stop", {}], ["charge_start", {}], ["set_charge_limit", { percent: 90 }], ["charge_standard", {}],
-  ["charge_max_range", {}], ["charge_port_door_open", {}], ["charge_port_door_close", {}],
-  ["set_charging_amps", { charging_amps: 9 }], ["set_scheduled_charging", { enable: true, time: 75 }],
-  ["set_scheduled_departure", { enable: true, departure_time: 480, preconditioning_enabled: true }],
-  ["add_charge_schedule", { ...SCHEDULE, start_enabled: true, start_time: 75, end_enabled: false }],
-  ["remove_charge_schedule", { id: 7 }], ["batch_remove_charge_schedules", { home: true }],
-  ["add_precondition_schedule", { ...SCHEDULE, precondition_time: 420 }, 99],
-  ["remove_precondition_schedule", { id: 7 }, 100],
-  ["batch_remove_precondition_schedules", { work: true }, 107],
-  ["auto_conditioning_start", {}], ["auto_conditioning_stop", {}],
-  ["set_temps", { driver_temp: 21.5, passenger_temp: 15 }, 14], ["set_preconditioning_max", { on: true }, 12],
-  ["set_climate_keeper_mode", { climate_keeper_mode: 3 }, 44],
-  ["set_bioweapon_mode", { on: true, manual_override: false }, 35],
-  ["set_cabin_overheat_protection", { on: true, fan_only: true }, 50], ["set_cop_temp", { cop_temp: 2 }, 66],
-  ["remote_seat_heater_request", { level: 3, seat_position: 8 }, 36],
-  ["remote_seat_cooler_request", { seat_cooler_level: 3, seat_position: 2 }, 49],
-  ["remote_auto_seat_climate_request", { auto_climate_on: true, auto_seat_position: 1 }, 48],
-  ["remote_steering_wheel_heater_request", { on: true }, 13],
-  ["door_unlock", {}], ["door_lock", {}], ["remote_start_drive", {}],
-  ["actuate_trunk", { which_trunk: "front" }],
-  ["open_tonneau", {}], ["close_tonneau", {}], ["stop_tonneau", {}],
-  ["window_control", { command: "vent" }, 34],
-  ["sun_roof_control", { state: "close" }, 32], ["trigger_homelink", PLACE, 33], ["flash_lights", {}],
-  ["honk_horn", {}], ["media_toggle_playback", {}, 15], ["media_next_track", {}, 19],
-  ["media_prev_track", {}, 20], ["media_next_fav", {}, 17], ["media_prev_fav", {}, 18],
-  ["media_volume_up", {}, 16], ["media_volume_down", {}, 16], ["adjust_volume", { volume: 2.5 }, 16],
-  ["set_sentry_mode", { on: true }, 30], ["guest_mode", { enable: true }, 65], ["erase_user_data", {}, 72],
-  ["set_valet_mode", { on: true, password: "0123" }, 31], ["reset_valet_pin", {}, 28],
-  ["set_pin_to_drive", { on: true, password: "9876" }, 77], ["reset_pin_to_drive_pin", {}, 78],
-  ["clear_pin_to_drive_admin", {}, 89], ["speed_limit_activate", { pin: "1234" }, 9],
-  ["speed_limit_deactivate", { pin: "1234" }, 9], ["speed_limit_set_limit", { limit_mph: 65 }, 8],
-  ["speed_limit_clear_pin", { pin: "1234" }, 7], ["speed_limit_clear_pin_admin", {}, 79],
-  ["parental_controls_activate", { pin: "1234" }, 111],
-  ["parental_controls_deactivate", { pin: "1234" }, 111],
-  ["parental_controls_set_speed_limit", { limit_mph: 120 }, 113],
-  ["parental_controls_enable_setting", { enable: true, setting: "Curfew" }, 112],
-  ["parental_controls_clear_pin_admin", {}, 110], ["set_vehicle_name", { vehicle_name: "Zoë" }],
-  ["schedule_software_update", { offset_sec: 7200 }, 29], ["cancel_software_update", {}, 25],
-  ["set_low_power_mode", { enable: true }],
-  ["keep_accessory_power_mode", { enable: true }],
-];
+// Each command once, as its first case has it.
+const EVERY = [...new Map(CASES.toReversed().map((one) => [one[0], one])).values()].toReversed();
 
 const send = (owner: Owner, name: string, json: Content): Promise<Result> =>
   inside(owner, () => sendCommand(commandNamed(name, json), owner.token()));
@@ -91,6 +47,8 @@ function prepare(owner: Owner, name: string): void {
     car.unplug();
     car.portOpen = true;
   } else if (name === "set_charging_amps") car.plug();
+  else if (name === "charge_start") car.charging = false;
+  else if (name === "charge_standard") car.chargeLimit = 60;
 }
 
 ownerTest(
@@ -101,7 +59,7 @@ ownerTest(
     account.rateLimits = false;
     const names = EVERY.map(([name]) => name).sort();
     assert.deepEqual(names, Object.keys(COMMANDS).sort(), "a command that is not tried");
-    for (const [name, json, noted = name] of EVERY) {
+    for (const [name, json, hex] of EVERY) {
       prepare(owner, name);
       const enough = COMMANDS[name]?.scope ?? "vehicle_cmds";
       owner.logIn({}, `openid offline_access ${enough}`); // the car would refuse less
@@ -110,21 +68,19 @@ ownerTest(
       assert.equal(result.code, 0, `${name}: ${result.stderr}`);
       assert.match(result.stderr, /^done: the car confirmed it \(\d requests?, \$0\.00\d\)$/m, name);
       const done = car.executed.slice(before);
-      const expected = typeof noted === "number" ? `vehicle_action_${noted}` : noted;
-      assert.deepEqual(
-        done.map((one) => one.name),
-        [expected],
-        name,
-      );
+      // The simulated car notes the name, or the number of a message of which it knows no more than that.
+      const noted = done.map((one) => one.name.replace(`vehicle_action_${actionNumber(hex)}`, name));
+      assert.deepEqual(noted, [name]);
       if (name === "actuate_trunk") assert.deepEqual(done[0]?.params, { which_trunk: "front" });
     }
     // What the simulated car models has changed as asked.
-    assert.deepEqual([car.charging, car.chargeLimit, car.amps, car.name], [true, 100, 9, "Zoë"]);
-    assert.deepEqual([car.locked, car.climateOn, car.honks, car.lightFlashes], [true, false, 1, 1]);
-    assert.deepEqual(car.scheduledCharging, { enable: true, time: 75 });
+    assert.deepEqual([car.chargeLimit, car.amps, car.name], [50, 0, "Zoë"]);
+    assert.deepEqual([car.locked, car.climateOn, car.honks, car.lightFlashes], [false, false, 1, 1]);
     assert.equal(car.chargeSchedules.size, 0);
     // One request each, and one handshake with each of the two computers.
     assert.equal(requests.length, EVERY.length + 2);
+    await send(owner, "set_scheduled_charging", { enable: true, time: 75 });
+    assert.deepEqual(car.scheduledCharging, { enable: true, time: 75 });
   },
 );
 
@@ -328,13 +284,7 @@ describe("the script", { concurrency: 3 }, () => {
     account.rateLimits = false;
     await send(owner, "charge_port_door_open", {}); // a session with each computer
     await send(owner, "stop_tonneau", {});
-    // Since firmware 2024.26 each call of the first two adds a schedule; the others move or erase something.
-    // biome-ignore format: a list
-    const once = ["set_scheduled_charging", "set_scheduled_departure", "door_unlock", "remote_start_drive",
-      "actuate_trunk", "open_tonneau", "close_tonneau", "trigger_homelink", "flash_lights", "honk_horn",
-      "media_toggle_playback", "media_next_track", "media_prev_track", "media_next_fav", "media_prev_fav",
-      "media_volume_up", "media_volume_down", "erase_user_data"];
-    for (const [name, json] of EVERY.filter(([name]) => once.includes(name))) {
+    for (const [name, json] of EVERY.filter(([name]) => ONCE.includes(name))) {
       for (const fault of name === "honk_horn" ? [5, 6, 15, 17, 20] : [6]) {
         const before = car.executed.length;
         car.injectFault(fault);
