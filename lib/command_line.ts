@@ -99,8 +99,8 @@ function showFailure(error: unknown): number {
   const frames = String(asRecord(error).stack)
     .split("\n")
     .filter((line) => /^ +at /.test(line));
-  const ours = /(lib|scripts|examples|my)[\\/][\w.\\/-]+\.ts:\d+/;
-  const [where = "an unknown place"] = frames.join("\n").match(ours) ?? [];
+  const ours = /.*[\\/]((?:lib|scripts|examples|my)[\\/][\w.\\/-]+\.ts:\d+)/;
+  const [, where = "an unknown place"] = frames.join("\n").match(ours) ?? [];
   const report = "if you have changed nothing there, please report it";
   const unexpected = new Failure(1, `unexpected: ${messageOf(error)}`, `at ${where}`, report);
   const { exitCode, message, found, fix } = error instanceof Failure ? error : unexpected;

@@ -492,8 +492,9 @@ export function ownerTest(title: string, options: OwnerOptions, body: (owner: Ow
 
 /** A copy of the audited files, and of `others`, in which one text is changed: its folder. */
 export function plantedCopy(path: string, from: string, to: string, others: string[] = []): string {
-  const folder = mkdtempSync(join(tmpdir(), "tesla-planted-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const outer = mkdtempSync(join(tmpdir(), "tesla-planted-"));
+  process.once("exit", () => rmSync(outer, { recursive: true, force: true }));
+  const folder = join(outer, "tommy"); // its end is the name of one of our folders
   for (const name of ["lib", "scripts", "package.json", ...others]) {
     cpSync(join(PROJECT, name), join(folder, name), { recursive: true });
   }
@@ -557,6 +558,7 @@ async function loadScript(script: string, words: string[]): Promise<number> {
   const { argv, exit, exitCode } = process; // the runner of the tests sets an exit code too
   process.exitCode = undefined;
   const uncaught = process.listeners("uncaughtException");
+  const exits = process.listeners("exit");
   const streams = [process.stdout, process.stderr].map((stream) => ({
     stream,
     had: stream.listeners("error"),
@@ -582,6 +584,7 @@ async function loadScript(script: string, words: string[]): Promise<number> {
     throw thrown;
   } finally {
     for (const one of added()) process.off("uncaughtException", one);
+    for (const one of process.listeners("exit")) if (!exits.includes(one)) process.off("exit", one);
     for (const { stream, had } of streams) {
       for (const one of stream.listeners("error"))
         if (!had.includes(one)) stream.off("error", one as () => void);
