@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, posix } from "node:path";
 import { describe, test } from "node:test";
@@ -119,7 +119,7 @@ describe("links", () => {
         const wanted = file === "" ? path : posix.join(posix.dirname(path), file);
         assert.ok(existsSync(join(PROJECT, wanted)), `${wanted} is not there`);
         if (anchor === undefined) continue;
-        const page = texts.get(wanted) ?? "";
+        const page = texts.get(wanted) ?? readFileSync(join(PROJECT, wanted), "utf8");
         assert.ok(anchorsOf(page).includes(anchor), `${wanted} has no heading for #${anchor}`);
       }
     });
@@ -291,7 +291,7 @@ describe("the crontab", { skip: process.platform === "win32" && "Windows has no 
     assert.equal(jobWith(jobs, "refresh_token").when, "5 * * * *");
     const readings = (read.when.split(" ")[1] ?? "").split(",").length * 30;
     const dollars = (count: number): string => `$${(count * PRICES.data).toFixed(2)} a month`;
-    assert.ok(readme.includes(`It costs ${dollars(readings)}`), `${readings} a month`);
+    assert.ok(readme.includes(`The readings cost ${dollars(readings)}`), `${readings} a month`);
     assert.ok(readme.includes(dollars(4 * 24 * 30)), "every 15 minutes");
     assert.ok(scheduling.includes(dollars(48 * 30)), "every 30 minutes");
   });
@@ -345,8 +345,18 @@ describe("the crontab", { skip: process.platform === "win32" && "Windows has no 
     assert.match((await runJob(owner, mailed)).printed, /^error: .*\n.*\nfix: .*get_token --force/m);
     await runJob(owner, told);
     assert.match(owner.read("told"), /^error: .*\nfound: .*\nfix: .*get_token --force/);
-    rmSync(owner.path("tesla"));
     rmSync(owner.path("told"));
+    // A network that fails: quiet while the login still holds, and not for ever.
+    owner.logIn({ expires_in: 3600 });
+    owner.answer("/oauth2/v3/token", 500, "");
+    await runsQuietly(owner, told);
+    assert.equal(owner.has("told"), false, "one failure is not told");
+    const old = new Date(Date.now() - 9 * 3600_000);
+    utimesSync(owner.path("tesla_token.json"), old, old);
+    await runJob(owner, told);
+    assert.match(owner.read("told"), /^error: Tesla's server failed/);
+    rmSync(owner.path("told"));
+    rmSync(owner.path("tesla"));
     await runJob(owner, told);
     assert.ok(owner.has("told"), "a folder that is not there is told");
   });
