@@ -103,7 +103,7 @@ export function secretsPicture(): string {
     ["", ""],
     ["screen, log,", "bold"],
     ["command line", "bold"],
-    ["no script prints a secret", "small faint"],
+    ["no secret is printed", "small faint"],
   ];
   inside.forEach(([text, looks], index) => {
     shapes += words(LEFT + 10, top + 27 + index * 20, text, looks);
