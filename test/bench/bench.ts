@@ -9,7 +9,7 @@
 // error.
 import assert from "node:assert/strict";
 import { parseArgs } from "node:util";
-import { newOwner } from "../support/harness.ts";
+import { newOwner } from "../support/owner.ts";
 import { costsOfJobs } from "./jobs.ts";
 import { environmentOf, findRuntimes, programsOf, type Program } from "./programs.ts";
 import { memoryOf, timeOf } from "./run_once.ts";

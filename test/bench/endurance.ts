@@ -7,7 +7,7 @@
 //   npm run endurance -- --processes --commands 48 --lost 6      the same day, fewer commands
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { Owner } from "../support/harness.ts";
+import type { Owner } from "../support/owner.ts";
 import "./shifted_clock.mjs";
 import { liveOneDay, type Ended } from "./solar_day.ts";
 

@@ -1,7 +1,9 @@
 // What each job costs at Tesla: every script once against the simulated Tesla, its requests counted there.
 import assert from "node:assert/strict";
 import { PRICES, type Bill, type BilledKind } from "../simulator/reception.ts";
-import { assertEnd, IN_A_HURRY, newOwner } from "../support/harness.ts";
+import { assertEnd } from "../support/ends.ts";
+import { newOwner } from "../support/owner.ts";
+import { IN_A_HURRY } from "../support/passing_time.ts";
 
 export interface Cost {
   job: string;

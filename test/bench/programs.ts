@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, readdirSync, rmSync, symlinkSync } from "node
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { PROJECT, VIN, type Owner } from "../support/harness.ts";
+import { PROJECT, VIN, type Owner } from "../support/owner.ts";
 
 export interface Program {
   name: string;

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { billedKind, PRICES } from "../simulator/reception.ts";
 import { VIN } from "../simulator/tesla/tesla.ts";
-import { newOwner, type Owner } from "../support/harness.ts";
+import { newOwner, type Owner } from "../support/owner.ts";
 
 const MINUTE = 60_000;
 const DAY_MINUTES = 1440;

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { LOADER } from "../simulator/server.ts";
-import { plantedCopy, PROJECT } from "../support/harness.ts";
+import { plantedCopy, PROJECT } from "../support/owner.ts";
 import { ONLY_AT_LENGTH } from "../support/length.ts";
 
 const OTHERS = ["test/bench", "test/simulator", "test/support"];

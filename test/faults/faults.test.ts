@@ -2,7 +2,7 @@
 // part of the failing file calls, other ones with each seed; `npm run test:faults` goes on for as long as you like. The
 // seed and the counts are printed.
 import { after, describe, test } from "node:test";
-import { withOwner } from "../support/harness.ts";
+import { withOwner } from "../support/owner.ts";
 import { byLength, LONG } from "../support/length.ts";
 import { randomFrom } from "../support/random.ts";
 import { pick, STEPS, Tally, Trial } from "./rotation.ts";

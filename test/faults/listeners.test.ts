@@ -8,19 +8,10 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import {
-  assertEnd,
-  assertNoSecret,
-  freePort,
-  newOwner,
-  ownerTest,
-  plantedCopy,
-  useRedirect,
-  visit,
-  visitWhenListening,
-  type Owner,
-  type Running,
-} from "../support/harness.ts";
+import { useRedirect, visit, visitWhenListening } from "../support/browser.ts";
+import { assertEnd } from "../support/ends.ts";
+import { freePort, newOwner, ownerTest, plantedCopy, type Owner, type Running } from "../support/owner.ts";
+import { assertNoSecret } from "../support/secrets.ts";
 import { hostileRequests, KEY_PATH, MARK } from "./hostile_requests.ts";
 import { byLength, ONLY_AT_LENGTH } from "../support/length.ts";
 import { until } from "../support/until.ts";

@@ -2,7 +2,8 @@
 // be read and searched anywhere.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { assertEnd, ownerTest } from "../support/harness.ts";
+import { assertEnd } from "../support/ends.ts";
+import { ownerTest } from "../support/owner.ts";
 
 // Thai calendar, Arabic and Persian digits, Persian calendar, decimal commas.
 const LOCALES = ["th_TH.UTF-8", "ar_EG.UTF-8", "fa_IR.UTF-8", "de_DE.UTF-8"];

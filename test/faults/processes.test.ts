@@ -1,5 +1,5 @@
 // How the other tests start the scripts. Many runs happen inside the process of the tests (runInside of
-// test/support/harness.ts): here each exit code is met there and in a process of its own, and both must print, send and
+// test/support/inside.ts): here each exit code is met there and in a process of its own, and both must print, send and
 // leave behind the same. And each script starts once with the README's own words, `npx tsx scripts/…`.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -8,9 +8,10 @@ import { join } from "node:path";
 import { describe } from "node:test";
 import { auditedFiles, inRunningOrder } from "../rules/script_list.ts";
 // biome-ignore format: a list of words
-import {
-  PROJECT, SCOPES, assertEnd, calls, ownerTest, runInside, useRedirect, visit, type Owner, type OwnerOptions, type Result,
-} from "../support/harness.ts";
+import { useRedirect, visit } from "../support/browser.ts";
+import { assertEnd, calls } from "../support/ends.ts";
+import { runInside } from "../support/inside.ts";
+import { PROJECT, SCOPES, ownerTest, type Owner, type OwnerOptions, type Result } from "../support/owner.ts";
 
 type Prepare = (owner: Owner) => unknown;
 const fails =

@@ -8,10 +8,23 @@ import { describe, test } from "node:test";
 import { auditedFiles, inRunningOrder } from "../rules/script_list.ts";
 import { type Bill, type BilledKind, PRICES } from "../simulator/reception.ts";
 // biome-ignore format: a list of words
+import { startLogin, useRedirect, visitWhenListening } from "../support/browser.ts";
+import { assertEnd, calls } from "../support/ends.ts";
+import { runInside } from "../support/inside.ts";
 import {
-  DOMAIN, FLEET, KEY_PATH, SCOPES, TOKEN, VIN, assertEnd, calls, newOwner, ownerTest, plantedCopy, runInside, startLogin,
-  useFewProcesses, useRedirect, visitWhenListening, type Owner, type OwnerOptions,
-} from "../support/harness.ts";
+  DOMAIN,
+  FLEET,
+  KEY_PATH,
+  SCOPES,
+  TOKEN,
+  VIN,
+  newOwner,
+  ownerTest,
+  plantedCopy,
+  useFewProcesses,
+  type Owner,
+  type OwnerOptions,
+} from "../support/owner.ts";
 import { ONLY_AT_LENGTH } from "../support/length.ts";
 import { PassingTime } from "../support/passing_time.ts";
 

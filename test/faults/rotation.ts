@@ -23,7 +23,7 @@ import { dirname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { bytesAt, numberAt, valueAt } from "../../lib/signing/wire.ts";
-import type { Owner, Result, RunOptions } from "../support/harness.ts";
+import type { Owner, Result, RunOptions } from "../support/owner.ts";
 import type { Random } from "../support/random.ts";
 import { until } from "../support/until.ts";
 

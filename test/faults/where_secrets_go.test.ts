@@ -15,9 +15,13 @@ import { headerOf } from "../rules/project_rules.ts";
 import { auditedFiles, inRunningOrder } from "../rules/script_list.ts";
 import { makeCertificates } from "../simulator/server.ts";
 import type { SeenRequest } from "../simulator/tesla/tesla.ts";
-import * as harness from "../support/harness.ts";
-import { assertEnd, ownerTest, PROJECT, runInside, type Owner, type Result } from "../support/harness.ts";
+import { assertEnd } from "../support/ends.ts";
+import { runInside } from "../support/inside.ts";
+import { ownerTest, PROJECT, type Owner, type Result } from "../support/owner.ts";
 import { byLength, ONLY_AT_LENGTH } from "../support/length.ts";
+import { startLogin, useRedirect, visitWhenListening } from "../support/browser.ts";
+import { DOMAIN, freePort, newOwner, plantedCopy, type RunOptions } from "../support/owner.ts";
+import { IN_A_HURRY } from "../support/passing_time.ts";
 
 const RECORDER = new URL("./recorder.mjs", import.meta.url).href;
 const hostsSeen = new Set<string>();
@@ -55,8 +59,8 @@ interface Note {
   where: string;
 }
 
-function recorded(owner: Owner, env: Record<string, string> = {}): harness.RunOptions {
-  const node = [...harness.IN_A_HURRY, "--import", RECORDER];
+function recorded(owner: Owner, env: Record<string, string> = {}): RunOptions {
+  const node = [...IN_A_HURRY, "--import", RECORDER];
   return { node, env: { ...SURROUNDINGS, ...env, TEST_RECORD: owner.path("record") } };
 }
 
@@ -214,7 +218,7 @@ const MORE_WAYS: Record<string, Way[]> = {
     { words: ["9"], settings: { TESLA_COMMANDS: "proxy" }, code: 5 }, // of earlier versions
   ],
   send_command: [{ words: ["door_lock", "--dry-run"] }],
-  call_api: [{ words: ["GET", PUBLIC_KEY.replace("car.example.com", harness.DOMAIN), "--partner"] }],
+  call_api: [{ words: ["GET", PUBLIC_KEY.replace("car.example.com", DOMAIN), "--partner"] }],
   telemetry_config: [
     { words: ["send", "telemetry.json"], before: writeTelemetry },
     { words: ["send", "telemetry.json", "--dry-run"] },
@@ -244,9 +248,9 @@ describe("each script", { concurrency: 2 }, () => {
   }
 
   ownerTest("get_token: each secret goes where the table says", { loggedIn: false }, async (owner) => {
-    const redirect = await harness.useRedirect(owner);
-    const { running, address } = await harness.startLogin(owner, [], recorded(owner));
-    await harness.visitWhenListening(await owner.simulator.consent(address));
+    const redirect = await useRedirect(owner);
+    const { running, address } = await startLogin(owner, [], recorded(owner));
+    await visitWhenListening(await owner.simulator.consent(address));
     const result = await running.ended;
     assertEnd(result, 0);
     const { port } = new URL(redirect);
@@ -254,7 +258,7 @@ describe("each script", { concurrency: 2 }, () => {
   });
 
   ownerTest("serve_public_key: connects to nobody, listens on loopback", {}, async (owner) => {
-    const port = String(await harness.freePort());
+    const port = String(await freePort());
     const running = owner.start("serve_public_key", ["--port", port], recorded(owner));
     await running.said(/Ctrl-C stops it/);
     running.child.kill();
@@ -397,8 +401,8 @@ const PLANTS: [string, string, [string, string, string], RegExp][] = [
 describe("a violation is seen:", { concurrency: 2, skip: ONLY_AT_LENGTH }, () => {
   for (const [title, script, [file, from, to], complaint] of PLANTS) {
     test(title, { timeout: 60_000 }, async () => {
-      const copy = harness.plantedCopy(file, from, to);
-      const owner = await harness.newOwner({ expectUnexpected: true });
+      const copy = plantedCopy(file, from, to);
+      const owner = await newOwner({ expectUnexpected: true });
       const words = script === "set_charge_amps" ? ["9"] : [];
       try {
         const result = await owner.run(join(copy, "scripts", `${script}.ts`), words, recorded(owner));

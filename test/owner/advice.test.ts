@@ -8,9 +8,9 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { ADVICE, failureFor, LOGIN_ADVICE } from "../../lib/advice.ts";
 import { baseUrl, type Region, SCOPE_NAMES } from "../simulator/tesla/tesla.ts";
+import { startLogin, useRedirect, visit } from "../support/browser.ts";
+import { assertEnd, calls } from "../support/ends.ts";
 import {
-  assertEnd,
-  calls,
   DOMAIN,
   FLEET,
   type Owner,
@@ -18,12 +18,9 @@ import {
   ownerTest,
   type Result,
   SCOPES,
-  startLogin,
   useFewProcesses,
-  useRedirect,
   VIN,
-  visit,
-} from "../support/harness.ts";
+} from "../support/owner.ts";
 
 useFewProcesses();
 

@@ -5,9 +5,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
+import { assertEnd, calls } from "../support/ends.ts";
 import {
-  assertEnd,
-  calls,
   FLEET,
   outputsSearched,
   type Owner,
@@ -17,7 +16,7 @@ import {
   TOKEN,
   useFewProcesses,
   VIN,
-} from "../support/harness.ts";
+} from "../support/owner.ts";
 
 useFewProcesses();
 

@@ -6,11 +6,11 @@ import { syncBuiltinESMExports } from "node:module";
 import { describe, test } from "node:test";
 import timers from "node:timers/promises";
 import { ends, endsWith } from "../support/ends.ts";
-import * as harness from "../support/harness.ts";
+import { calls } from "../support/ends.ts";
+import { FLEET, outputsSearched, type Owner, ownerTest, useFewProcesses, VIN } from "../support/owner.ts";
+import { IN_A_HURRY } from "../support/passing_time.ts";
 
-const { calls, FLEET, IN_A_HURRY, ownerTest, VIN } = harness;
-type Owner = harness.Owner;
-harness.useFewProcesses();
+useFewProcesses();
 const pause = timers.setTimeout; // the pauses of scripts inside this process: no test waits for a fixed time
 timers.setTimeout = ((ms = 0, value) => pause(ms / 100, value)) as typeof pause;
 syncBuiltinESMExports();
@@ -126,7 +126,7 @@ describe("read_charge", { concurrency: 3 }, () => {
     const token = owner.token().access_token;
     const quotes = [token, `Bearer ${token}`, `{"token":"?${token}"}`];
     charging(owner, { quotes });
-    const { stdout } = await ends(owner, "read_charge --json", 0); // the harness looks for secrets
+    const { stdout } = await ends(owner, "read_charge --json", 0); // each run is searched for secrets
     assert.deepEqual(Object.keys(JSON.parse(stdout)), [...Object.keys(known), "quotes"]);
     assert.equal(stdout.split("secret").length - 1, quotes.length);
   });
@@ -151,7 +151,7 @@ ownerTest("list_vehicles: VIN, state and name; as JSON; none; odd ones", {}, asy
   assert.deepEqual(calls(result.requests), [`GET ${FLEET}/api/1/vehicles`]);
   owner.simulator.car.awake = false;
   assert.match((await ends(owner, "list_vehicles", 0)).stdout, /asleep/);
-  owner.simulator.fail("hostile_name"); // the harness looks for control characters
+  owner.simulator.fail("hostile_name"); // each run is searched for control characters
   assert.equal((await ends(owner, "list_vehicles", 0)).stdout.split("\n").length, 2);
   // JSON numbers lose their last digits beyond 2^53: id_s has them all, and nothing promises more.
   owner.answer("/vehicles", 200, '{"response":[{"id":14930000000000421,"id_s":"14930000000000421"}]}');
@@ -347,4 +347,4 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
   });
 });
 
-test("the outputs were searched for secrets", () => assert.ok(harness.outputsSearched() > 80));
+test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 80));

@@ -8,9 +8,9 @@ import { generateKeyPairSync } from "node:crypto";
 import { chmodSync, chownSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { describe, test } from "node:test";
+import { startLogin, useRedirect, visit } from "../support/browser.ts";
+import { assertEnd, calls } from "../support/ends.ts";
 import {
-  assertEnd,
-  calls,
   CLIENT_ID,
   CLIENT_SECRET,
   DOMAIN,
@@ -22,13 +22,10 @@ import {
   type Result,
   type RunOptions,
   SCOPES,
-  startLogin,
   TOKEN,
   useFewProcesses,
-  useRedirect,
   VIN,
-  visit,
-} from "../support/harness.ts";
+} from "../support/owner.ts";
 
 useFewProcesses();
 

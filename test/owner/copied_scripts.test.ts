@@ -10,7 +10,8 @@ import { describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
-import { assertEnd, ownerTest, plantedCopy, PROJECT, SCOPES, VIN } from "../support/harness.ts";
+import { assertEnd } from "../support/ends.ts";
+import { ownerTest, plantedCopy, PROJECT, SCOPES, VIN } from "../support/owner.ts";
 
 const READ = "read_charge";
 const LIST = "list_vehicles";

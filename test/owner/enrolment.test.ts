@@ -7,11 +7,23 @@ import { connect } from "node:net";
 import { describe, test } from "node:test";
 import { pointIn } from "../../lib/key_files.ts";
 import { ends } from "../support/ends.ts";
-import * as harness from "../support/harness.ts";
+import { visit } from "../support/browser.ts";
+import { calls, pointOf } from "../support/ends.ts";
+import {
+  DOMAIN,
+  FLEET,
+  freePort,
+  KEY_PATH,
+  outputsSearched,
+  type Owner,
+  ownerTest,
+  type Result,
+  type Running,
+  TOKEN,
+  useFewProcesses,
+} from "../support/owner.ts";
 
-const { calls, DOMAIN, FLEET, KEY_PATH, ownerTest, TOKEN, visit } = harness;
-type Owner = harness.Owner;
-harness.useFewProcesses();
+useFewProcesses();
 const READ_KEY = `GET ${DOMAIN}${KEY_PATH}`;
 const REGISTER = `POST ${FLEET}/api/1/partner_accounts`;
 const LOOK_UP = `GET ${FLEET}/api/1/partner_accounts/public_key?domain=${DOMAIN}`;
@@ -75,17 +87,17 @@ ownerTest(
 );
 
 interface Serving {
-  running: harness.Running;
+  running: Running;
   base: string;
   port: number;
 }
 async function serve(owner: Owner): Promise<Serving> {
-  const port = await harness.freePort();
+  const port = await freePort();
   const running = owner.start("serve_public_key", ["--port", String(port)]);
   await running.said(/Ctrl-C stops it\n/);
   return { running, base: `http://127.0.0.1:${port}`, port };
 }
-async function end({ running }: Serving): Promise<harness.Result> {
+async function end({ running }: Serving): Promise<Result> {
   running.child.kill("SIGTERM");
   return running.ended;
 }
@@ -128,7 +140,7 @@ describe("serve_public_key", { concurrency: 3 }, () => {
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
       assert.equal((await visit(base + KEY_PATH, { method })).status, 404, method);
     }
-    // What a visitor sends does not steer the terminal: the harness looks for control characters.
+    // What a visitor sends does not steer the terminal: each run is searched for control characters.
     await rawVisit(serving, "GET /\u001b[31mred HTTP/1.1", "user-agent: \u009b1mred\u0085");
     await rawVisit(serving, "GET /plain HTTP/1.1", `user-agent: ${"x".repeat(3000)}`);
     await running.said(/plain/);
@@ -182,7 +194,7 @@ describe("register_partner", { concurrency: 3 }, () => {
         );
         assert.equal(result.stdout, LINK);
         assert.deepEqual(calls(result.requests), [READ_KEY, TOKEN, REGISTER, LOOK_UP]);
-        assert.equal(partner.registrations.eu?.publicKey, harness.pointOf(owner.publicKey));
+        assert.equal(partner.registrations.eu?.publicKey, pointOf(owner.publicKey));
         // The key is looked at without a secret, and the secret goes to the token host alone.
         const [site, token, ...fleet] = result.requests;
         assert.deepEqual(
@@ -335,4 +347,4 @@ ownerTest(
   },
 );
 
-test("the outputs were searched for secrets", () => assert.ok(harness.outputsSearched() > 70));
+test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 70));

@@ -7,17 +7,27 @@ import { describe, test } from "node:test";
 import { checkCode, checkHeaders, checkLayout, headerOf, type Texts } from "../rules/project_rules.ts";
 import { auditedFiles } from "../rules/script_list.ts";
 import { ENERGY_SITE_ID } from "../simulator/tesla/tesla.ts";
-import * as harness from "../support/harness.ts";
+import { assertEnd, calls } from "../support/ends.ts";
+import {
+  FLEET,
+  outputsSearched,
+  type Owner,
+  ownerTest,
+  PROJECT,
+  type Result,
+  type Running,
+  SCOPES,
+  useFewProcesses,
+  VIN,
+} from "../support/owner.ts";
 
-const { assertEnd, calls, FLEET, ownerTest, PROJECT, VIN } = harness;
-type Owner = harness.Owner;
-harness.useFewProcesses();
+useFewProcesses();
 const SIGNED = `POST ${FLEET}/api/1/vehicles/${VIN}/signed_command`;
 const NAMES = ["read_climate", "read_powerwall", "set_charge_limit", "solar_loop"];
 const example = (name: string): string => join(PROJECT, "examples", `${name}.ts`);
 
 /** Runs an example, given as a line of words, to its end. */
-async function ends(owner: Owner, line: string, code: number, ...words: string[]): Promise<harness.Result> {
+async function ends(owner: Owner, line: string, code: number, ...words: string[]): Promise<Result> {
   const [name = "", ...rest] = line.split(" ");
   const result = await owner.run(example(name), rest);
   assertEnd(result, code, ...words);
@@ -59,7 +69,7 @@ describe("the files of examples/", () => {
 });
 
 describe("each example does what it says", { concurrency: 3 }, () => {
-  const energy = { scopes: `${harness.SCOPES} energy_device_data` };
+  const energy = { scopes: `${SCOPES} energy_device_data` };
   ownerTest("--help, a word too many, and what they read", energy, async (owner) => {
     for (const name of NAMES) {
       const help = await ends(owner, `${name} --help`, 0, `npx tsx examples/${name}.ts`);
@@ -88,7 +98,7 @@ describe("each example does what it says", { concurrency: 3 }, () => {
     for (const wrong of ["../users/me", "12/site_info", "x"]) {
       assert.deepEqual((await ends(owner, `read_powerwall ${wrong}`, 2, "energy_site_id")).requests, []);
     }
-    owner.logIn({}, harness.SCOPES);
+    owner.logIn({}, SCOPES);
     await ends(owner, `read_powerwall ${site}`, 5, "scope", "--force");
   });
 
@@ -119,15 +129,15 @@ return wait(time === 300000 ? ${ms} : time, ...rest); }; syncBuiltinESMExports()
   return ["--import", `data:text/javascript,${encodeURIComponent(hook)}`];
 }
 const sun = (owner: Owner, watts: number | string): void => owner.write("surplus.txt", `${watts}\n`);
-const loop = (owner: Owner, ms = 120): harness.Running =>
+const loop = (owner: Owner, ms = 120): Running =>
   owner.start(example("solar_loop"), ["surplus.txt"], { node: quickly(ms) });
 /** Waits until the loop has checked this many times more. */
-async function checks(running: harness.Running, count: number): Promise<void> {
+async function checks(running: Running, count: number): Promise<void> {
   const goal = running.stderr().split(WAIT).length - 1 + count;
   // Each part ends at the first wait behind it, so that a search in vain takes no longer than the text.
   await running.said(new RegExp(`^(?:(?:(?!${WAIT})[^])*${WAIT}){${goal}}`));
 }
-async function stop(running: harness.Running): Promise<void> {
+async function stop(running: Running): Promise<void> {
   running.child.kill("SIGTERM");
   await running.ended;
 }
@@ -269,4 +279,4 @@ describe("solar_loop", { concurrency: 3 }, () => {
   });
 });
 
-test("outputs were searched for secrets", () => assert.ok(harness.outputsSearched() > 20));
+test("outputs were searched for secrets", () => assert.ok(outputsSearched() > 20));

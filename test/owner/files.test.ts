@@ -13,7 +13,7 @@ import { Failure } from "../../lib/command_line.ts";
 import { replaceFile, withLock } from "../../lib/safe_file.ts";
 import { plainFile } from "../support/compiled.ts";
 import { endsWith } from "../support/ends.ts";
-import { type Owner, ownerTest, PROJECT, useFewProcesses } from "../support/harness.ts";
+import { type Owner, ownerTest, PROJECT, useFewProcesses } from "../support/owner.ts";
 import { until } from "../support/until.ts";
 
 useFewProcesses();
@@ -359,7 +359,7 @@ describe("files that belong to somebody else", { concurrency: 3, skip: !POSIX &&
   ];
   ownerTest("the fix is chown, in the same words for each, and nothing is sent", {}, async (owner) => {
     for (const [file, line, code, problem] of files) {
-      if (process.getuid?.() !== 0 && file === "private-key.pem") continue; // the harness itself reads it
+      if (process.getuid?.() !== 0 && file === "private-key.pem") continue; // the tests read it themselves
       if (!owner.has(file)) owner.write(file, "{}");
       const uid = asAnother(owner, [file]);
       const options = uid === undefined ? { timeoutMs: 29_000 } : { uid };

@@ -8,12 +8,25 @@ import { uptime } from "node:os";
 import { describe, test } from "node:test";
 import { useLoginCode } from "../../lib/login_answer.ts";
 import { ends, endsWith } from "../support/ends.ts";
-import * as harness from "../support/harness.ts";
+import { type Page, startLogin, useRedirect, visit, visitWhenListening } from "../support/browser.ts";
+import { assertEnd } from "../support/ends.ts";
+import { inside } from "../support/inside.ts";
+import {
+  CLIENT_ID,
+  CLIENT_SECRET,
+  FLEET,
+  freePort,
+  outputsSearched,
+  type Owner,
+  ownerTest,
+  type Result,
+  SCOPES,
+  TOKEN,
+  useFewProcesses,
+} from "../support/owner.ts";
+import { TELLS_WAITS } from "../support/passing_time.ts";
 
-const { assertEnd, CLIENT_ID, ownerTest, SCOPES, startLogin, TOKEN, visit, visitWhenListening } = harness;
-type Owner = harness.Owner;
-type Result = harness.Result;
-harness.useFewProcesses();
+useFewProcesses();
 const FILE = "tesla_token.json";
 const LOGGED_OUT = { loggedIn: false };
 const ELSEWHERE = "https://app.example.com/callback"; // no browser reaches this machine there
@@ -42,12 +55,8 @@ function statusOf(address: string, options = {}): Promise<number> {
 const first = (code: string): string[] => ["--import", `data:text/javascript,${encodeURIComponent(code)}`];
 
 /** Logs in through the browser; the page, and how the script ended. */
-async function logIn(
-  owner: Owner,
-  words = ["--force"],
-  node: string[] = [],
-): Promise<[harness.Page, Result]> {
-  await harness.useRedirect(owner);
+async function logIn(owner: Owner, words = ["--force"], node: string[] = []): Promise<[Page, Result]> {
+  await useRedirect(owner);
   const { running, address } = await startLogin(owner, words, { node });
   const page = await visitWhenListening(await owner.simulator.consent(address));
   return [page, await running.ended];
@@ -55,7 +64,7 @@ async function logIn(
 
 describe("get_token", { concurrency: 3 }, () => {
   ownerTest("the browser's way", LOGGED_OUT, async (owner) => {
-    const redirect = await harness.useRedirect(owner);
+    const redirect = await useRedirect(owner);
     const { running, address } = await startLogin(owner);
     const asked = new URL(address);
     assert.equal(asked.origin + asked.pathname, "https://auth.tesla.com/oauth2/v3/authorize");
@@ -84,7 +93,7 @@ describe("get_token", { concurrency: 3 }, () => {
     const form = Object.fromEntries(new URLSearchParams(exchange?.body));
     const { client_secret: secret, code_verifier: verifier = "", ...others } = form;
     const code = new URL(back).searchParams.get("code");
-    const audience = `https://${harness.FLEET}`;
+    const audience = `https://${FLEET}`;
     const grant = {
       grant_type: "authorization_code",
       client_id: CLIENT_ID,
@@ -92,7 +101,7 @@ describe("get_token", { concurrency: 3 }, () => {
       audience,
       redirect_uri: redirect,
     };
-    assert.deepEqual([others, secret], [grant, harness.CLIENT_SECRET]);
+    assert.deepEqual([others, secret], [grant, CLIENT_SECRET]);
     assert.ok(verifier.length >= 43, "a long verifier");
     assert.equal(createHash("sha256").update(verifier).digest("base64url"), challenge);
     assertTidy(owner);
@@ -104,7 +113,7 @@ describe("get_token", { concurrency: 3 }, () => {
   });
 
   ownerTest("two logins have nothing in common; Ctrl-C cancels", LOGGED_OUT, async (owner) => {
-    const redirect = await harness.useRedirect(owner);
+    const redirect = await useRedirect(owner);
     const seen = [];
     for (let login = 0; login < 2; login += 1) {
       const { running, address } = await startLogin(owner);
@@ -127,7 +136,7 @@ describe("get_token", { concurrency: 3 }, () => {
   ];
   for (const [title, before, isBrowser, form] of forms) {
     ownerTest(`pasted: ${title}`, LOGGED_OUT, async (owner) => {
-      if (isBrowser) await harness.useRedirect(owner);
+      if (isBrowser) await useRedirect(owner);
       else owner.setSettings({ TESLA_REDIRECT_URI: ELSEWHERE });
       owner.simulator.account.redirectUris.push(ELSEWHERE);
       const { running, address } = await startLogin(owner, [], { keepStdin: true });
@@ -146,7 +155,7 @@ describe("get_token", { concurrency: 3 }, () => {
   }
 
   ownerTest("no answer: five minutes, input at its end, a no piped in", LOGGED_OUT, async (owner) => {
-    const redirect = await harness.useRedirect(owner);
+    const redirect = await useRedirect(owner);
     const node = first(
       "const wait = setTimeout; globalThis.setTimeout = (work, ms, ...rest) => "
         + "wait(work, ms === 300000 ? 300 : ms, ...rest);",
@@ -176,7 +185,7 @@ describe("get_token", { concurrency: 3 }, () => {
     "?state=%3Cscript%3Ealert(1)%3C/script%3E&code=%3Cb%3E", `?error=${"x".repeat(9000)}`, "?error=access_denied#&state=STATE",
   ];
   ownerTest("without its state nothing is believed; a flood ends nothing", LOGGED_OUT, async (owner) => {
-    const redirect = await harness.useRedirect(owner);
+    const redirect = await useRedirect(owner);
     const { running, address } = await startLogin(owner);
     const back = await owner.simulator.consent(address);
     const { origin, search, searchParams } = new URL(back);
@@ -217,7 +226,7 @@ describe("get_token", { concurrency: 3 }, () => {
   });
 
   ownerTest("Tesla itself leaves out the state or the code: the same", LOGGED_OUT, async (owner) => {
-    await harness.useRedirect(owner);
+    await useRedirect(owner);
     const { running, address } = await startLogin(owner);
     for (const failure of ["callback_without_state", "callback_wrong_state", "callback_without_code"]) {
       owner.simulator.fail(failure, 1);
@@ -240,9 +249,9 @@ describe("get_token", { concurrency: 3 }, () => {
   ];
   ownerTest("Tesla says no: the row for it, and nothing of it in the browser", LOGGED_OUT, async (owner) => {
     for (const [query, code, ...words] of refusals) {
-      const redirect = `http://127.0.0.1:${await harness.freePort()}/callback`;
+      const redirect = `http://127.0.0.1:${await freePort()}/callback`;
       const use = async () => assert.fail("a code");
-      const waiting = harness.inside(owner, () => useLoginCode(redirect, "the-state", "waiting", use));
+      const waiting = inside(owner, () => useLoginCode(redirect, "the-state", "waiting", use));
       const page = await visitWhenListening(`${redirect}?${query}&state=the-state`);
       assert.deepEqual([page.status, page.body], [400, NO_LOGIN]);
       assertEnd(await waiting, code, ...words);
@@ -250,7 +259,7 @@ describe("get_token", { concurrency: 3 }, () => {
   });
 
   ownerTest("the right state a second time, while the code is exchanged: 409", LOGGED_OUT, async (owner) => {
-    const redirect = `http://127.0.0.1:${await harness.freePort()}/callback`;
+    const redirect = `http://127.0.0.1:${await freePort()}/callback`;
     let [exchange, save]: (() => void)[] = [() => {}, () => {}];
     const exchanging = new Promise<void>((resolve) => {
       exchange = resolve;
@@ -265,7 +274,7 @@ describe("get_token", { concurrency: 3 }, () => {
       await saved;
       return { page: "Saved." };
     };
-    const waiting = harness.inside(owner, () => useLoginCode(redirect, "the-state", "waiting", use));
+    const waiting = inside(owner, () => useLoginCode(redirect, "the-state", "waiting", use));
     const held = visitWhenListening(`${redirect}?code=one&state=the-state`);
     await exchanging;
     const queries = ["code=one", "code=two", "error=access_denied"];
@@ -326,7 +335,7 @@ describe("get_token", { concurrency: 3 }, () => {
     assertEnd(result, 5, "found: not granted: offline_access; nothing was saved\n", "tick every box");
     assert.deepEqual([page.status, owner.read(FILE)], [400, before]);
     claims(owner, { scp: ["open\u001b[2Jid"], ou_code: "E\u009b1m\u0007U", exp: 4e9 });
-    assertEnd((await logIn(owner))[1], 5, "region   the token names e 1m u; "); // the harness looks for the rest
+    assertEnd((await logIn(owner))[1], 5, "region   the token names e 1m u; "); // each run is searched for the rest
     owner.simulator.clear();
     owner.simulator.fail("token_not_a_jwt"); // what was granted cannot be told, and is not claimed to be missing
     assertEnd((await logIn(owner))[1], 0, "granted  unknown\n");
@@ -396,8 +405,8 @@ fs.renameSync = () => { throw Object.assign(new Error("EIO"), { code: "EIO" }); 
   });
 
   ownerTest("the browser waits for a slow exchange", LOGGED_OUT, async (owner) => {
-    const redirect = await harness.useRedirect(owner);
-    const { running, address } = await startLogin(owner, [], { node: harness.TELLS_WAITS });
+    const redirect = await useRedirect(owner);
+    const { running, address } = await startLogin(owner, [], { node: TELLS_WAITS });
     await visitWhenListening(`${redirect}/other`);
     owner.write(`${FILE}.lock`, `\n${process.pid} ${Math.floor(uptime())} 0123\n`); // another run that is alive
     const waiting = statusOf(await owner.simulator.consent(address));
@@ -408,7 +417,7 @@ fs.renameSync = () => { throw Object.assign(new Error("EIO"), { code: "EIO" }); 
   });
 
   ownerTest("a port in use, a wrong setting, other scopes", LOGGED_OUT, async (owner) => {
-    const port = Number(new URL(await harness.useRedirect(owner)).port);
+    const port = Number(new URL(await useRedirect(owner)).port);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
     const fix =
@@ -420,7 +429,7 @@ fs.renameSync = () => { throw Object.assign(new Error("EIO"), { code: "EIO" }); 
     const wrong = await ends(owner, "get_token", 5, "TESLA_REDIRECT_URI");
     for (const { stderr } of [inUse, wrong]) assert.doesNotMatch(stderr, /authorize/);
     assert.deepEqual(owner.simulator.requests, []);
-    await harness.useRedirect(owner);
+    await useRedirect(owner);
     const scopes = `${SCOPES} vehicle_cmds other_one`;
     const { running, address } = await startLogin(owner, [], { env: { TESLA_SCOPES: scopes } });
     assert.equal(new URL(address).searchParams.get("scope"), scopes);
@@ -431,4 +440,4 @@ fs.renameSync = () => { throw Object.assign(new Error("EIO"), { code: "EIO" }); 
   });
 });
 
-test("the outputs were searched for secrets", () => assert.ok(harness.outputsSearched() > 40));
+test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 40));

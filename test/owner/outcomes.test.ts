@@ -11,20 +11,19 @@ import { clean, Failure } from "../../lib/command_line.ts";
 import { askFleetApi, askTokenHost } from "../../lib/tesla_fetch.ts";
 import { answers as failure } from "../simulator/failures/failures.ts";
 import { ENERGY_SITE_ID, type Incoming } from "../simulator/tesla/tesla.ts";
+import { assertEnd, calls } from "../support/ends.ts";
+import { inside } from "../support/inside.ts";
 import {
-  assertEnd,
-  calls,
   DOMAIN,
   FLEET,
-  IN_A_HURRY,
-  inside,
   type Owner,
   ownerTest,
   type Result,
   SCOPES,
   useFewProcesses,
   VIN,
-} from "../support/harness.ts";
+} from "../support/owner.ts";
+import { IN_A_HURRY } from "../support/passing_time.ts";
 import { until } from "../support/until.ts";
 
 useFewProcesses();

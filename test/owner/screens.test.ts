@@ -9,14 +9,9 @@ import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { plainFile } from "../support/compiled.ts";
-import {
-  faster,
-  newOwner,
-  PROJECT,
-  visitWhenListening,
-  type Owner,
-  type OwnerOptions,
-} from "../support/harness.ts";
+import { visitWhenListening } from "../support/browser.ts";
+import { newOwner, PROJECT, type Owner, type OwnerOptions } from "../support/owner.ts";
+import { faster } from "../support/passing_time.ts";
 
 const PAGE = new URL("../../docs/screens.md", import.meta.url);
 const isWriting = process.env.SCREENS === "write";

@@ -5,19 +5,18 @@ import { describe, test } from "node:test";
 import { commandNamed, sendCommand } from "../../lib/command.ts";
 import { COMMANDS, NOT_SIGNED } from "../../lib/signing/commands.ts";
 import type { Field } from "../../lib/signing/wire.ts";
+import { assertEnd, calls } from "../support/ends.ts";
+import { inside } from "../support/inside.ts";
 import {
   FLEET,
   SCOPES,
   VIN,
-  assertEnd,
-  calls,
-  inside,
   outputsSearched,
   ownerTest,
   useFewProcesses,
   type Owner,
   type Result,
-} from "../support/harness.ts";
+} from "../support/owner.ts";
 import { actionNumber, CASES, ONCE } from "../signing/command_cases.ts";
 
 useFewProcesses();

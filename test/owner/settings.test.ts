@@ -7,15 +7,9 @@ import { describe } from "node:test";
 import { pathToFileURL } from "node:url";
 import { readSettings } from "../../lib/settings.ts";
 import { ends, endsWith } from "../support/ends.ts";
-import {
-  assertEnd,
-  inside,
-  type Owner,
-  ownerTest,
-  plantedCopy,
-  PROJECT,
-  useFewProcesses,
-} from "../support/harness.ts";
+import { assertEnd } from "../support/ends.ts";
+import { inside } from "../support/inside.ts";
+import { type Owner, ownerTest, plantedCopy, PROJECT, useFewProcesses } from "../support/owner.ts";
 
 useFewProcesses();
 

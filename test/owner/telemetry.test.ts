@@ -7,18 +7,8 @@ import { readFileSync } from "node:fs";
 import { describe } from "node:test";
 import forge from "node-forge";
 import { readTelemetryToken } from "../simulator/tesla/telemetry_token.ts";
-import {
-  FLEET,
-  SCOPES,
-  VIN,
-  assertEnd,
-  calls,
-  ownerTest,
-  pointOf,
-  useFewProcesses,
-  type Owner,
-  type Result,
-} from "../support/harness.ts";
+import { assertEnd, calls, pointOf } from "../support/ends.ts";
+import { FLEET, SCOPES, VIN, ownerTest, useFewProcesses, type Owner, type Result } from "../support/owner.ts";
 
 useFewProcesses();
 

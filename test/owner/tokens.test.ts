@@ -6,11 +6,19 @@ import { uptime } from "node:os";
 import { describe, test } from "node:test";
 import { newToken } from "../../lib/token_file.ts";
 import { ends, endsInside, endsWith } from "../support/ends.ts";
-import * as harness from "../support/harness.ts";
+import { assertEnd, calls } from "../support/ends.ts";
+import {
+  CLIENT_ID,
+  CLIENT_SECRET,
+  outputsSearched,
+  type Owner,
+  ownerTest,
+  TOKEN,
+  useFewProcesses,
+} from "../support/owner.ts";
+import { faster, TELLS_WAITS } from "../support/passing_time.ts";
 
-const { assertEnd, calls, ownerTest, TOKEN } = harness;
-type Owner = harness.Owner;
-harness.useFewProcesses();
+useFewProcesses();
 const FILE = "tesla_token.json";
 const LOCK = `${FILE}.lock`;
 const HOUR = 3_600_000;
@@ -31,7 +39,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assert.deepEqual(calls(result.requests), [TOKEN]);
     const { refresh_token } = before;
     const form = Object.fromEntries(new URLSearchParams(result.requests[0]?.body));
-    assert.deepEqual(form, { grant_type: "refresh_token", client_id: harness.CLIENT_ID, refresh_token });
+    assert.deepEqual(form, { grant_type: "refresh_token", client_id: CLIENT_ID, refresh_token });
     assert.equal(result.requests[0]?.headers.authorization, undefined);
     assertTidy(owner);
     const { obtained_at: obtained, ...after } = owner.token();
@@ -96,9 +104,9 @@ describe("refresh_token", { concurrency: 3 }, () => {
       5,
       "error: TESLA_CLIENT_ID, TESLA_REGION: missing or malformed\n",
     );
-    // A secret in the wrong line is named, and never shown: the harness searches what was printed.
+    // A secret in the wrong line is named, and never shown: each run is searched.
     const { access_token: access, refresh_token: refresh } = owner.token();
-    for (const secret of [harness.CLIENT_SECRET, access, refresh]) {
+    for (const secret of [CLIENT_SECRET, access, refresh]) {
       owner.setSettings({ TESLA_REGION: secret });
       await endsInside(owner, "refresh_token", 5, 'TESLA_REGION is "[secret removed]');
     }
@@ -144,7 +152,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
 
   ownerTest("two at once: the second finds the work done, and sends nothing", {}, async (owner) => {
     owner.write(LOCK, `\n${process.pid} ${Math.floor(uptime())} 0123\n`); // a run that lives
-    const running = owner.start("refresh_token", [], { node: harness.TELLS_WAITS });
+    const running = owner.start("refresh_token", [], { node: TELLS_WAITS });
     await running.said(/^waits 100$/m);
     const other = owner.logIn(); // what that run has brought meanwhile
     rmSync(owner.path(LOCK));
@@ -176,7 +184,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
   ownerTest("an answer that never comes ends after half a minute, nothing lost", {}, async (owner) => {
     const before = owner.read(FILE);
     owner.simulator.fail("never_answers");
-    const node = harness.faster({ limits: 30 });
+    const node = faster({ limits: 30 });
     const result = await endsWith(owner, "refresh_token", { node }, 1, /waits at most 30000\n/);
     assert.ok(result.ms > 1000, `${result.ms} ms`);
     assert.equal(owner.read(FILE), before);
@@ -223,4 +231,4 @@ test("tokens of odd shapes are not saved", () => {
   for (const answer of [null, "text", [], 5]) assert.throws(() => newToken(answer, { refresh_token: "old" }));
 });
 
-test("the outputs were searched for secrets", () => assert.ok(harness.outputsSearched() > 50));
+test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 50));

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { join, posix } from "node:path";
 import { describe, test } from "node:test";
 import { PICTURES } from "../pictures/pictures.ts";
-import { ownerTest, PROJECT, type Owner } from "../support/harness.ts";
+import { ownerTest, PROJECT, type Owner } from "../support/owner.ts";
 import { headerOf, importsOf, type Texts } from "./project_rules.ts";
 import { documents, generatedParts, withCommands, withParts } from "./readme_tables.ts";
 import { auditedFiles, inReadingOrder } from "./script_list.ts";

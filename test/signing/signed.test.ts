@@ -11,10 +11,19 @@ import { decodeRoutable, enumValues, type RoutableMessage } from "../simulator/p
 import type { Region, SeenRequest } from "../simulator/tesla/tesla.ts";
 import { commandNamed, sendCommand } from "../../lib/command.ts";
 // biome-ignore format: a list of words
+import { assertEnd, calls } from "../support/ends.ts";
+import { inside } from "../support/inside.ts";
 import {
-  DOMAIN, FLEET, SCOPES, VIN, assertEnd, calls, inside, outputsSearched, ownerTest, useFewProcesses, type Owner,
+  DOMAIN,
+  FLEET,
+  SCOPES,
+  VIN,
+  outputsSearched,
+  ownerTest,
+  useFewProcesses,
+  type Owner,
   type Result,
-} from "../support/harness.ts";
+} from "../support/owner.ts";
 import { PassingTime } from "../support/passing_time.ts";
 import { until } from "../support/until.ts";
 

@@ -4,15 +4,9 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe } from "node:test";
 import { commandNamed, sendCommand } from "../../lib/command.ts";
-import {
-  assertEnd,
-  inside,
-  type Owner,
-  ownerTest,
-  type Result,
-  runInside,
-  SCOPES,
-} from "../support/harness.ts";
+import { assertEnd } from "../support/ends.ts";
+import { inside, runInside } from "../support/inside.ts";
+import { type Owner, ownerTest, type Result, SCOPES } from "../support/owner.ts";
 import { PassingTime } from "../support/passing_time.ts";
 import type { SimulatedCar } from "../simulator/car/car.ts";
 import { decodeRoutable, encodeRoutable } from "../simulator/protocol/messages.ts";

@@ -33,3 +33,25 @@ export class PassingTime {
     syncBuiltinESMExports();
   }
 }
+
+interface Speeds {
+  pauses?: number;
+  limits?: number;
+  clock?: number;
+}
+
+/** Arguments of Node under which a script tells on stderr what it waits for, and waits shorter: its pauses ("waits
+ * 5000") and the time limit of a request ("waits at most 30000") are divided by these numbers, and its time of day
+ * runs so many times as fast. A test need not guess when a script waits, nor wait with it. */
+export function faster({ pauses = 1, limits = 1, clock = 1 }: Speeds): string[] {
+  const code = `import timers from "node:timers/promises"; import { syncBuiltinESMExports } from "node:module";
+const pause = timers.setTimeout, limit = AbortSignal.timeout, now = Date.now, begin = now();
+const tell = (words) => process.stderr.write(words + "\\n");
+timers.setTimeout = (ms, ...rest) => { tell("waits " + ms); return pause(ms / ${pauses}, ...rest); };
+if (${limits} > 1) AbortSignal.timeout = (ms) => { tell("waits at most " + ms); return limit(ms / ${limits}); };
+Date.now = () => Math.floor(begin + (now() - begin) * ${clock});
+syncBuiltinESMExports();`;
+  return ["--import", `data:text/javascript,${encodeURIComponent(code)}`];
+}
+export const IN_A_HURRY: string[] = faster({ pauses: 100 });
+export const TELLS_WAITS: string[] = faster({});

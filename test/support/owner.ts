@@ -2,13 +2,13 @@
 // processes or, for long lists of cases, inside this process.
 //
 // After every run it looks for each secret of the fixtures in what was printed, for control characters and
-// for stack traces, and it demands one "error: …" line when the exit code is not 0; when a case ends, no
+// for stack traces, and it demands the three rows of an error when the exit code is not 0; when a case ends, no
 // request may have come that the simulator did not expect. It starts no script by itself; no test is in here.
 //
 // An assert.ok without a message is slow to fail under tsx: Node then searches the file for its words.
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { type ChildProcess, spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import {
   cpSync,
   existsSync,
@@ -19,30 +19,31 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { getGlobalDispatcher } from "undici";
-import { clean, Failure, messageOf } from "../../lib/command_line.ts";
+import { fileURLToPath } from "node:url";
 import { answers, type Service } from "../simulator/failures/failures.ts";
 import { freePort } from "../simulator/server.ts";
-import { startSimulator, type Simulator } from "../simulator/simulator.ts";
-import { handleToken, issueCode } from "../simulator/tesla/tokens.ts";
+import { type Simulator, startSimulator } from "../simulator/simulator.ts";
 import {
+  baseUrl,
   CLIENT_ID,
   CLIENT_SECRET,
   DOMAIN,
   FLEET_API_HOSTS,
+  type Incoming,
   KEY_PATH,
+  type Region,
+  type SeenRequest,
   TOKEN_HOSTS,
   USUAL_SCOPES as SCOPES,
   VIN,
-  baseUrl,
 } from "../simulator/tesla/tesla.ts";
-import type { Incoming, Region, SeenRequest } from "../simulator/tesla/tesla.ts";
+import { handleToken, issueCode } from "../simulator/tesla/tokens.ts";
 import { plainFile } from "./compiled.ts";
+import { runInside } from "./inside.ts";
+import { assertNoSecret, partsOfKey } from "./secrets.ts";
 
 export { CLIENT_ID, CLIENT_SECRET, DOMAIN, KEY_PATH, SCOPES, VIN, freePort };
 export const FLEET = FLEET_API_HOSTS.eu;
@@ -50,28 +51,6 @@ export const TOKEN = `POST ${TOKEN_HOSTS[0]}/oauth2/v3/token`; // as calls() has
 export const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const TIMEOUT_MS = 30_000;
 const SIMULATED = "simulated Tesla: nothing here reaches the real one\n"; // the preload's, and no script's
-
-interface Speeds {
-  pauses?: number;
-  limits?: number;
-  clock?: number;
-}
-
-/** Arguments of Node under which a script tells on stderr what it waits for, and waits shorter: its pauses ("waits
- * 5000") and the time limit of a request ("waits at most 30000") are divided by these numbers, and its time of day
- * runs so many times as fast. A test need not guess when a script waits, nor wait with it. */
-export function faster({ pauses = 1, limits = 1, clock = 1 }: Speeds): string[] {
-  const code = `import timers from "node:timers/promises"; import { syncBuiltinESMExports } from "node:module";
-const pause = timers.setTimeout, limit = AbortSignal.timeout, now = Date.now, begin = now();
-const tell = (words) => process.stderr.write(words + "\\n");
-timers.setTimeout = (ms, ...rest) => { tell("waits " + ms); return pause(ms / ${pauses}, ...rest); };
-if (${limits} > 1) AbortSignal.timeout = (ms) => { tell("waits at most " + ms); return limit(ms / ${limits}); };
-Date.now = () => Math.floor(begin + (now() - begin) * ${clock});
-syncBuiltinESMExports();`;
-  return ["--import", `data:text/javascript,${encodeURIComponent(code)}`];
-}
-export const IN_A_HURRY: string[] = faster({ pauses: 100 });
-export const TELLS_WAITS: string[] = faster({});
 
 export interface Result {
   code: number; // -1 when it was killed
@@ -113,61 +92,12 @@ export interface OwnerOptions {
   expectUnexpected?: boolean; // the simulator may note a request that it did not plan for
 }
 
-// ---- Secrets ----
-
 let searches = 0;
 
 /** How many outputs this file's tests have searched for secrets so far. */
 export function outputsSearched(): number {
   return searches;
 }
-
-// In pieces too: no 20 characters in a row of a long secret may be printed either. The first part of a token
-// is the same in all of them and tells nothing, but nobody needs to print it.
-function spellings(secret: string): string[] {
-  const base64 = [0, 1, 2].map((shift) => {
-    const text = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)]).toString("base64");
-    return text.slice(shift === 0 ? 0 : 4, -4);
-  });
-  const pieces: string[] = [];
-  for (let at = 0; at + 20 <= secret.length; at += 20) pieces.push(secret.slice(at, at + 20));
-  const whole = [
-    secret,
-    encodeURIComponent(secret),
-    encodeURIComponent(encodeURIComponent(secret)),
-    JSON.stringify(secret).slice(1, -1),
-    Buffer.from(secret).toString("hex"),
-    ...base64,
-  ];
-  return [...whole, ...pieces].filter((text) => text.length >= 8);
-}
-
-/** Throws when one of the secrets stands in the text, in any usual spelling. */
-export function assertNoSecret(text: string, secrets: Iterable<string>, where: string): void {
-  for (const secret of secrets) {
-    const found = spellings(secret).find((form) => text.includes(form));
-    assert.equal(found, undefined, `${where} printed a secret: ${found}`);
-  }
-}
-
-// The number that is the secret of a private key, as the file has it (base64, at its place in the file) and
-// in the other ways. The rest of the file is the same in every key, or the public half.
-function partsOfKey(pem: string): string[] {
-  try {
-    const d = Buffer.from(createPrivateKey(pem).export({ format: "jwk" }).d ?? "", "base64url");
-    const der = Buffer.from(
-      pem.replace(/-----BEGIN EC PARAMETERS[^]*?-----END[^\n]*\n/, "").replace(/-----[^-]+-----/g, ""),
-      "base64",
-    );
-    const at = der.indexOf(d);
-    const inFile = der.toString("base64").slice(Math.ceil(at / 3) * 4, Math.floor((at + d.length) / 3) * 4);
-    return [d.toString("base64url"), d.toString("base64"), d.toString("hex"), inFile];
-  } catch {
-    return []; // a file that a test has spoilt
-  }
-}
-
-// ---- The owner ----
 
 const NEED_A_PROCESS = ["get_token", "refresh_token", "serve_public_key"]; // a signal, its own start, a listener
 const EXAMPLES = join(PROJECT, "examples");
@@ -506,224 +436,4 @@ export function plantedCopy(path: string, from: string, to: string, others: stri
     text.replace(from, () => to),
   );
   return folder;
-}
-
-// ---- The same files inside this process ----
-
-let turn: Promise<unknown> = Promise.resolve();
-let imports = 0;
-
-/** Runs a part of lib/ in this process as a script would: in the owner's folder, the simulator behind undici,
- * with an error as a line and an exit code. Far quicker than a child process, for long lists of cases; one at
- * a time. */
-export function inside(owner: Owner, run: () => Promise<unknown>): Promise<Result> {
-  return takeTurn(() =>
-    insideNow(owner, "lib", async () => {
-      try {
-        await run();
-      } catch (error) {
-        const { exitCode, found, fix } =
-          error instanceof Failure ? error : new Failure(1, "", "unexpected", "none");
-        const rows = [`error: ${clean(messageOf(error))}`, `found: ${clean(found)}`, `fix:   ${clean(fix)}`];
-        process.stderr.write(`${rows.join("\n")}\n`); // as lib/command_line.ts does it
-        return exitCode;
-      }
-      return 0;
-    }),
-  );
-}
-
-/** Runs a whole script in this process: its file as it is, loaded anew each time, its own handler of errors
- * included. What it prints, its exit code, its files and its requests are those of a process, at a tenth of the
- * time. For a script that reads no standard input, gets no signal and does not listen; one at a time. */
-export function runInside(owner: Owner, script: string, words: string[] = []): Promise<Result> {
-  return takeTurn(() => insideNow(owner, script, () => loadScript(script, words)));
-}
-
-function takeTurn(run: () => Promise<Result>): Promise<Result> {
-  const next = turn.then(run);
-  turn = next.catch(() => {});
-  return next;
-}
-
-class Exit extends Error {
-  code: number;
-  constructor(code: number) {
-    super(`process.exit(${code})`);
-    this.code = code;
-  }
-}
-
-async function loadScript(script: string, words: string[]): Promise<number> {
-  const { argv, exit, exitCode } = process; // the runner of the tests sets an exit code too
-  process.exitCode = undefined;
-  const uncaught = process.listeners("uncaughtException");
-  const exits = process.listeners("exit");
-  const streams = [process.stdout, process.stderr].map((stream) => ({
-    stream,
-    had: stream.listeners("error"),
-  }));
-  const file = plainFile(script.includes("/") ? script : join(PROJECT, "scripts", `${script}.ts`));
-  process.argv = [process.execPath, file, ...words];
-  process.exit = (code) => {
-    throw new Exit(Number(code ?? process.exitCode ?? 0));
-  };
-  const added = () => process.listeners("uncaughtException").filter((one) => !uncaught.includes(one));
-  try {
-    await import(`${pathToFileURL(file).href}?${imports}`);
-    return Number(process.exitCode ?? 0);
-  } catch (thrown) {
-    if (thrown instanceof Exit) return thrown.code;
-    try {
-      const [handle] = added(); // as Node does with what nobody catches
-      handle?.(thrown as Error, "uncaughtException");
-    } catch (ended) {
-      if (ended instanceof Exit) return ended.code;
-      throw ended;
-    }
-    throw thrown;
-  } finally {
-    for (const one of added()) process.off("uncaughtException", one);
-    for (const one of process.listeners("exit")) if (!exits.includes(one)) process.off("exit", one);
-    for (const { stream, had } of streams) {
-      for (const one of stream.listeners("error"))
-        if (!had.includes(one)) stream.off("error", one as () => void);
-    }
-    Object.assign(process, { argv, exit, exitCode });
-  }
-}
-
-async function insideNow(owner: Owner, name: string, run: () => Promise<number>): Promise<Result> {
-  const { simulator, folder } = owner;
-  const settings = Object.entries(process.env).filter(([name]) => name.startsWith("TESLA_"));
-  for (const [name] of settings) delete process.env[name];
-  Object.assign(process.env, simulator.env, { NODE_OPTIONS: "" });
-  // The query makes Node run the file again: each time new connections, as a new process has them.
-  imports += 1;
-  await import(`../simulator/preload.mjs?${imports}`);
-  const home = process.cwd();
-  const before = simulator.requests.length;
-  const begin = performance.now();
-  const said = { stdout: "", stderr: "" };
-  const writes = { stdout: process.stdout.write, stderr: process.stderr.write };
-  process.chdir(folder);
-  for (const stream of ["stdout", "stderr"] as const) {
-    process[stream].write = function (this: typeof process.stdout, ...given: unknown[]) {
-      // The runner of the tests writes its results, as bytes, whenever one of them ends.
-      if (typeof given[0] !== "string") return Reflect.apply(writes[stream], this, given);
-      said[stream] += given[0];
-      return true;
-    };
-  }
-  let code = 0;
-  try {
-    code = await run();
-  } finally {
-    Object.assign(process.stdout, { write: writes.stdout });
-    Object.assign(process.stderr, { write: writes.stderr });
-    process.chdir(home);
-    await getGlobalDispatcher().destroy();
-  }
-  const requests = simulator.requests.slice(before);
-  const result = { code, ...said, ms: performance.now() - begin, requests };
-  owner.checkOutput(name, result);
-  return result;
-}
-
-// ---- What tests ask for again and again ----
-
-/** Asserts the exit code, with everything that was said when it is another. */
-export function assertEnd(result: Result, code: number, ...words: (string | RegExp)[]): void {
-  const told = `${result.stdout}${result.stderr}`;
-  assert.equal(result.code, code, `exit ${result.code} and not ${code}:\n${told}`);
-  for (const word of words) {
-    const found = typeof word === "string" ? told.includes(word) : word.test(told);
-    assert.ok(found, `does not say ${word}:\n${told}`);
-  }
-}
-
-/** The requests as "METHOD host path", for assert.deepEqual. */
-export function calls(requests: SeenRequest[]): string[] {
-  return requests.map(({ method, host, path }) => `${method} ${host}${path}`);
-}
-
-/** The point of a public key in PEM form, 130 hex digits. */
-export function pointOf(pem: string): string {
-  return createPublicKey(pem).export({ type: "spki", format: "der" }).subarray(-65).toString("hex");
-}
-
-export interface Page {
-  status: number;
-  headers: Record<string, string>;
-  body: string;
-}
-
-/** One plain request to this machine, as the owner's browser makes it. */
-export function visit(
-  address: string,
-  options: { method?: string; host?: string; connectTo?: string } = {},
-): Promise<Page> {
-  const url = new URL(address);
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      {
-        host:
-          options.connectTo
-          ?? (url.hostname === "localhost" ? "127.0.0.1" : url.hostname.replace(/[[\]]/g, "")),
-        port: url.port,
-        method: options.method ?? "GET",
-        path: url.pathname + url.search,
-        agent: false,
-        headers: { host: options.host ?? url.host },
-      },
-      (answer) => {
-        let body = "";
-        answer.setEncoding("utf8").on("data", (text: string) => {
-          body += text;
-        });
-        answer.on("end", () => {
-          resolve({
-            status: answer.statusCode ?? 0,
-            headers: answer.headers as Record<string, string>,
-            body,
-          });
-        });
-        answer.on("error", reject);
-      },
-    );
-    outgoing.setTimeout(20_000, () => outgoing.destroy(new Error("no answer")));
-    outgoing.on("error", reject).end();
-  });
-}
-
-/** get_token up to the moment at which it waits: the login address that it prints. */
-export async function startLogin(
-  owner: Owner,
-  words: string[] = [],
-  options: RunOptions = {},
-): Promise<{ running: Running; address: string }> {
-  const running = owner.start("get_token", words, options);
-  const [address] = await running.said(/^https:\/\/auth\.tesla\.\S+(?=\n)/m);
-  await running.said(/cancels/); // the last words before it listens
-  return { running, address };
-}
-
-/** Lets get_token listen on a free port of its own, known to the simulated Tesla too. */
-export async function useRedirect(owner: Owner, host = "localhost", path = "/callback"): Promise<string> {
-  const redirect = `http://${host}:${await freePort()}${path}`;
-  owner.simulator.account.redirectUris.push(redirect);
-  owner.setSettings({ ...owner.options.settings, TESLA_REDIRECT_URI: redirect });
-  return redirect;
-}
-
-/** Tries until the listener is there. */
-export async function visitWhenListening(address: string, tries = 500): Promise<Page> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await visit(address);
-    } catch (error) {
-      if (attempt === tries || !String(error).includes("ECONNREFUSED")) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }
