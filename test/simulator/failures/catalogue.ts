@@ -1,5 +1,5 @@
 // What each failure looks like, in groups, in Tesla's own words where they are known. To add one: a row here,
-// and a row in the table of test/simulator_tests/failures.test.ts.
+// and a row in the table of test/simulator_tests/simulator_failures.test.ts.
 import { ASLEEP, KEY_PATH, PROTOCOL_REQUIRED, baseUrl, fleetError, html, json } from "../tesla/tesla.ts";
 import { newTxid, notRegistered, outOfRegion, plainText, rateLimited, tokenError } from "../tesla/tesla.ts";
 import type { Facts, Incoming, Reply } from "../tesla/tesla.ts";
