@@ -9,7 +9,6 @@
 //   run       npx tsx examples/set_charge_limit.ts PERCENT [--dry-run]
 import { commandNamed, sendCommand, showCommand } from "../lib/command.ts";
 import { Failure, startScript } from "../lib/command_line.ts";
-import { readToken } from "../lib/token_file.ts";
 
 // Step 1: PERCENT. Given less than 50 the car sets 50 and reports success, so it is refused here.
 const given = startScript(import.meta.filename, { words: ["PERCENT"], flags: ["dry-run"] });
@@ -32,4 +31,4 @@ if (given["dry-run"]) {
 }
 
 // Step 3: one request, signed or plain as TESLA_COMMANDS says. The car's own verdict decides.
-await sendCommand(command, readToken(), `the car charges up to ${percent} %`);
+await sendCommand(command, `the car charges up to ${percent} %`);

@@ -20,7 +20,6 @@ import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { commandNamed, sendCommand } from "../lib/command.ts";
 import { Failure, localTime, messageOf, say, startScript } from "../lib/command_line.ts";
-import { readToken } from "../lib/token_file.ts";
 
 const MINUTES = 5; // between two checks, and so between two commands: 1 at least ($0.60 a day at most)
 const CHECKS = 120; // 10 hours
@@ -72,7 +71,7 @@ for (let check = 1; check <= CHECKS; check += 1) {
     const why = check === CHECKS ? "the last check" : `${watts} W, ${need}`;
     say(`${localTime(new Date())} ${why}: ${next.name}`);
     // the token is read again each time: refresh_token replaces it every 8 hours
-    await sendCommand(commandNamed(next.name, next.json), readToken());
+    await sendCommand(commandNamed(next.name, next.json));
     if (next.name === "set_charging_amps") amps = wanted;
     else charging = next.name === "charge_start";
   } catch (error) {

@@ -8,7 +8,7 @@ import { encodeCommand } from "./signing/encode_command.ts";
 import { payloadOf, sendSigned, type SignedCommand } from "./signing/signed_command.ts";
 import { askFleetApi } from "./tesla_fetch.ts";
 import { claimsOf } from "./token_claims.ts";
-import type { Token } from "./token_file.ts";
+import { readToken, type Token } from "./token_file.ts";
 
 export interface Command extends SignedCommand {
   name: string; // in Tesla's REST documentation
@@ -60,11 +60,12 @@ function checkScope({ name, scope }: Command, token: Token, region: Region): voi
   throw new Failure(5, problem, `granted: ${scopes.join(" ")}`, filledIn(ADD_SCOPE, FLEET_API[region]));
 }
 
-/** Sends the command and prints the verdict, with `done` as the words for success; returns the number of
- * requests. Throws Failure: 5 when the token lacks the scope, 6 with the car's reason when it refuses, 8
- * when nobody knows whether it ran. */
-export async function sendCommand(command: Command, token: Token, done = "the car confirmed it") {
+/** Sends the command, with the token of this folder, and prints the verdict, with `done` as the words for
+ * success; returns the number of requests. Throws Failure: 5 when the token lacks the scope, 6 with the car's
+ * reason when it refuses, 8 when nobody knows whether it ran. */
+export async function sendCommand(command: Command, done = "the car confirmed it") {
   const { region, vin, isSigned, path } = routeOf(command);
+  const token = readToken();
   checkScope(command, token, region);
   const bearer = token.access_token;
   let [verdict, requests, doubtful]: [unknown, number, boolean] = [undefined, 1, false];

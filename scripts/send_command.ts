@@ -10,7 +10,6 @@ import { text as readAll } from "node:stream/consumers";
 import { commandNamed, sendCommand, showCommand } from "../lib/command.ts";
 import { Failure, startScript } from "../lib/command_line.ts";
 import { COMMANDS, NOT_SIGNED } from "../lib/signing/commands.ts";
-import { readToken } from "../lib/token_file.ts";
 
 // Step 1: --list shows every command with its parameters (a ? may be left out) and the scope it needs.
 // biome-ignore format: a table of words
@@ -52,4 +51,4 @@ const command = commandNamed(given.NAME, json);
 
 // Step 3: send it, or show it. A command that must not happen twice is never signed a second time.
 if (given["dry-run"]) showCommand(command);
-else await sendCommand(command, readToken());
+else await sendCommand(command);

@@ -32,9 +32,8 @@ if (given["dry-run"]) {
 }
 
 // Step 3: one request, signed or plain as TESLA_COMMANDS says. The car's own verdict decides.
-const token = readToken();
 const sentAt = Date.now();
-const requests = await sendCommand(command, token, `the car accepted ${amps} A`);
+const requests = await sendCommand(command, `the car accepted ${amps} A`);
 const isLow = amps < LEAST_SHOWN;
 if (isLow && amps > 0 && !given.verify) {
   say("cars accept 1–4 A only on a second call: after the first, run this again in a few seconds");
@@ -48,7 +47,7 @@ if (given.verify) {
   await sleep(3000); // the car needs a moment
   const { TESLA_REGION, TESLA_VIN } = readSettings(["TESLA_REGION", "TESLA_VIN"]);
   const path = `vehicles/${TESLA_VIN}/vehicle_data?endpoints=charge_state`;
-  const car = asRecord(asRecord(await askFleetApi(TESLA_REGION, path, token.access_token)).response);
+  const car = asRecord(asRecord(await askFleetApi(TESLA_REGION, path, readToken().access_token)).response);
   const charge = asRecord(car.charge_state);
   const { charge_current_request: asked, charger_actual_current: drawn } = charge;
   const isFresh = typeof charge.timestamp === "number" && charge.timestamp >= sentAt;

@@ -323,6 +323,15 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
     await ends(owner, "set_charge_amps 9 --verify", 1);
   });
 
+  const NO_SETTINGS = { settings: { TESLA_REGION: "", TESLA_VIN: "" }, loggedIn: false };
+  ownerTest(
+    "neither settings nor a login: the settings come first, in one error",
+    NO_SETTINGS,
+    async (owner) => {
+      await ends(owner, "set_charge_amps 10", 5, "TESLA_REGION", "TESLA_VIN");
+    },
+  );
+
   const NO_COMMANDS = "openid offline_access vehicle_device_data";
   ownerTest("a token without the scope: nothing is sent", { scopes: NO_COMMANDS }, async (owner) => {
     const problem = "error: set_charging_amps needs the scope vehicle_charging_cmds; nothing was sent\n";

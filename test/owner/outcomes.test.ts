@@ -326,7 +326,7 @@ async function endsOver(owner: Owner, agent: () => Agent): Promise<[acts: Result
   });
   const acts = await inside(owner, () => {
     setGlobalDispatcher(agent());
-    return sendCommand(command, owner.token());
+    return sendCommand(command);
   });
   const reads = await inside(owner, () => {
     setGlobalDispatcher(agent());

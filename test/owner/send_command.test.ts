@@ -31,11 +31,11 @@ const ALL_SCOPES = { scopes: `${SCOPES} vehicle_cmds` };
 const EVERY = [...new Map(CASES.toReversed().map((one) => [one[0], one])).values()].toReversed();
 
 const send = (owner: Owner, name: string, json: Content): Promise<Result> =>
-  inside(owner, () => sendCommand(commandNamed(name, json), owner.token()));
+  inside(owner, () => sendCommand(commandNamed(name, json)));
 /** Signs a message that our own checks would not let through. */
 const sendMessage = (owner: Owner, message: Field[]): Promise<Result> => {
   const command = { ...commandNamed("flash_lights", {}), message, repeatable: true };
-  return inside(owner, () => sendCommand(command, owner.token()));
+  return inside(owner, () => sendCommand(command));
 };
 const run = (owner: Owner, ...words: string[]): Promise<Result> => owner.run("send_command", words);
 

@@ -538,7 +538,12 @@ const EFFECTS: Record<string, Partial<Record<"reads" | "writes" | "contacts", st
   readConfig: { reads: ["FILE", "CA_FILE"] },
   showCommand: { reads: [".env"] },
   sendCommand: {
-    reads: [".env", "private-key.pem", ...[...LOCKED, ".new"].map((end) => `tesla_session.json${end}`)],
+    reads: [
+      ".env",
+      "tesla_token.json",
+      "private-key.pem",
+      ...[...LOCKED, ".new"].map((end) => `tesla_session.json${end}`),
+    ],
     writes: [...LOCKED, ".new"].map((end) => `tesla_session.json${end}`),
     contacts: ["Fleet API"],
   },

@@ -61,7 +61,7 @@ function assertRequests(result: Result, count: number, title = ""): void {
 
 /** A command without a process of its own. */
 function order(owner: Owner, name: string, json: Record<string, unknown> = {}): Promise<Result> {
-  return inside(owner, () => sendCommand(commandNamed(name, json), owner.token()));
+  return inside(owner, () => sendCommand(commandNamed(name, json)));
 }
 
 function send(owner: Owner, amps: number): Promise<Result> {

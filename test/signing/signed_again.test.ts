@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => time.stop());
 
 const send = (owner: Owner, name: string, json: Record<string, unknown> = {}): Promise<Result> =>
-  inside(owner, () => sendCommand(commandNamed(name, json), owner.token()));
+  inside(owner, () => sendCommand(commandNamed(name, json)));
 const setAmps = (owner: Owner, amps: number): Promise<Result> =>
   send(owner, "set_charging_amps", { charging_amps: amps }); // as the script does it, which takes longer
 
