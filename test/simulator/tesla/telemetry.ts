@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { SKIP_REASONS } from "../failures/catalogue.ts";
 import { dropTelemetry, notPlanned, type GrantedToken, type World } from "../world.ts";
-import { readTelemetryToken, type TelemetryToken } from "./telemetry_token.ts";
+import { readTelemetryToken } from "./telemetry_token.ts";
 import { fleetError, json, missingScope, type Incoming, type Reply } from "./tesla.ts";
 
 const DATA = ["vehicle_device_data"];
@@ -61,7 +61,7 @@ function send(world: World, incoming: Incoming, token: GrantedToken, body: Recor
   if (!isComplete || typeof body.token !== "string") return fleetError(400, "invalid_field");
   const foreign = vins.find((vin) => vin !== car.vin);
   if (foreign !== undefined) return fleetError(404, `${foreign} not_found`, false);
-  let read: TelemetryToken;
+  let read: ReturnType<typeof readTelemetryToken>;
   try {
     read = readTelemetryToken(body.token, world.clock.now());
   } catch (error) {
