@@ -23,7 +23,7 @@ import { newWorld, restoreWorld, worldToText, type World } from "./world.ts";
 export interface SimulatorOptions {
   domain?: string; // the owner's pretended domain
   region?: Region; // where the owner's account is
-  port?: number; // 0, the default, takes a free one, or the kept one
+  port?: number; // a free one, or the kept one, unless told
   keep?: string; // a folder: stopped and started again with it, the simulator goes on as it was
   onRequest?: (request: SeenRequest) => void; // told of each request once it is answered
 }
@@ -150,7 +150,8 @@ export async function startSimulator(options: SimulatorOptions = {}) {
   });
   const hosts = [...LOGIN_HOSTS, ...TOKEN_HOSTS, ...PAIRING_HOSTS, ...Object.values(FLEET_API_HOSTS)];
   const { ca, ...certificate } = makeCertificates([...new Set([...hosts, partner.domain, "localhost"])]);
-  const wanted = { ...folder.ports, ...(options.port ? { tesla: options.port } : {}) };
+  const { tesla, login } = folder.ports;
+  const wanted = { tesla: options.port ?? tesla, login };
   const { ports, close: closeServers } = await startServers(reception, certificate, wanted);
   folder.writeCa(ca);
   folder.ports = ports;

@@ -58,7 +58,7 @@ export class Failures {
   fail(name: string, { times = Infinity, path = "", method = "", after = false }: FailOptions = {}): void {
     const isOpen = Object.keys(OPEN_NAMES).some((open) => name.startsWith(open));
     if (!isOpen && !this.catalogue.some((failure) => failure.name === name)) {
-      throw new Error(`no failure is called ${name}; test/simulator/failures/catalogue.ts has the names`);
+      throw new Error(`no failure is called ${name}; fail lists the names`);
     }
     this.active.push({ name, times, path, method, after });
   }
