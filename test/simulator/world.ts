@@ -65,7 +65,6 @@ function newPartner(domain: string) {
     registrations: {} as Partial<Record<Region, Registration>>,
     publicKeyForm: "hex" as "hex" | "pem",
     takenDomains: [] as string[], // registered by somebody else's application
-    takenKeys: [] as string[], // hex points that belong to somebody else's application
     downloads: [] as string[], // the addresses from which Tesla fetched a key
   };
 }

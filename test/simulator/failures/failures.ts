@@ -36,7 +36,7 @@ export const OPEN_NAMES: Record<string, string> = {
   "callback:": "ERROR or ERROR:TEXT: what the login page comes back with",
 };
 
-type Answer = (incoming: Incoming, facts: Facts) => Reply;
+export type Answer = (incoming: Incoming, facts: Facts) => Reply;
 
 export function answers(name: string, where: Service[], says: string, answer: Answer): Failure {
   return { name, where, says, kind: "answer", answer };
