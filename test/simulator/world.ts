@@ -6,6 +6,9 @@ import { Failures } from "./failures/failures.ts";
 import { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE_NAMES, VIN } from "./tesla/tesla.ts";
 import type { Facts, Incoming, Region } from "./tesla/tesla.ts";
 
+/** Of a request, read as JSON. */
+export type Body = Record<string, unknown>;
+
 export type GrantedToken = {
   kind: "user" | "partner";
   scopes: string[];
@@ -69,17 +72,15 @@ function newPartner(domain: string) {
   };
 }
 
-/** What surrounds the car: names, numbers and how many polls it takes to wake. */
+/** What surrounds the car. */
 function newGarage() {
   return {
-    displayName: "Testla",
     inService: false,
     wakePolls: 2, // GETs of the vehicle after wake_up until it is online
     pollsLeft: -1, // while nobody has asked it to wake
     firmware: "2025.44.25",
     backupReserve: 20,
     telemetry: newTelemetry(),
-    cacheAgeMs: 3 * 24 * 3600 * 1000, // how old the data is that the failure "cached_data" answers
     reportedCharge: {} as Record<string, unknown>, // instead of what charge_state of vehicle_data would say
   };
 }
@@ -91,8 +92,7 @@ export function newTelemetry() {
     signer: "", // its key, 130 hexadecimal digits
     synced: true, // as well when there is none
     isRefused: false, // the car will refuse it when it looks
-    looksUntilTaken: 1, // looks at a configuration, the car awake, before it is taken
-    looksLeft: 0,
+    looksLeft: 0, // before the car takes it
     otherApps: 0, // configurations of others on this car
     errors: [] as Record<string, string>[], // fleet_telemetry_errors, with the fields that owners have seen
   };

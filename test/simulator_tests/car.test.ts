@@ -45,9 +45,6 @@ test("verdicts on charging in every state of the charger", () => {
   const start = () => car.execute("charge_start").reason;
   assert.equal(start(), "is_charging");
   car.charging = false;
-  car.answersRequested = true;
-  assert.equal(start(), "requested");
-  car.answersRequested = false;
   car.refuse("could_not_wake_buses");
   assert.equal(start(), "could_not_wake_buses");
   car.hasPower = false;

@@ -131,8 +131,9 @@ function carOf(vector: Vector): { car: SimulatedCar; subsystem: Computer } {
     counter: vector.vehicle_state.counter,
     window: BigInt(vector.vehicle_state.window),
   };
-  car.loadSession(vector.domain_id, state, vector.client_key.public_hex);
-  return { car, subsystem: vector.domain === "vcsec" ? car.vcsec : car.infotainment };
+  const subsystem = vector.domain === "vcsec" ? car.vcsec : car.infotainment;
+  subsystem.load(state, hex(vector.client_key.public_hex));
+  return { car, subsystem };
 }
 
 // Keys of every vector, and the handshake down to the last byte.
@@ -422,8 +423,9 @@ test("the published figures", () => {
     epoch: hex(info.decoded.epoch_hex),
     clock: info.decoded.clock_time,
     counter: info.decoded.counter,
+    window: 0n,
   };
-  car.loadSession(3, state, client.getPublicKey());
+  car.infotainment.load(state, client.getPublicKey());
   const request = encodeRoutable({
     to_destination: { domain: md.handshake_request.to_domain },
     from_destination: { routing_address: hex(md.handshake_request.from_routing_address_hex) },

@@ -489,14 +489,12 @@ test("the pairing page says what Tesla's says", async () => {
 test("vehicle_data has what scripts read; the position only when asked for", async () => {
   const token = (await login(simulator, `${SCOPES} vehicle_location`)).body.access_token;
   const { car } = simulator;
-  car.tyrePressures.rr = 2.2;
   car.execute("set_sentry_mode", { on: true });
   car.execute("set_temps", { driver_temp: 19.5, passenger_temp: 20 });
   const all = (await send("GET", `${CAR}/vehicle_data`, { token })).body.response;
   const { vehicle_state: state, climate_state: climate } = all;
   const tyres = ["fl", "fr", "rl", "rr"].map((tyre) => state[`tpms_pressure_${tyre}`]);
-  assert.deepEqual(tyres, [2.9, 2.9, 2.875, 2.2]);
-  assert.deepEqual([state.tpms_soft_warning_fl, state.tpms_soft_warning_rr], [false, true]);
+  assert.deepEqual(tyres, [2.9, 2.9, 2.875, 2.85]);
   assert.deepEqual([state.odometer, state.locked, state.sentry_mode], [12345.6, true, true]);
   assert.match(state.car_version, /^2025\.44\.25 /);
   assert.deepEqual([climate.driver_temp_setting, climate.passenger_temp_setting], [19.5, 20]);

@@ -3,6 +3,7 @@
 import { FIXED } from "../tesla/tesla.ts";
 import type { CarState } from "./state.ts";
 
+const VOLTS = 230; // on three phases
 const KWH_PER_PERCENT = 0.82;
 const MILES_PER_KWH = 4.02;
 const RATED_MILES_PER_PERCENT = 2.8102;
@@ -16,14 +17,13 @@ export function chargeState(car: CarState) {
   const state = car.chargingState;
   const drawing = state === "Charging";
   const actual = drawing ? Math.min(car.amps, car.maxAmps) : 0;
-  const power = (actual * car.volts * car.phases) / 1000;
+  const power = (actual * VOLTS * 3) / 1000;
   const missing = Math.max(car.chargeLimit - car.batteryLevel, 0) * KWH_PER_PERCENT;
   const minutes = drawing && power > 0 ? Math.round((missing / power) * 60) : 0;
   const idleVolts = state === "NoPower" ? 0 : 2;
   const midnight = Math.floor(car.now() / 86_400_000) * 86_400;
   const { enable, time } = car.scheduledCharging;
   const ratedMiles = round(car.batteryLevel * RATED_MILES_PER_PERCENT, 2);
-  const addedMiles = round(car.energyAdded * MILES_PER_KWH, 1);
   const live = {
     battery_level: car.batteryLevel,
     battery_range: ratedMiles,
@@ -31,20 +31,14 @@ export function chargeState(car: CarState) {
     charge_current_request: car.amps,
     charge_current_request_max: car.ampsLimit,
     charge_enable_request: state !== "Stopped" && state !== "Complete",
-    charge_energy_added: car.energyAdded,
     charge_limit_soc: car.chargeLimit,
-    charge_limit_soc_max: 100,
-    charge_limit_soc_min: 50,
-    charge_limit_soc_std: car.standardLimit,
-    charge_miles_added_ideal: addedMiles,
-    charge_miles_added_rated: addedMiles,
     charge_port_door_open: car.portOpen,
     charge_rate: round(power * MILES_PER_KWH, 1),
     charger_actual_current: actual,
-    charger_phases: drawing ? Math.min(car.phases, 2) : null, // three phases are reported as 2
+    charger_phases: drawing ? 2 : null, // three phases are reported as 2
     charger_pilot_current: car.ampsLimit,
     charger_power: Math.floor(power),
-    charger_voltage: drawing ? car.volts : idleVolts,
+    charger_voltage: drawing ? VOLTS : idleVolts,
     charging_state: state,
     conn_charge_cable: car.pluggedIn ? "IEC" : "<invalid>",
     est_battery_range: round(car.batteryLevel * ESTIMATED_MILES_PER_PERCENT, 2),

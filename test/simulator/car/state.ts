@@ -22,26 +22,15 @@ export class CarState {
   charging = true;
   batteryLevel = 61;
   chargeLimit = 80;
-  standardLimit = 80;
   amps = 16;
   maxAmps = 16; // the most that cable and charger allow
-  maxAmpsUnplugged = 48; // what the car reports with nothing plugged in
-  phases = 3;
-  volts = 230;
-  energyAdded = 3.11;
   portOpen = true;
-  answersRequested = false; // to charge_start, while the charger is still getting ready
 
   locked = true;
   climateOn = false;
   sentryMode = false;
-  insideTemp = 18.5; // °C, as all temperatures
-  outsideTemp = 7;
-  driverTemp = 21;
+  driverTemp = 21; // °C
   passengerTemp = 21;
-  place = { latitude: 48.85, longitude: 2.35, heading: 90 };
-  odometer = 12345.6; // miles
-  tyrePressures = { fl: 2.9, fr: 2.9, rl: 2.875, rr: 2.85 }; // bar, front left to rear right
   lightFlashes = 0;
   honks = 0;
   scheduledCharging = { enable: false, time: 0 };
@@ -70,7 +59,7 @@ export class CarState {
   }
 
   get ampsLimit(): number {
-    return this.pluggedIn ? this.maxAmps : this.maxAmpsUnplugged;
+    return this.pluggedIn ? this.maxAmps : 48; // what a car reports with nothing plugged in
   }
 
   plug(): void {
@@ -102,8 +91,18 @@ export class CarState {
     return { result: true, reason: "" };
   }
 
-  /** The block charge_state of vehicle_data. */
   chargeState() {
     return chargeState(this);
+  }
+
+  /** What vehicle_data and the car's own answer have in common. */
+  climateState() {
+    return {
+      driver_temp_setting: this.driverTemp,
+      passenger_temp_setting: this.passengerTemp,
+      fan_status: this.climateOn ? 3 : 0,
+      is_climate_on: this.climateOn,
+      is_auto_conditioning_on: this.climateOn,
+    };
   }
 }

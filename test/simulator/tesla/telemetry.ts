@@ -3,7 +3,7 @@
 // streams.
 import { randomUUID } from "node:crypto";
 import { SKIP_REASONS } from "../failures/catalogue.ts";
-import { dropTelemetry, notPlanned, type GrantedToken, type World } from "../world.ts";
+import { dropTelemetry, notPlanned, type Body, type GrantedToken, type World } from "../world.ts";
 import { readTelemetryToken } from "./telemetry_token.ts";
 import { fleetError, json, missingScope, type Incoming, type Reply } from "./tesla.ts";
 
@@ -53,7 +53,7 @@ function wrongClaim({ hostname, ca, fields }: Record<string, unknown>): string {
   return typeof fields === "object" && fields !== null ? "" : "fields is missing";
 }
 
-function send(world: World, incoming: Incoming, token: GrantedToken, body: Record<string, unknown>): Reply {
+function send(world: World, incoming: Incoming, token: GrantedToken, body: Body): Reply {
   const { car, garage, failures } = world;
   const path = incoming.url.pathname;
   const vins = Array.isArray(body.vins) ? body.vins : [];
@@ -78,8 +78,7 @@ function send(world: World, incoming: Incoming, token: GrantedToken, body: Recor
   const reason = skipReason(world, path);
   if (reason !== "") return skipped(world, reason, path);
   const isRefused = failures.take("telemetry_refused_by_car", path);
-  const looksLeft = garage.telemetry.looksUntilTaken;
-  Object.assign(garage.telemetry, { config, signer, synced: false, isRefused, looksLeft });
+  Object.assign(garage.telemetry, { config, signer, synced: false, isRefused, looksLeft: 1 });
   return json(200, { response: { updated_vehicles: 1 } });
 }
 
@@ -129,12 +128,7 @@ function errors(world: World): Reply {
 }
 
 /** Answers a request about telemetry below /api/1/vehicles; undefined when it is about something else. */
-export function handleTelemetry(
-  world: World,
-  incoming: Incoming,
-  token: GrantedToken,
-  body: Record<string, unknown>,
-): Reply | undefined {
+export function handleTelemetry(world: World, incoming: Incoming, token: GrantedToken, body: Body) {
   const { method, url } = incoming;
   const [vin = "", what = "", ...rest] = url.pathname.replace("/api/1/vehicles/", "").split("/");
   if (method === "POST" && vin === "fleet_telemetry_config") {
