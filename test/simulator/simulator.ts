@@ -18,7 +18,7 @@ import { playConsent, type ConsentOptions } from "./tesla/owner.ts";
 import { register } from "./tesla/partner_accounts.ts";
 import { DOMAIN, FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, REGION, TOKEN_HOSTS } from "./tesla/tesla.ts";
 import type { Region, SeenRequest } from "./tesla/tesla.ts";
-import { newWorld, restoreWorld, worldToText, type World } from "./world.ts";
+import { newWorld, restoreWorld, worldToText, type Ports, type World } from "./world.ts";
 
 export interface SimulatorOptions {
   domain?: string; // the owner's pretended domain
@@ -29,8 +29,6 @@ export interface SimulatorOptions {
 }
 
 export type Simulator = Awaited<ReturnType<typeof startSimulator>>;
-
-type Ports = { tesla: number; login: number };
 
 /**
  * The folder in which a simulator keeps its ports and its world, so that it goes on as it was when it is started
@@ -63,8 +61,7 @@ class KeptFolder {
     const file = join(this.folder, "world.json");
     if (this.isTemporary || !existsSync(file)) return;
     try {
-      Object.assign(this.ports, JSON.parse(readFileSync(join(this.folder, "ports.json"), "utf8")));
-      restoreWorld(world, readFileSync(file, "utf8"));
+      Object.assign(this.ports, restoreWorld(world, readFileSync(file, "utf8")));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(`${this.folder} holds no simulator that can go on (${why}): remove it or name another`);
@@ -74,10 +71,11 @@ class KeptFolder {
 
   /** Writes what has changed, whole or not at all. */
   save(world: World): void {
-    const text = this.isTemporary ? "" : worldToText(world);
+    const text = this.isTemporary ? "" : worldToText(world, this.ports);
     if (text === this.saved) return;
-    this.write("ports.json", JSON.stringify(this.ports));
-    this.write("world.json", text);
+    const file = join(this.folder, "world.json");
+    writeFileSync(`${file}.new`, `${text}\n`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
     this.saved = text;
   }
 
@@ -89,12 +87,6 @@ class KeptFolder {
   /** After this a script says that the simulator has ended, because ca.pem is not there. */
   close(): void {
     rmSync(this.isTemporary ? this.folder : this.caFile, { recursive: true, force: true });
-  }
-
-  private write(name: string, text: string): void {
-    const file = join(this.folder, name);
-    writeFileSync(`${file}.new`, `${text}\n`, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
   }
 }
 

@@ -133,16 +133,20 @@ export function notPlanned(world: World, incoming: Incoming, why: string): void 
 const MAP = "kept map";
 const WHOLE = "kept whole number";
 
-export function worldToText({ clock, account, partner, garage, car }: World): string {
+/** Of the two servers. */
+export type Ports = { tesla: number; login: number };
+
+export function worldToText({ clock, account, partner, garage, car }: World, ports: Ports): string {
   const replace = (_: string, value: unknown) => {
     if (value instanceof Map) return { [MAP]: [...value] };
     return typeof value === "bigint" ? { [WHOLE]: String(value) } : value;
   };
-  return JSON.stringify({ offsetMs: clock.offsetMs, account, partner, garage, car: car.keep() }, replace, 2);
+  const { offsetMs } = clock;
+  return JSON.stringify({ ports, offsetMs, account, partner, garage, car: car.keep() }, replace, 2);
 }
 
 /** Puts the kept state into a new world. Throws on a text that worldToText did not write. */
-export function restoreWorld(world: World, text: string): void {
+export function restoreWorld(world: World, text: string): Ports {
   const kept = JSON.parse(text, (_, value) => {
     if (Array.isArray(value?.[MAP])) return new Map(value[MAP]);
     return typeof value?.[WHOLE] === "string" ? BigInt(value[WHOLE]) : value;
@@ -150,4 +154,5 @@ export function restoreWorld(world: World, text: string): void {
   world.clock.offsetMs = kept.offsetMs;
   for (const part of ["account", "partner", "garage"] as const) Object.assign(world[part], kept[part]);
   world.car.restore(kept.car);
+  return kept.ports;
 }
