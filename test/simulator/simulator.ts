@@ -3,7 +3,7 @@
 // owner opens in a browser. It listens on 127.0.0.1 only. The one connection that it opens itself is to the
 // local server that stands behind the owner's domain (a "tunnel"). A request that it does not know is refused
 // and noted in `unexpected`.
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync } from "node:fs";
 import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer as createPlainServer } from "node:http";
 import { createServer } from "node:https";
@@ -79,11 +79,6 @@ class KeptFolder {
     this.saved = text;
   }
 
-  writeCa(pem: string): void {
-    writeFileSync(this.caFile, pem);
-    if (process.platform !== "win32") chmodSync(this.caFile, 0o644);
-  }
-
   /** After this a script says that the simulator has ended, because ca.pem is not there. */
   close(): void {
     rmSync(this.isTemporary ? this.folder : this.caFile, { recursive: true, force: true });
@@ -145,7 +140,7 @@ export async function startSimulator(options: SimulatorOptions = {}) {
   const { tesla, login } = folder.ports;
   const wanted = { tesla: options.port ?? tesla, login };
   const { ports, close: closeServers } = await startServers(reception, certificate, wanted);
-  folder.writeCa(ca);
+  writeFileSync(folder.caFile, ca, { mode: 0o644 });
   folder.ports = ports;
   folder.save(world);
   const env: Record<string, string> = {

@@ -93,7 +93,7 @@ export function newTelemetry() {
     synced: true, // as well when there is none
     isRefused: false, // the car will refuse it when it looks
     looksLeft: 0, // before the car takes it
-    otherApps: 0, // configurations of others on this car
+    isLimitReached: false, // other applications have taken all the places on this car
     errors: [] as Record<string, string>[], // fleet_telemetry_errors, with the fields that owners have seen
   };
 }

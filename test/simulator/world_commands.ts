@@ -22,22 +22,15 @@ function billLines(simulator: Simulator): string[] {
   return [...lines, `  together $${dollars.toFixed(3)}`];
 }
 
-function telemetryLines({ garage }: Simulator): string[] {
-  const { config, synced } = garage.telemetry;
-  if (config === null) return [];
-  const fields = Object.keys({ ...(config.fields as object) }).length;
-  const address = `${config.hostname}:${config.port ?? 443}`;
-  return [`  telemetry: ${fields} fields to ${address}, ${synced ? "taken" : "not yet taken"}`];
-}
-
 function stateLines(simulator: Simulator): string[] {
-  const { car } = simulator;
+  const { car, garage } = simulator;
   const charge = car.chargeState();
+  const { config, synced } = garage.telemetry;
   return [
     `  ${car.vin} ${!car.online ? "offline" : car.awake ? "online" : "asleep"}, keys: ${car.pairedKeys.size}`,
     `  ${charge.charging_state} at ${charge.charge_amps} A (at most ${charge.charge_current_request_max}), `
       + `battery ${charge.battery_level} %, limit ${charge.charge_limit_soc} %`,
-    ...telemetryLines(simulator),
+    ...(config ? [`  telemetry to ${config.hostname}, ${synced ? "taken" : "not yet taken"}`] : []),
   ];
 }
 

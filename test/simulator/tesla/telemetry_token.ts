@@ -87,9 +87,7 @@ function objectIn(part: string): Record<string, unknown> {
   return { ...value };
 }
 
-/**
- * The claims, iss and aud among them, and the public key in 130 hexadecimal digits. Throws an Error when it is malformed, wrongly signed, expired or not valid yet.
- */
+/** The claims, and the key that signed, in 130 hexadecimal digits. Throws when it is malformed or does not hold. */
 export function readTelemetryToken(token: string, now: number) {
   const parts = token.split(".");
   const [header = "", payload = "", signature = ""] = parts;

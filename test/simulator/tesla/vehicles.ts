@@ -22,10 +22,8 @@ export function vehicleObject(world: World): Record<string, unknown> {
   return { ...FIXED.vehicle, vin: car.vin, display_name, state, in_service: garage.inService, api_version };
 }
 
-/** The order of Tesla's own answer: the user's number comes second. */
 function withUser(world: World): Record<string, unknown> {
-  const { id, ...rest } = vehicleObject(world);
-  return { id, user_id: 880000042, ...rest };
+  return { ...vehicleObject(world), user_id: 880000042 };
 }
 
 /** There is one car: the first page has it, whatever its size. */
