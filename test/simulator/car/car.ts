@@ -58,9 +58,8 @@ export class SimulatedCar extends CarState {
     this.pairedKeys.set(publicKeyBytes(publicKey).toString("hex"), { role });
   }
 
-  unpair(publicKey?: string | Buffer): void {
-    if (publicKey === undefined) this.pairedKeys.clear();
-    else this.pairedKeys.delete(publicKeyBytes(publicKey).toString("hex"));
+  unpair(): void {
+    this.pairedKeys.clear();
   }
 
   isPaired(publicKey: string | Buffer): boolean {
@@ -181,13 +180,8 @@ export class SimulatedCar extends CarState {
     if (this.unpairedAnswer === "status_only") {
       return { ...answer, session_info: encode("SessionInfo", { status: 1 }) };
     }
-    try {
-      const info = { ...computer.sessionInfo(clientKey), status: 1 };
-      computer.attachSessionInfo(answer, info, request, clientKey);
-      return answer;
-    } catch {
-      return refuse("bad_parameter");
-    }
+    computer.attachSessionInfo(answer, { ...computer.sessionInfo(clientKey), status: 1 }, request, clientKey);
+    return answer;
   }
 
   /** Verifies a command, asks whether the key may do that, carries it out. */

@@ -102,7 +102,6 @@ export async function handlePartner(
   if (route === "GET /fleet_telemetry_errors") {
     return json(200, { response: { fleet_telemetry_errors: world.garage.telemetry.errors } });
   }
-  if (route === "GET /fleet_telemetry_error_vins") return json(200, { response: [] });
   notPlanned(world, incoming, "no such partner endpoint");
   return fleetError(404, "not_found", false);
 }
