@@ -1,5 +1,5 @@
-// The simulated Tesla's telemetry endpoints: each answer that the facts know, each failure by name, and what
-// becomes of a configuration afterwards. The token is made by lib/, which has tests of its own.
+// The simulated Tesla's telemetry endpoints. The token is made by lib/, which has tests of its own; what a
+// foreign signer, a lost consent or the billing limit leads to is tested with the script (test/owner).
 import assert from "node:assert/strict";
 import { createECDH } from "node:crypto";
 import { after, before, beforeEach, test } from "node:test";
@@ -7,8 +7,7 @@ import { freshNonce, telemetryToken } from "../../lib/signing/telemetry_token.ts
 import type { Simulator } from "../simulator/simulator.ts";
 import { VIN } from "../simulator/tesla/tesla.ts";
 import { newTelemetry } from "../simulator/world.ts";
-import { CAR, FLEET, SCOPES, login, partnerToken, send, start } from "./simulator_client.ts";
-import type { Answer } from "./simulator_client.ts";
+import { CAR, FLEET, login, partnerToken, send, start, type Answer } from "./simulator_client.ts";
 
 const KEY = createECDH("prime256v1");
 KEY.generateKeys();
@@ -71,20 +70,6 @@ test("a configuration is sent, taken when the car looks, shown with its claims, 
   assert.deepEqual(await show(), none, "none again");
 });
 
-test("a foreign signer is accepted by Fleet API and reported by the car", async () => {
-  assert.deepEqual(
-    (await configure(CONFIG, freshNonce())).body.response,
-    { updated_vehicles: 1 },
-    "accepted",
-  );
-  await show();
-  assert.equal((await show()).synced, true, "the car has looked");
-  const [{ error, error_name, vin, created_at }] = await errors();
-  assert.deepEqual([error_name, vin], ["config_manager_error", VIN], "who complains");
-  assert.equal(error, "error loading config file: InvalidSignature: unknown issuer");
-  assert.match(created_at, /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{9}Z$/, "the form of the time");
-});
-
 for (const reason of Object.keys(SKIPPED_NOBODY)) {
   test(`the reason ${reason}, in both shapes`, async () => {
     const wanted = { updated_vehicles: 0, skipped_vehicles: { ...SKIPPED_NOBODY, [reason]: [VIN] } };
@@ -110,15 +95,6 @@ test("a reason that nobody knows, and none at all", async () => {
   assert.deepEqual((await configure()).body.response.skipped_vehicles.new_reason, [VIN], "a new one");
   simulator.fail("telemetry_no_reason", 1);
   assert.deepEqual((await configure()).body.response, { updated_vehicles: 0 }, "none");
-});
-
-test("accepted, then refused by the car for too many applications: synced, and none there", async () => {
-  simulator.fail("telemetry_refused_by_car", 1);
-  assert.deepEqual((await configure()).body.response, { updated_vehicles: 1 }, "accepted");
-  assert.equal((await show()).synced, false, "not yet taken");
-  const refused = { synced: true, config: null, limit_reached: true, key_paired: true };
-  assert.deepEqual(await show(), refused, "refused");
-  assert.deepEqual(await remove(), { updated_vehicles: 0 }, "nothing to remove");
 });
 
 test("what is malformed, foreign or not allowed is refused, and the old configuration stays", async () => {
@@ -168,15 +144,4 @@ test("the plain endpoint is refused; a partner token may remove and nothing else
   );
   assert.equal((await send("PUT", url, { token, json: {} })).status, 404, "another method");
   assert.match(simulator.unexpected.pop() ?? "", /no such telemetry endpoint/, "which a script must not use");
-});
-
-test("without consent, or above the billing limit, it is gone and stays gone", async () => {
-  await configure();
-  simulator.fail("billing_limit", 1);
-  assert.equal((await send("GET", `${CAR}/fleet_telemetry_config`, { token })).status, 403, "the limit");
-  assert.equal((await show()).config, null, "after the limit is raised");
-  await configure();
-  simulator.revokeConsent();
-  token = (await login(simulator, SCOPES)).body.access_token;
-  assert.equal((await show()).config, null, "after the next login");
 });
