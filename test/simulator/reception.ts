@@ -35,6 +35,7 @@ export function billedKind(request: SeenRequest): BilledKind | undefined {
 
 /** Tesla's own names over TLS, or plain HTTP for the owner's browser: the login and the pairing page. */
 export type Entrance = "tesla" | "plain login";
+type Found = [services: Service[], handle: () => Reply | Promise<Reply>];
 
 export class Reception {
   requests: SeenRequest[] = [];
@@ -71,15 +72,8 @@ export class Reception {
     const { method = "", url: path = "/" } = request;
     const host = (headers.host ?? "").replace(/:443$/, "");
     // Noted when the headers are there, so that the order is that of arrival.
-    const seen: SeenRequest = {
-      at: this.world.clock.now(),
-      method,
-      host,
-      path,
-      headers,
-      body: "",
-      status: 0,
-    };
+    const at = this.world.clock.now();
+    const seen: SeenRequest = { at, method, host, path, headers, body: "", status: 0 };
     this.requests.push(seen);
     seen.body = await readAll(request);
     const url = new URL(path, "https://any.invalid");
@@ -98,7 +92,7 @@ export class Reception {
   private async answer(incoming: Incoming, entrance: Entrance): Promise<Reply> {
     const { world } = this;
     const { failures } = world;
-    const { services, handle } = this.find(incoming, entrance);
+    const [services, handle] = this.find(incoming, entrance);
     const instead = failures.next("answer", services, incoming);
     let reply: Reply;
     if (instead !== undefined) {
@@ -113,44 +107,32 @@ export class Reception {
   }
 
   /** The services that a request belongs to, for failures to find it, and what answers it. */
-  private find(
-    incoming: Incoming,
-    entrance: Entrance,
-  ): { services: Service[]; handle(): Reply | Promise<Reply> } {
+  private find(incoming: Incoming, entrance: Entrance): Found {
     const { world } = this;
-    const { host, url } = incoming;
-    const path = url.pathname;
+    const { host } = incoming;
+    const path = incoming.url.pathname;
     if (entrance === "plain login") {
-      const isPairing = path.startsWith("/_ak/");
       const login = { ...incoming, host: world.account.region === "cn" ? "auth.tesla.cn" : "auth.tesla.com" };
-      const handle = () => (isPairing ? handlePairing(world, incoming, true) : handleLogin(world, login));
-      return { services: ["login"], handle };
+      const isPairing = path.startsWith("/_ak/");
+      return [
+        ["login"],
+        () => (isPairing ? handlePairing(world, incoming, true) : handleLogin(world, login)),
+      ];
     }
-    const isToken = path.endsWith("/token") || !LOGIN_HOSTS.includes(host);
-    if (TOKEN_HOSTS.includes(host) && isToken) {
-      return {
-        services: path.endsWith("/token") ? ["token"] : [],
-        handle: () => handleToken(world, incoming),
-      };
-    }
-    if (LOGIN_HOSTS.includes(host))
-      return { services: ["login"], handle: () => handleLogin(world, incoming) };
-    if (host === world.partner.domain)
-      return { services: ["site"], handle: () => handleSite(world, incoming) };
-    if (PAIRING_HOSTS.includes(host)) {
-      return { services: [], handle: () => handlePairing(world, incoming, false) };
-    }
-    if (Object.values(FLEET_API_HOSTS).includes(host)) {
-      const services: Service[] = ["fleet"];
-      if (path.startsWith("/api/1/partner_accounts")) services.push("partner");
-      if (path.endsWith("/signed_command") || path.includes("/command/")) services.push("command");
-      return { services, handle: () => handleFleet(world, incoming) };
-    }
-    const handle = () => {
+    if (TOKEN_HOSTS.includes(host) && path.endsWith("/token"))
+      return [["token"], () => handleToken(world, incoming)];
+    if (LOGIN_HOSTS.includes(host)) return [["login"], () => handleLogin(world, incoming)];
+    if (TOKEN_HOSTS.includes(host)) return [[], () => handleToken(world, incoming)];
+    if (host === world.partner.domain) return [["site"], () => handleSite(world, incoming)];
+    if (PAIRING_HOSTS.includes(host)) return [[], () => handlePairing(world, incoming, false)];
+    if (!Object.values(FLEET_API_HOSTS).includes(host)) {
       notPlanned(world, incoming, "nobody here has this host name");
-      return { status: 421, headers: {}, body: "" };
-    };
-    return { services: [], handle };
+      return [[], () => ({ status: 421, headers: {}, body: "" })];
+    }
+    const services: Service[] = ["fleet"];
+    if (path.startsWith("/api/1/partner_accounts")) services.push("partner");
+    if (path.endsWith("/signed_command") || path.includes("/command/")) services.push("command");
+    return [services, () => handleFleet(world, incoming)];
   }
 
   private isLimited(seen: SeenRequest): boolean {

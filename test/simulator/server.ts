@@ -1,7 +1,7 @@
 // What it takes to be a web server on this computer: a certificate, a port, the whole of a request, an answer
 // on the wire.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { ClientRequest, IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import forge from "node-forge";
 import type { Reply } from "./tesla/tesla.ts";
@@ -65,15 +65,26 @@ export async function freePort(): Promise<number> {
 const BODY_LIMIT = 1024 * 1024;
 const DROP_EVERY = 100; // milliseconds
 
-/** The body of a request; what is over the limit is left out. */
-export async function readAll(request: IncomingMessage): Promise<string> {
+/** The body of a request or an answer; what is over the limit is left out. */
+export async function readAll(message: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request) {
+  for await (const chunk of message) {
     size += chunk.length;
     if (size <= BODY_LIMIT) chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Sends a request of the simulator's own. */
+export async function fetchFrom(outgoing: ClientRequest, body?: string) {
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    outgoing.on("response", resolve);
+    outgoing.on("timeout", () => outgoing.destroy(new Error("no answer in time")));
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body: await readAll(answer) };
 }
 
 /** Whole, or closing the connection without it, or never, or a drop at a time. */
@@ -95,14 +106,12 @@ export function sendReply(request: IncomingMessage, response: ServerResponse, re
 // ---- Certificates: an authority, and one certificate for every host name that the simulator stands for. Both
 // are new in each process. The private keys stay in memory; the authority's certificate alone becomes a file. ----
 
-export type Certificates = { ca: string; cert: string; key: string };
-
 const ONE_DAY = 24 * 3600 * 1000;
 const AUTHORITY = "Tesla simulator, not Tesla";
 
 // Made once in a process: tests start many simulators, and making and signing is what takes the time.
 let keyPairs: { authority: Keys; server: Keys } | undefined;
-const made = new Map<string, Certificates>();
+const made = new Map<string, ReturnType<typeof newCertificates>>();
 type Keys = ReturnType<typeof newKeys>;
 
 // node:crypto makes RSA keys far quicker than forge; forge only assembles and signs the certificates.
@@ -130,7 +139,7 @@ function certificate(publicKey: forge.pki.PublicKey, subject: string, signer: Ke
   return one;
 }
 
-function newCertificates(hostNames: string[]): Certificates {
+function newCertificates(hostNames: string[]) {
   keyPairs ??= { authority: newKeys(), server: newKeys() };
   const { authority, server } = keyPairs;
   const ca = certificate(authority.publicKey, AUTHORITY, authority, [
@@ -146,12 +155,12 @@ function newCertificates(hostNames: string[]): Certificates {
     // Strict verifiers, Python 3.13's among them, demand both key identifiers.
     { name: "authorityKeyIdentifier", keyIdentifier: ca.generateSubjectKeyIdentifier().getBytes() },
   ]);
-  const [caPem, certPem] = [ca, cert].map((one) => forge.pki.certificateToPem(one));
-  return { ca: caPem ?? "", cert: certPem ?? "", key: server.pem };
+  const { certificateToPem } = forge.pki;
+  return { ca: certificateToPem(ca), cert: certificateToPem(cert), key: server.pem };
 }
 
 /** All PEM, for these DNS names, for 127.0.0.1 and for ::1. */
-export function makeCertificates(hostNames: string[]): Certificates {
+export function makeCertificates(hostNames: string[]) {
   const known = made.get(hostNames.join(" ")) ?? newCertificates(hostNames);
   made.set(hostNames.join(" "), known);
   return known;

@@ -3,7 +3,7 @@
 // owner opens in a browser. It listens on 127.0.0.1 only. The one connection that it opens itself is to the
 // local server that stands behind the owner's domain (a "tunnel"). A request that it does not know is refused
 // and noted in `unexpected`.
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync } from "node:fs";
 import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer as createPlainServer } from "node:http";
 import { createServer } from "node:https";
@@ -18,19 +18,17 @@ import { playConsent, type ConsentOptions } from "./tesla/owner.ts";
 import { register } from "./tesla/partner_accounts.ts";
 import { DOMAIN, FLEET_API_HOSTS, LOGIN_HOSTS, PAIRING_HOSTS, REGION, TOKEN_HOSTS } from "./tesla/tesla.ts";
 import type { Region, SeenRequest } from "./tesla/tesla.ts";
-import { newWorld, restoreWorld, worldToText, type World } from "./world.ts";
+import { newWorld, restoreWorld, worldToText, type Ports, type World } from "./world.ts";
 
 export interface SimulatorOptions {
   domain?: string; // the owner's pretended domain
   region?: Region; // where the owner's account is
-  port?: number; // 0, the default, takes a free one, or the kept one
+  port?: number; // a free one, or the kept one, unless told
   keep?: string; // a folder: stopped and started again with it, the simulator goes on as it was
   onRequest?: (request: SeenRequest) => void; // told of each request once it is answered
 }
 
 export type Simulator = Awaited<ReturnType<typeof startSimulator>>;
-
-type Ports = { tesla: number; login: number };
 
 /**
  * The folder in which a simulator keeps its ports and its world, so that it goes on as it was when it is started
@@ -63,8 +61,7 @@ class KeptFolder {
     const file = join(this.folder, "world.json");
     if (this.isTemporary || !existsSync(file)) return;
     try {
-      Object.assign(this.ports, JSON.parse(readFileSync(join(this.folder, "ports.json"), "utf8")));
-      restoreWorld(world, readFileSync(file, "utf8"));
+      Object.assign(this.ports, restoreWorld(world, readFileSync(file, "utf8")));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(`${this.folder} holds no simulator that can go on (${why}): remove it or name another`);
@@ -74,27 +71,17 @@ class KeptFolder {
 
   /** Writes what has changed, whole or not at all. */
   save(world: World): void {
-    const text = this.isTemporary ? "" : worldToText(world);
+    const text = this.isTemporary ? "" : worldToText(world, this.ports);
     if (text === this.saved) return;
-    this.write("ports.json", JSON.stringify(this.ports));
-    this.write("world.json", text);
+    const file = join(this.folder, "world.json");
+    writeFileSync(`${file}.new`, `${text}\n`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
     this.saved = text;
-  }
-
-  writeCa(pem: string): void {
-    writeFileSync(this.caFile, pem);
-    if (process.platform !== "win32") chmodSync(this.caFile, 0o644);
   }
 
   /** After this a script says that the simulator has ended, because ca.pem is not there. */
   close(): void {
     rmSync(this.isTemporary ? this.folder : this.caFile, { recursive: true, force: true });
-  }
-
-  private write(name: string, text: string): void {
-    const file = join(this.folder, name);
-    writeFileSync(`${file}.new`, `${text}\n`, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
   }
 }
 
@@ -150,9 +137,10 @@ export async function startSimulator(options: SimulatorOptions = {}) {
   });
   const hosts = [...LOGIN_HOSTS, ...TOKEN_HOSTS, ...PAIRING_HOSTS, ...Object.values(FLEET_API_HOSTS)];
   const { ca, ...certificate } = makeCertificates([...new Set([...hosts, partner.domain, "localhost"])]);
-  const wanted = { ...folder.ports, ...(options.port ? { tesla: options.port } : {}) };
+  const { tesla, login } = folder.ports;
+  const wanted = { tesla: options.port ?? tesla, login };
   const { ports, close: closeServers } = await startServers(reception, certificate, wanted);
-  folder.writeCa(ca);
+  writeFileSync(folder.caFile, ca, { mode: 0o644 });
   folder.ports = ports;
   folder.save(world);
   const env: Record<string, string> = {

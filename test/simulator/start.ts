@@ -4,55 +4,28 @@
 //
 //   --keep FOLDER    keep the simulated Tesla there; started again with it, it goes on as it was, on the same
 //                    ports, so that shells stay pointed at it (failures, requests and the bill are not kept)
-//   --port N         listen on this port of 127.0.0.1 instead of a free one
-//   --key-port N     where serve_public_key listens (8080)
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { startSimulator } from "./simulator.ts";
 import { DOMAIN, settings, type SeenRequest } from "./tesla/tesla.ts";
-import { play, requestLine } from "./world_commands.ts";
+import { help, play, requestLine } from "./world_commands.ts";
 
-const HELP = `commands:
-  fail                     the groups of failures that can be switched on
-  fail GROUP               the failures of a group
-  fail NAME [TIMES]        switch one on, for the next TIMES requests or until clear
-  clear                    all failures off
-  asleep | awake           let the car fall asleep, or wake it
-  plug | unplug            the charging cable
-  pair HEX_OR_FILE         put a public key on the car (pair alone: the key that the domain serves)
-  unpair                   take all keys off the car
-  reboot                   restart the car's computers (new epoch)
-  clock SECONDS            move the clocks of the car's computers, back with a minus
-  host FILE | tunnel PORT  what https://${DOMAIN}/ serves: a key file, or a local serve_public_key
-  register                 register the domain at once, without register_partner (host or tunnel first)
-  state                    what the car does now
-  requests | bill          what has arrived, and what Tesla would charge for it
-  quit`;
-
-const options = {
-  port: { type: "string" },
-  "key-port": { type: "string" },
-  keep: { type: "string" },
-} as const;
-const { values } = parseArgs({ options });
-const { keep, port, "key-port": keyPort } = values;
+const KEY_PORT = 8080; // of serve_public_key
+const { keep } = parseArgs({ options: { keep: { type: "string" } } }).values;
 const onRequest = (seen: SeenRequest) => console.log(requestLine(seen));
-const started = { port: Number(port ?? 0), onRequest };
-const simulator = await startSimulator(keep === undefined ? started : { ...started, keep }).catch((error) => {
+const simulator = await startSimulator({ onRequest, ...(keep ? { keep } : {}) }).catch((error) => {
   console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(1);
 });
 // A new domain behaves like a tunnel to serve_public_key on its usual port.
-if (!simulator.isResumed || keyPort !== undefined) {
-  simulator.partner.hosting = { kind: "tunnel", port: Number(keyPort ?? 8080) };
-}
+if (!simulator.isResumed) simulator.partner.hosting = { kind: "tunnel", port: KEY_PORT };
 
 async function run(line: string): Promise<void> {
   const words = line.trim().split(/\s+/);
   if (words[0] === "") return;
   if (words[0] === "quit") return stop();
-  const lines = words[0] === "help" ? [HELP] : await play(simulator, words);
-  console.log(lines.length === 0 ? "done" : lines.join("\n"));
+  const lines = words[0] === "help" ? [...help(), "  quit"] : await play(simulator, words);
+  console.log(lines.join("\n"));
 }
 
 async function stop(): Promise<void> {
@@ -83,7 +56,7 @@ ${exports.map(([name, value]) => `export ${name}='${value}'`).join("\n")}
 PowerShell:
 ${exports.map(([name, value]) => `$env:${name} = '${value}'`).join("\n")}
 
-3. serve_public_key on port ${keyPort ?? 8080} counts as the tunnel behind https://${DOMAIN}.
+3. serve_public_key on port ${KEY_PORT} counts as the tunnel behind https://${DOMAIN}.
    get_token prints a login address: in your browser, replace https://auth.tesla.com by ${simulator.loginUrl}
    The car is paired once you type: pair
 

@@ -6,6 +6,9 @@ import { Failures } from "./failures/failures.ts";
 import { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE_NAMES, VIN } from "./tesla/tesla.ts";
 import type { Facts, Incoming, Region } from "./tesla/tesla.ts";
 
+/** Of a request, read as JSON. */
+export type Body = Record<string, unknown>;
+
 export type GrantedToken = {
   kind: "user" | "partner";
   scopes: string[];
@@ -65,22 +68,19 @@ function newPartner(domain: string) {
     registrations: {} as Partial<Record<Region, Registration>>,
     publicKeyForm: "hex" as "hex" | "pem",
     takenDomains: [] as string[], // registered by somebody else's application
-    takenKeys: [] as string[], // hex points that belong to somebody else's application
     downloads: [] as string[], // the addresses from which Tesla fetched a key
   };
 }
 
-/** What surrounds the car: names, numbers and how many polls it takes to wake. */
+/** What surrounds the car. */
 function newGarage() {
   return {
-    displayName: "Testla",
     inService: false,
     wakePolls: 2, // GETs of the vehicle after wake_up until it is online
     pollsLeft: -1, // while nobody has asked it to wake
     firmware: "2025.44.25",
     backupReserve: 20,
     telemetry: newTelemetry(),
-    cacheAgeMs: 3 * 24 * 3600 * 1000, // how old the data is that the failure "cached_data" answers
     reportedCharge: {} as Record<string, unknown>, // instead of what charge_state of vehicle_data would say
   };
 }
@@ -92,9 +92,8 @@ export function newTelemetry() {
     signer: "", // its key, 130 hexadecimal digits
     synced: true, // as well when there is none
     isRefused: false, // the car will refuse it when it looks
-    looksUntilTaken: 1, // looks at a configuration, the car awake, before it is taken
-    looksLeft: 0,
-    otherApps: 0, // configurations of others on this car
+    looksLeft: 0, // before the car takes it
+    isLimitReached: false, // other applications have taken all the places on this car
     errors: [] as Record<string, string>[], // fleet_telemetry_errors, with the fields that owners have seen
   };
 }
@@ -134,16 +133,20 @@ export function notPlanned(world: World, incoming: Incoming, why: string): void 
 const MAP = "kept map";
 const WHOLE = "kept whole number";
 
-export function worldToText({ clock, account, partner, garage, car }: World): string {
+/** Of the two servers. */
+export type Ports = { tesla: number; login: number };
+
+export function worldToText({ clock, account, partner, garage, car }: World, ports: Ports): string {
   const replace = (_: string, value: unknown) => {
     if (value instanceof Map) return { [MAP]: [...value] };
     return typeof value === "bigint" ? { [WHOLE]: String(value) } : value;
   };
-  return JSON.stringify({ offsetMs: clock.offsetMs, account, partner, garage, car: car.keep() }, replace, 2);
+  const { offsetMs } = clock;
+  return JSON.stringify({ ports, offsetMs, account, partner, garage, car: car.keep() }, replace, 2);
 }
 
 /** Puts the kept state into a new world. Throws on a text that worldToText did not write. */
-export function restoreWorld(world: World, text: string): void {
+export function restoreWorld(world: World, text: string): Ports {
   const kept = JSON.parse(text, (_, value) => {
     if (Array.isArray(value?.[MAP])) return new Map(value[MAP]);
     return typeof value?.[WHOLE] === "string" ? BigInt(value[WHOLE]) : value;
@@ -151,4 +154,5 @@ export function restoreWorld(world: World, text: string): void {
   world.clock.offsetMs = kept.offsetMs;
   for (const part of ["account", "partner", "garage"] as const) Object.assign(world[part], kept[part]);
   world.car.restore(kept.car);
+  return kept.ports;
 }

@@ -1,47 +1,38 @@
-// Tests the simulator itself: that it answers as Tesla is documented to, so that what is tested against it
-// means something. Its failures by name are in simulator_failures.test.ts, the car in car.test.ts.
-
+// The simulator answers as Tesla is documented to, or as owners have reported, so that what is tested against it
+// means something. What a real script shows as well is tested with the script, in test/owner and test/signing.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { rootCertificates } from "node:tls";
-import type { Simulator } from "../simulator/simulator.ts";
+import { connect, rootCertificates } from "node:tls";
 import { INFOTAINMENT, VCSEC, encode, encodeRoutable } from "../simulator/protocol/messages.ts";
+import { freePort } from "../simulator/server.ts";
+import type { Simulator } from "../simulator/simulator.ts";
 import {
   CLIENT_ID,
   ENERGY_SITE_ID,
   FLEET_API_HOSTS,
   KEY_PATH,
   LOGIN_HOSTS,
-  PAIRING_HOSTS,
-  TOKEN_HOSTS,
-  VEHICLE_ID,
 } from "../simulator/tesla/tesla.ts";
+import { PAIRING_HOSTS, TOKEN_HOSTS, VEHICLE_ID, VIN } from "../simulator/tesla/tesla.ts";
+import { CAR, FLEET, PARTNER_FORM, SCOPES, TOKEN_URL, codeForm, documented } from "./simulator_client.ts";
 import {
-  CAR,
-  FLEET,
-  PARTNER_FORM,
-  SCOPES,
-  TOKEN_URL,
-  codeForm,
   login,
   loginAddress,
   newCode,
   partnerToken,
   publicKey,
+  refresh,
   send,
   start,
 } from "./simulator_client.ts";
 import type { Anything } from "./simulator_client.ts";
 
-const documented = JSON.parse(readFileSync(new URL("./documented_answers.json", import.meta.url), "utf8"));
 const HOUR = 3600 * 1000;
 let simulator: Simulator;
 beforeEach(async () => {
@@ -50,7 +41,7 @@ beforeEach(async () => {
 afterEach(() => simulator.close());
 
 /** The same keys and kinds of values as the documented answer, at every depth; null stands for any kind. */
-function sameShape(actual: Anything, wanted: Anything, where = "answer"): void {
+function sameShape(actual: Anything, wanted: Anything, where: string): void {
   if (actual === null || wanted === null) return;
   assert.equal(typeof actual, typeof wanted, where);
   if (typeof wanted !== "object") return;
@@ -67,79 +58,51 @@ function claims(token: string): Anything {
   return JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
 }
 
+// ---- Nothing reaches the real Tesla ----
+
 test("the preload maps exactly the simulator's hosts and refuses every other", async () => {
   const source = readFileSync(new URL("../simulator/preload.mjs", import.meta.url), "utf8");
   const listed = /MAPPED_HOSTS = `([^`]*)`/.exec(source)?.[1]?.match(/[a-z0-9.-]+\.[a-z]+/g) ?? [];
-  const hosts = new Set([
-    ...LOGIN_HOSTS,
-    ...TOKEN_HOSTS,
-    ...PAIRING_HOSTS,
-    ...Object.values(FLEET_API_HOSTS),
-  ]);
-  assert.deepEqual([...listed].sort(), [...hosts].sort());
-  for (const url of [
+  const hosts = [...LOGIN_HOSTS, ...TOKEN_HOSTS, ...PAIRING_HOSTS, ...Object.values(FLEET_API_HOSTS)];
+  assert.deepEqual([...listed].sort(), [...new Set(hosts)].sort(), "the list in preload.mjs");
+  const others = [
     "https://example.org/",
     "http://auth.tesla.com/",
     "https://tesla.com:8443/",
     "https://a.tesla.com",
-  ]) {
+  ];
+  for (const url of others)
     await assert.rejects(send("GET", url), /connection refused by simulator\/preload/, url);
-  }
-  assert.equal((await send("GET", `${FLEET}/status`)).text, "ok");
-  assert.deepEqual(simulator.unexpected, []);
 });
 
-test("TLS is real: without the simulator's authority nobody connects", async () => {
+test("TLS is real: nobody connects without the simulator's authority, nor the preload with another", async () => {
   const answer = new Promise((resolve, reject) => {
-    httpsRequest({ host: "127.0.0.1", port: simulator.port, servername: "auth.tesla.com" }, resolve)
-      .on("error", reject)
-      .end();
+    const options = { host: "127.0.0.1", port: simulator.port, servername: "auth.tesla.com" };
+    httpsRequest(options, resolve).on("error", reject).end();
   });
-  await assert.rejects(answer, /unable to verify|self.signed/);
-});
-
-test("the preload checks the certificate against the simulator's authority", async () => {
+  await assert.rejects(answer, /unable to verify|self.signed/, "without an authority");
   const folder = mkdtempSync(join(tmpdir(), "other-ca-"));
-  const caFile = join(folder, "other.pem");
-  writeFileSync(caFile, rootCertificates[0] ?? "");
-  process.env.TESLA_SIMULATOR_CA = caFile;
+  process.env.TESLA_SIMULATOR_CA = join(folder, "other.pem");
+  writeFileSync(process.env.TESLA_SIMULATOR_CA, rootCertificates[0] ?? "");
   await import(`../simulator/preload.mjs?other=${simulator.port}`);
   rmSync(folder, { recursive: true });
-  await assert.rejects(send("GET", `${FLEET}/status`), /unable to verify|unable to get/);
+  await assert.rejects(send("GET", `${FLEET}/status`), /unable to verify|unable to get/, "with another one");
 });
 
-test("a script in another folder reaches the simulator with nothing but the environment", async () => {
-  const undici = import.meta.resolve("undici");
-  const script = `import { request } from ${JSON.stringify(undici)};
-    const answer = await request("https://auth.tesla.com/favicon.ico");
-    console.log(answer.statusCode);`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
-    cwd: tmpdir(),
-    env: { ...process.env, ...simulator.env },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let output = "";
-  child.stdout.on("data", (chunk) => {
-    output += chunk;
-  });
-  const [code] = await once(child, "close");
-  assert.equal(code, 0);
-  assert.equal(output.trim(), "404");
-  assert.equal(simulator.requests.at(-1)?.host, "auth.tesla.com");
+test("the certificate names its issuer's key, as strict verifiers demand", async () => {
+  const servername = TOKEN_HOSTS[0] ?? "";
+  const socket = connect({ host: "127.0.0.1", port: simulator.port, servername, ca: simulator.ca });
+  await new Promise((resolve) => socket.on("secureConnect", resolve));
+  const found = new X509Certificate(socket.getPeerCertificate().raw).raw.toString("hex");
+  socket.destroy();
+  assert.ok(found.includes("0603551d0e"), "subject key identifier");
+  assert.ok(found.includes("0603551d23"), "authority key identifier");
 });
 
-test("the login shows No policy rules until the domain is registered", async () => {
-  await assert.rejects(simulator.consent(loginAddress()), /No policy rules/);
-  simulator.partner.hosting = { kind: "file", body: publicKey };
-  await simulator.register();
-  const address = new URL(await simulator.consent(loginAddress()));
-  assert.equal(address.origin + address.pathname, "http://localhost:3000/callback");
-  assert.equal(address.searchParams.get("state"), "state-1");
-  assert.equal(address.searchParams.get("issuer"), "https://auth.tesla.com/oauth2/v3");
-  assert.match(address.searchParams.get("code") ?? "", /^EU_/);
-});
+// ---- Login and tokens ----
 
 test("the login page refuses wrong parameters without a redirect", async () => {
+  await assert.rejects(simulator.consent(loginAddress()), /No policy rules/, "before the registration");
   simulator.account.requireRegisteredDomain = false;
   const cases: [Record<string, string>, RegExp][] = [
     [{ redirect_uri: "http://localhost:3000/callback/" }, /don't recognize this redirect_uri/],
@@ -150,61 +113,62 @@ test("the login page refuses wrong parameters without a redirect", async () => {
     [{ scope: "openid made_up" }, /scope/],
     [{ code_challenge_method: "plain" }, /S256/],
   ];
-  for (const [more, text] of cases) await assert.rejects(simulator.consent(loginAddress(more)), text);
-  assert.deepEqual(simulator.unexpected, []);
-  await assert.rejects(simulator.consent(loginAddress({ invented: "1" })), /not expected/);
-  assert.equal(simulator.unexpected.length, 1);
+  for (const [more, text] of cases) {
+    await assert.rejects(simulator.consent(loginAddress(more)), text, JSON.stringify(more));
+  }
+  assert.deepEqual(simulator.unexpected, [], "an owner may do that");
+  await assert.rejects(
+    simulator.consent(loginAddress({ invented: "1" })),
+    /not expected/,
+    "no such parameter",
+  );
+  assert.equal(simulator.unexpected.length, 1, "a script must not");
 });
 
-test("the consent page: Tesla's names, cancel, required scopes, portal scopes, earlier consent", async () => {
+test("the consent page: cancel, required scopes, portal scopes, earlier consent", async () => {
   simulator.account.requireRegisteredDomain = false;
-  const address = await simulator.consent(loginAddress(), { cancel: true });
-  assert.equal(
-    address,
-    "http://localhost:3000/callback?error=login_cancelled&error_description=User%20cancelled"
-      + "&state=state-1",
-  );
+  const cancelled = new URL(await simulator.consent(loginAddress(), { cancel: true }));
+  const query = "?error=login_cancelled&error_description=User%20cancelled&state=state-1";
+  assert.equal(cancelled.search, query, "what a cancelled login comes back with");
   const all = loginAddress({ require_requested_scopes: "true" });
   await assert.rejects(
     simulator.consent(all, { tick: ["openid"] }),
     /Select every box.*Vehicle Charging Management/,
   );
 
-  const exchange = async (url: string, tick?: string[]) => {
-    const code = new URL(await simulator.consent(url, tick === undefined ? {} : { tick })).searchParams.get(
-      "code",
-    );
-    return claims((await send("POST", TOKEN_URL, { form: codeForm(code ?? "") })).body.access_token).scp;
+  const exchange = async (url: string, choice = {}) => {
+    const code = new URL(await simulator.consent(url, choice)).searchParams.get("code") ?? "";
+    return claims((await send("POST", TOKEN_URL, { form: codeForm(code) })).body.access_token).scp;
   };
-  assert.deepEqual(await exchange(loginAddress(), ["openid", "vehicle_device_data"]), [
-    "openid",
-    "vehicle_device_data",
-  ]);
-  // Consented before: the consent step is skipped and the missing scopes stay missing, unless asked for.
-  assert.deepEqual(await exchange(loginAddress()), ["openid", "vehicle_device_data"]);
-  assert.deepEqual(await exchange(loginAddress({ prompt_missing_scopes: "true" })), SCOPES.split(" "));
+  const two = ["openid", "vehicle_device_data"];
+  assert.deepEqual(await exchange(loginAddress(), { tick: two }), two, "what was ticked");
+  assert.deepEqual(await exchange(loginAddress()), two, "consented before: the page does not come again");
+  const asked = await exchange(loginAddress({ prompt_missing_scopes: "true" }));
+  assert.deepEqual(asked, SCOPES.split(" "), "unless it is asked for");
   simulator.account.portalScopes = ["openid", "offline_access", "vehicle_device_data"];
-  assert.deepEqual(await exchange(all), ["openid", "offline_access", "vehicle_device_data"]);
+  assert.deepEqual(
+    await exchange(all),
+    simulator.account.portalScopes,
+    "none that is not ticked in the portal",
+  );
 });
 
 test("code exchange: the answer, single use, two minutes, and everything it is bound to", async () => {
   const answer = await login(simulator);
-  assert.equal(answer.status, 200);
-  sameShape(answer.body, documented.token_code_exchange_200);
+  sameShape(answer.body, documented.token_code_exchange_200, "the answer");
   const token = claims(answer.body.access_token);
-  assert.deepEqual(token.scp, SCOPES.split(" "));
-  assert.equal(token.ou_code, "EU");
-  assert.equal(token.exp - token.iat, 28800);
-  assert.ok(token.aud.includes(FLEET) && token.azp === CLIENT_ID);
+  assert.deepEqual([token.scp, token.ou_code, token.azp], [SCOPES.split(" "), "EU", CLIENT_ID], "claims");
+  assert.equal(token.exp - token.iat, 28800, "eight hours");
+  assert.ok(token.aud.includes(FLEET), "the audience");
+  const withoutRefresh = (await login(simulator, "openid vehicle_device_data")).body;
+  assert.equal(withoutRefresh.refresh_token, undefined, "no refresh token without offline_access");
 
   const refused = async (change: Record<string, string>, error: string, code?: string) => {
     const form = { ...codeForm(code ?? (await newCode(simulator))), ...change };
-    const reply = await send("POST", TOKEN_URL, { form });
-    assert.equal(reply.body?.error, error, JSON.stringify(change));
-    return reply;
+    assert.equal((await send("POST", TOKEN_URL, { form })).body?.error, error, JSON.stringify(change));
   };
   const used = await newCode(simulator);
-  assert.equal((await send("POST", TOKEN_URL, { form: codeForm(used) })).status, 200);
+  assert.equal((await send("POST", TOKEN_URL, { form: codeForm(used) })).status, 200, "a code works");
   await refused({}, "invalid_auth_code", used);
   await refused({ redirect_uri: "http://localhost:3000/other" }, "invalid_redirect_url");
   await refused({ code_verifier: "wrong" }, "invalid_auth_code");
@@ -216,103 +180,96 @@ test("code exchange: the answer, single use, two minutes, and everything it is b
   const late = await newCode(simulator);
   simulator.clock.offsetMs += 121_000;
   await refused({}, "invalid_auth_code", late);
-  assert.deepEqual(simulator.unexpected, []);
-  // Undocumented fields and JSON bodies are refused and noted.
+  assert.deepEqual(simulator.unexpected, [], "an owner may do that");
   await refused({ made_up: "1" }, "invalid_request");
-  assert.equal((await send("POST", TOKEN_URL, { json: codeForm("x") })).status, 400);
-  assert.equal(simulator.unexpected.length, 2);
+  assert.equal((await send("POST", TOKEN_URL, { json: codeForm("x") })).status, 400, "a form and no JSON");
+  assert.equal(simulator.unexpected.length, 2, "a script must not");
 });
 
 test("refresh: single use, 24 hours for the one used last, older ones are dead", async () => {
   const first = (await login(simulator)).body.refresh_token;
-  const refresh = (token: string) =>
-    send("POST", TOKEN_URL, {
-      form: { grant_type: "refresh_token", client_id: CLIENT_ID, refresh_token: token },
-    });
   const second = await refresh(first);
-  sameShape(second.body, documented.token_refresh_200);
-  assert.notEqual(second.body.refresh_token, first);
+  sameShape(second.body, documented.token_refresh_200, "the answer");
+  assert.notEqual(second.body.refresh_token, first, "a new one");
   simulator.clock.offsetMs += 23 * HOUR;
   const again = await refresh(first);
-  assert.equal(again.status, 200, "grace");
+  assert.equal(again.status, 200, "the one used last, 23 hours later");
   const third = await refresh(again.body.refresh_token);
   const dead = await refresh(first);
   assert.equal(dead.status, 401, "two generations back");
-  sameShape(dead.body, documented.token_error_401_login_required);
+  sameShape(dead.body, documented.token_error_401_login_required, "the refusal");
   simulator.clock.offsetMs += 25 * HOUR;
-  assert.equal((await refresh(again.body.refresh_token)).status, 401, "grace is over");
+  assert.equal((await refresh(again.body.refresh_token)).status, 401, "the one used last, 25 hours later");
   const fourth = await refresh(third.body.refresh_token);
-  assert.equal(fourth.status, 200);
+  assert.equal(fourth.status, 200, "the one that is due");
   simulator.clock.offsetMs += 91 * 24 * HOUR;
-  assert.equal((await refresh(fourth.body.refresh_token)).status, 401, "three months");
-  const secret = {
-    grant_type: "refresh_token",
-    client_id: CLIENT_ID,
-    refresh_token: first,
-    client_secret: "x",
-  };
-  assert.equal((await send("POST", TOKEN_URL, { form: secret })).status, 400);
-  assert.equal(simulator.unexpected.length, 1);
+  assert.equal((await refresh(fourth.body.refresh_token)).status, 401, "after three months");
+  assert.equal((await refresh(first, { client_secret: "x" })).status, 400, "no field that is not documented");
+  assert.equal(simulator.unexpected.length, 1, "a script must not");
 });
 
-test("without offline_access there is no refresh token", async () => {
-  const answer = await login(simulator, "openid vehicle_device_data");
-  assert.equal(answer.body.refresh_token, undefined);
-});
+// ---- Fleet API ----
 
 test("Fleet API's rules: 401, 406, 412, 421, 403, 404, and x-txid everywhere", async () => {
   const list = `${FLEET}/api/1/vehicles`;
   const unknown = await send("GET", list, { token: "unknown" });
-  assert.deepEqual([unknown.status, unknown.text], [401, ""]);
-  assert.match(unknown.headers["x-txid"] ?? "", /^[0-9a-f]{32}$/);
+  assert.deepEqual([unknown.status, unknown.text], [401, ""], "an unknown token");
+  assert.match(unknown.headers["x-txid"] ?? "", /^[0-9a-f]{32}$/, "x-txid");
   const token = (await login(simulator)).body.access_token;
-  assert.equal((await send("GET", list, { token })).status, 200);
-  assert.equal((await send("POST", `${CAR}/wake_up`, { token, body: "{}" })).status, 406);
-  assert.equal((await send("POST", `${CAR}/wake_up`, { token, json: null })).status, 200);
-  const typed = { "content-type": "application/json" };
-  const bodies = ["", "{}", "[]", "nonsense"].map((body) =>
-    send("POST", `${CAR}/wake_up`, { token, headers: typed, body }),
-  );
-  assert.deepEqual(
-    (await Promise.all(bodies)).map(({ status }) => status),
-    [200, 200, 400, 400],
-  );
+  const get = async (url: string) => (await send("GET", url, { token })).status;
+  const post = (url: string, json: object) => send("POST", url, { token, json });
+  assert.equal(await get(list), 200, "a good token");
+  assert.equal((await send("POST", `${CAR}/wake_up`, { token, body: "{}" })).status, 406, "no content type");
+  for (const [body, status] of [
+    ["", 200],
+    ["{}", 200],
+    ["null", 200],
+    ["[]", 400],
+    ["nonsense", 400],
+  ] as const) {
+    const headers = { "content-type": "application/json" };
+    assert.equal(
+      (await send("POST", `${CAR}/wake_up`, { token, headers, body })).status,
+      status,
+      `body: ${body}`,
+    );
+  }
+
   const elsewhere = list.replace(".eu.", ".na.");
   const unregistered = await send("GET", elsewhere, { token });
-  assert.equal(unregistered.status, 412);
-  assert.equal(
-    unregistered.body.error,
-    documented.error_412_account_not_registered.error.replace(".eu.", ".na."),
-  );
+  assert.equal(unregistered.status, 412, "an application that is not registered in the region");
+  const { error } = documented.error_412_account_not_registered;
+  assert.equal(unregistered.body.error, error.replace(".eu.", ".na."), "412");
   Object.assign(simulator.partner.registrations, { na: simulator.partner.registrations.eu });
   const outside = await send("GET", elsewhere, { token });
-  assert.equal(outside.status, 421);
-  assert.deepEqual({ ...outside.body, txid: 0 }, { ...documented.error_421_out_of_region, txid: 0 });
-  assert.equal(outside.headers["x-txid"], outside.body.txid);
-  assert.equal(
-    (await send("GET", `${FLEET.replace(".eu.", ".na.")}/api/1/users/region`, { token })).status,
-    200,
-  );
+  assert.equal(outside.status, 421, "an owner of another region");
+  assert.deepEqual({ ...outside.body, txid: 0 }, { ...documented.error_421_out_of_region, txid: 0 }, "421");
+  assert.equal(outside.headers["x-txid"], outside.body.txid, "x-txid is that of the body");
+  assert.equal(await get(elsewhere.replace("vehicles", "users/region")), 200, "the question for the region");
+
   const located = await send("GET", `${CAR}/vehicle_data?endpoints=charge_state%3Blocation_data`, { token });
-  assert.equal(located.status, 403);
-  assert.deepEqual(located.body, documented.error_403_missing_scopes);
-  assert.equal((await send("GET", `${FLEET}/api/1/users/me`, { token })).status, 403);
-  assert.equal((await send("POST", `${CAR}/command/honk_horn`, { token, json: {} })).status, 403);
+  assert.deepEqual(located.body, documented.error_403_missing_scopes, "the place without its scope");
+  assert.equal(await get(`${FLEET}/api/1/users/me`), 403, "the profile without its scope");
+  assert.equal((await post(`${CAR}/command/honk_horn`, {})).status, 403, "a command without its scope");
+  const keep = await post(`${CAR}/command/keep_accessory_power_mode`, {});
+  assert.equal(keep.status, 403, "keep_accessory_power_mode needs vehicle_cmds");
   const partner = await send("GET", CAR, { token: await partnerToken() });
-  assert.equal(partner.status, 404);
-  assert.deepEqual(partner.body, documented.error_404_not_found_partner_token);
-  const foreign = await send("GET", CAR.replace("ABC", "XYZ"), { token });
-  assert.equal(foreign.body.error, "5YJ30123456789XYZ not_found");
+  assert.deepEqual(partner.body, documented.error_404_not_found_partner_token, "a car for a partner token");
+  assert.equal((await send("GET", CAR.replace("ABC", "XYZ"), { token })).status, 404, "a foreign car");
+  const key = { public_key: "04ab", kind: "mobile_device", name: "mine" };
+  assert.equal((await post(`${FLEET}/api/1/users/keys`, key)).status, 200, "POST users/keys");
+  assert.equal(simulator.account.keyNames.get("04ab"), "mine", "the name of the key");
   simulator.clock.offsetMs += 9 * HOUR;
-  assert.equal((await send("GET", list, { token })).status, 401);
-  assert.deepEqual(simulator.unexpected, []);
-  assert.equal((await send("GET", `${FLEET}/api/2/x`)).status, 404);
-  assert.equal(simulator.unexpected.length, 1);
+  assert.equal(await get(list), 401, "an expired token");
+  assert.deepEqual(simulator.unexpected, [], "an owner may do that");
+  assert.equal(await get(`${FLEET}/api/2/x`), 404, "no such address");
+  assert.equal(simulator.unexpected.length, 1, "a script must not");
 });
 
 test("documented shapes of everything that is read", async () => {
   const everything = `${SCOPES} vehicle_cmds vehicle_location user_data energy_device_data energy_cmds`;
   const token = (await login(simulator, everything)).body.access_token;
+  const read = async (url: string) => (await send("GET", url, { token })).body;
   const site = `${FLEET}/api/1/energy_sites/${ENERGY_SITE_ID}`;
   const reads: [string, string][] = [
     [`${FLEET}/api/1/vehicles`, "vehicles_list_200"],
@@ -325,29 +282,34 @@ test("documented shapes of everything that is read", async () => {
     [`${FLEET}/api/1/users/region`, "users_region_200"],
     [`${site}/live_status`, "energy_live_status_200"],
   ];
-  for (const [url, name] of reads) {
-    const reply = await send("GET", url, { token });
-    assert.equal(reply.status, 200, url);
-    sameShape(reply.body, documented[name], name);
-  }
-  assert.equal((await send("GET", `${FLEET}/api/1/users/region`, { token })).body.response.region, "eu");
+  for (const [url, name] of reads) sameShape(await read(url), documented[name], name);
   const backup = await send("POST", `${site}/backup`, { token, json: { backup_reserve_percent: 35 } });
-  assert.equal(backup.status, 201);
-  assert.deepEqual(backup.body, documented.energy_command_200);
-  assert.equal((await send("GET", `${site}/site_info`, { token })).body.response.backup_reserve_percent, 35);
-  const history = await send("GET", `${FLEET}/api/1/dx/charging/history`, { token });
-  assert.equal(history.body.totalResults, history.body.data.length);
-  const secondPage = await send("GET", `${FLEET}/api/1/vehicles?page=2&per_page=1`, { token });
-  assert.deepEqual([secondPage.body.response, secondPage.body.pagination.previous], [[], 1]);
-  assert.deepEqual((await send("GET", `${CAR}/mobile_enabled`, { token })).body.response, {
-    result: true,
-    reason: "",
-  });
-  const comma = await send("GET", `${CAR}/vehicle_data?endpoints=charge_state,climate_state`, { token });
-  assert.equal(comma.body.response.charge_state, undefined);
-  const two = await send("GET", `${CAR}/vehicle_data?endpoints=charge_state%3Bclimate_state`, { token });
-  assert.ok(two.body.response.charge_state && two.body.response.climate_state);
-  assert.deepEqual(simulator.unexpected, []);
+  assert.deepEqual([backup.status, backup.body], [201, documented.energy_command_200], "POST backup");
+  assert.equal((await read(`${site}/site_info`)).response.backup_reserve_percent, 35, "what it has set");
+  const second = await read(`${FLEET}/api/1/vehicles?page=2&per_page=1`);
+  assert.deepEqual([second.response, second.pagination.previous], [[], 1], "the second page of one car");
+  const blocks = async (endpoints: string) => {
+    const { response } = await read(`${CAR}/vehicle_data?endpoints=${endpoints}`);
+    return ["charge_state", "climate_state", "drive_state"].filter((name) => response[name]);
+  };
+  assert.deepEqual(
+    await blocks("charge_state%3Bclimate_state"),
+    ["charge_state", "climate_state"],
+    "semicolon",
+  );
+  assert.deepEqual(await blocks("charge_state,climate_state"), [], "comma");
+  const { drive_state: drive } = (await read(`${CAR}/vehicle_data?endpoints=location_data`)).response;
+  assert.deepEqual(
+    Object.keys(drive),
+    ["latitude", "longitude", "heading", "gps_as_of", "timestamp"],
+    "the place",
+  );
+  assert.equal(
+    (await read(`${CAR}/vehicle_data`)).response.drive_state.latitude,
+    undefined,
+    "not unless asked for",
+  );
+  assert.deepEqual(simulator.unexpected, [], "all of it is planned");
 });
 
 test("a sleeping car: 408, wake_up, so many polls, online", async () => {
@@ -355,228 +317,143 @@ test("a sleeping car: 408, wake_up, so many polls, online", async () => {
   simulator.car.awake = false;
   simulator.garage.wakePolls = 3;
   const data = await send("GET", `${CAR}/vehicle_data?endpoints=charge_state`, { token });
-  assert.equal(data.status, 408);
-  assert.equal(data.body.error, documented.error_408_vehicle_unavailable.error);
-  sameShape((await send("GET", CAR, { token })).body, documented.vehicle_200_asleep);
+  assert.equal(data.status, 408, "its data");
+  assert.equal(data.body.error, documented.error_408_vehicle_unavailable.error, "408");
+  sameShape((await send("GET", CAR, { token })).body, documented.vehicle_200_asleep, "its state");
   const wake = await send("POST", `${CAR}/wake_up`, { token, json: {} });
-  sameShape(wake.body, documented.wake_up_200_still_asleep);
+  sameShape(wake.body, documented.wake_up_200_still_asleep, "wake_up");
   const states = [];
   for (let poll = 0; poll < 3; poll++) states.push((await send("GET", CAR, { token })).body.response.state);
-  assert.deepEqual(states, ["asleep", "asleep", "online"]);
+  assert.deepEqual(states, ["asleep", "asleep", "online"], "three polls");
   simulator.car.online = false;
-  assert.equal((await send("GET", CAR, { token })).body.response.state, "offline");
-  assert.deepEqual(simulator.bill(), { data: 6, command: 0, wake: 1, auth: 1, partner: 0 });
+  assert.equal((await send("GET", CAR, { token })).body.response.state, "offline", "out of reach");
 });
 
 test("commands: protocol required, old cars, the car's own reasons, signed_command's envelope", async () => {
   const token = (await login(simulator, `${SCOPES} vehicle_cmds`)).body.access_token;
   const { car } = simulator;
-  const post = (name: string, json: unknown) => send("POST", `${CAR}/command/${name}`, { token, json });
-  const refused = await post("set_charging_amps", { charging_amps: 8 });
-  assert.equal(refused.status, 403);
-  assert.deepEqual(refused.body, documented.error_403_vehicle_command_protocol_required);
-  assert.deepEqual(car.executed, []);
-
-  const status = async () =>
-    (await send("POST", `${FLEET}/api/1/vehicles/fleet_status`, { token, json: { vins: [car.vin] } })).body;
-  assert.deepEqual((await status()).response.unpaired_vins, [car.vin]);
+  const post = async (path: string, json: unknown) =>
+    (await send("POST", `${CAR}/${path}`, { token, json })).body;
+  const required = documented.error_403_vehicle_command_protocol_required;
+  assert.deepEqual(await post("command/set_charging_amps", { charging_amps: 8 }), required, "403");
+  assert.deepEqual(car.executed, [], "nothing is done");
+  const status = async () => (await post("../fleet_status", { vins: [VIN] })).response;
+  assert.deepEqual((await status()).unpaired_vins, [VIN], "without a key");
   car.pair(publicKey);
-  const paired = await status();
-  assert.deepEqual(
-    { ...paired.response.vehicle_info[car.vin] },
-    documented.fleet_status_200_paired.response.vehicle_info[car.vin],
-  );
-  assert.deepEqual(paired.response.key_paired_vins, [car.vin]);
+  const { key_paired_vins, vehicle_info } = await status();
+  const { vehicle_info: wanted } = documented.fleet_status_200_paired.response;
+  assert.deepEqual([key_paired_vins, vehicle_info], [[VIN], wanted], "with a key");
+  simulator.fail("fleet_status_not_required", 1);
+  const free = (await status()).vehicle_info[VIN].vehicle_command_protocol_required;
+  assert.equal(free, false, "what owners have seen of cars that refuse unsigned commands");
 
-  const signed = (json: unknown) => send("POST", `${CAR}/signed_command`, { token, json });
-  const answer = await signed({ routable_message: "MgIIAg==" });
-  assert.equal(answer.status, 200);
-  assert.equal(Buffer.from(answer.body.response, "base64").toString("base64"), answer.body.response);
-  assert.equal((await signed({ routable_message: "not base64!" })).status, 400);
-  assert.equal((await signed({ message: "MgIIAg==" })).status, 400);
-
+  const signed = async (json: unknown) =>
+    (await send("POST", `${CAR}/signed_command`, { token, json })).status;
+  assert.equal(await signed({ routable_message: "MgIIAg==" }), 200, "an answer of the car");
+  assert.equal(await signed({ routable_message: "not base64!" }), 400, "not base64");
+  assert.equal(await signed({ message: "MgIIAg==" }), 400, "another field");
   car.speaksProtocol = false;
-  assert.equal((await signed({ routable_message: "MgIIAg==" })).status, 422);
-  assert.deepEqual((await post("set_charging_amps", { charging_amps: 8 })).body, documented.command_200_ok);
-  assert.equal(car.chargeState().charge_amps, 8);
+  assert.equal(await signed({ routable_message: "MgIIAg==" }), 422, "an old car");
   assert.deepEqual(
-    (await post("set_charge_limit", { percent: 80 })).body,
-    documented.command_200_false_already_set,
+    await post("command/set_charging_amps", { charging_amps: 8 }),
+    documented.command_200_ok,
+    "done",
   );
+  assert.equal(car.amps, 8, "the car has done it");
+  const set = await post("command/set_charge_limit", { percent: 80 });
+  assert.deepEqual(set, documented.command_200_false_already_set, "the car's own reason");
   simulator.fail("reason:could_not_wake_buses", 1);
-  assert.deepEqual((await post("charge_stop", {})).body, documented.command_200_false_could_not_wake_buses);
-  assert.equal((await post("charge_stop", {})).body.response.result, true);
-  assert.equal(car.executed.length, 2);
-});
-
-test("registration: the order of the checks, and the key is really downloaded", async () => {
-  const register = async (domain: string) =>
-    send("POST", `${FLEET}/api/1/partner_accounts`, { token: await partnerToken(), json: { domain } });
-  const { partner } = simulator;
-  const scheme = await register("https://car.example.com");
-  assert.equal(scheme.status, 400);
-  assert.match(
-    scheme.body.error,
-    /^Invalid domain: .* Ensure that domain is lowercase and starts without https:\/\/$/,
-  );
-  const root = await register("car.other.org");
-  assert.equal(
-    root.body.error,
-    documented.partner_accounts_412_root_domain.error.replace("example.com", "other.org"),
-  );
-  assert.equal((await register("car.example.com")).status, 424);
-  partner.hosting = { kind: "file", body: "x".repeat(10_000) };
-  assert.match(
-    (await register("car.example.com")).body.error,
-    /^Public key download failed for .* error: too large$/,
-  );
-  partner.hosting = { kind: "file", body: "<html></html>" };
-  assert.equal((await register("car.example.com")).status, 424);
-
-  // Through a tunnel to a real server on this computer.
-  const visits: string[] = [];
-  const server = createServer((request, response) => {
-    visits.push(request.url ?? "");
-    response.end(publicKey);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  partner.hosting = { kind: "tunnel", port: (server.address() as AddressInfo).port };
-  const done = await register("car.example.com");
-  const seen = await send("GET", `https://car.example.com${KEY_PATH}`);
-  server.close();
-  server.closeAllConnections();
-  assert.equal(done.status, 200);
-  assert.equal(seen.text, publicKey);
-  assert.deepEqual(visits, Array(2).fill("/.well-known/appspecific/com.tesla.3p.public-key.pem"));
-  sameShape(done.body, documented.partner_accounts_200);
-  assert.match(done.body.response.public_key, /^04[0-9a-f]{128}$/);
-
-  const keyUrl = `${FLEET}/api/1/partner_accounts/public_key`;
-  const token = await partnerToken();
-  const onFile = await send("GET", `${keyUrl}?domain=car.example.com`, { token });
-  assert.equal(onFile.body.response.public_key, done.body.response.public_key);
-  partner.publicKeyForm = "pem";
-  assert.equal(
-    (await send("GET", `${keyUrl}?domain=car.example.com`, { token })).body.response.public_key,
-    publicKey,
-  );
-  assert.equal((await send("GET", `${keyUrl}?domain=other.org`, { token })).status, 404);
-  assert.equal((await send("GET", keyUrl, { token })).status, 500);
-  partner.hosting = { kind: "file", body: publicKey };
-  partner.takenDomains = ["car.example.com"];
-  assert.deepEqual((await register("car.example.com")).body, documented.partner_accounts_422_domain_taken);
-  partner.takenKeys = [done.body.response.public_key];
-  assert.deepEqual((await register("car.example.com")).body, documented.partner_accounts_422_key_hash_taken);
-  const user = await newCode(simulator);
-  const userToken = (await send("POST", TOKEN_URL, { form: codeForm(user) })).body.access_token;
-  const asUser = await send("POST", `${FLEET}/api/1/partner_accounts`, {
-    token: userToken,
-    json: { domain: "x.y" },
-  });
-  assert.equal(asUser.status, 412);
-  sameShape((await send("POST", TOKEN_URL, { form: PARTNER_FORM })).body, documented.token_partner_200);
-  assert.deepEqual(simulator.unexpected, []);
-});
-
-test("the pairing page says what Tesla's says", async () => {
-  const page = async () => (await send("GET", "https://tesla.com/_ak/car.example.com")).text;
-  assert.match(await page(), /isn&#39;t registered with Tesla/);
-  simulator.partner.hosting = { kind: "file", body: publicKey };
-  await simulator.register();
-  assert.match(await page(), /prohibited because you have not granted/);
-  await login(simulator);
-  assert.match(await page(), /Open the Tesla app/);
-});
-
-test("vehicle_data has what scripts read; the position only when asked for", async () => {
-  const token = (await login(simulator, `${SCOPES} vehicle_location`)).body.access_token;
-  const { car } = simulator;
-  car.tyrePressures.rr = 2.2;
-  car.execute("set_sentry_mode", { on: true });
-  car.execute("set_temps", { driver_temp: 19.5, passenger_temp: 20 });
-  const all = (await send("GET", `${CAR}/vehicle_data`, { token })).body.response;
-  const { vehicle_state: state, climate_state: climate } = all;
-  const tyres = ["fl", "fr", "rl", "rr"].map((tyre) => state[`tpms_pressure_${tyre}`]);
-  assert.deepEqual(tyres, [2.9, 2.9, 2.875, 2.2]);
-  assert.deepEqual([state.tpms_soft_warning_fl, state.tpms_soft_warning_rr], [false, true]);
-  assert.deepEqual([state.odometer, state.locked, state.sentry_mode], [12345.6, true, true]);
-  assert.match(state.car_version, /^2025\.44\.25 /);
-  assert.deepEqual([climate.driver_temp_setting, climate.passenger_temp_setting], [19.5, 20]);
-  assert.deepEqual([climate.inside_temp, climate.is_climate_on], [18.5, false]);
-  assert.deepEqual([all.closures_state.locked, all.closures_state.rt], [true, 0]);
-  assert.equal(all.gui_settings.gui_tirepressure_units, "Bar");
-  assert.equal(all.vehicle_config.car_type, "model3");
-  assert.deepEqual([all.drive_state.shift_state, all.drive_state.latitude], [null, undefined]);
-  const located = await send("GET", `${CAR}/vehicle_data?endpoints=drive_state%3Blocation_data`, { token });
-  assert.deepEqual(Object.keys(located.body.response.drive_state).sort(), [
-    "gps_as_of",
-    "heading",
-    "latitude",
-    "longitude",
-    "power",
-    "shift_state",
-    "speed",
-    "timestamp",
-  ]);
+  const bus = await post("command/charge_stop", {});
+  assert.deepEqual(bus, documented.command_200_false_could_not_wake_buses, "a reason by name");
+  assert.equal((await post("command/charge_stop", {})).response.result, true, "once");
 });
 
 test("signed commands are held to their scopes, for Fleet API can read them", async () => {
   const action = (vehicleAction: object) => encode("Action", { vehicleAction });
   const message = (domain: number, payload?: Buffer, more: object = {}) =>
     encodeRoutable({ to_destination: { domain }, protobuf_message_as_bytes: payload, ...more });
-  const request = { session_info_request: { public_key: Buffer.alloc(65, 4) } };
-  const unlock = message(VCSEC, encode("UnsignedMessage", { RKEAction: 0 }));
-  const honk = message(INFOTAINMENT, action({ vehicleControlHonkHornAction: {} }));
-  const amps = message(INFOTAINMENT, action({ setChargingAmpsAction: { charging_amps: 8 } }));
-  const handshake = message(VCSEC, undefined, request);
-  const unreadable = message(INFOTAINMENT, Buffer.from([0xff, 0xff]));
-  const byNumber = message(INFOTAINMENT, Buffer.from("1205f201020801", "hex")); // sentry mode on
-  const encrypted = message(INFOTAINMENT, Buffer.alloc(20, 1), {
-    signature_data: { AES_GCM_Personalized_data: { tag: Buffer.alloc(16) } },
-  });
-  const statusOf = async (token: string, bytes: Buffer) => {
-    const json = { routable_message: bytes.toString("base64") };
-    const answer = await send("POST", `${CAR}/signed_command`, { token, json });
-    return answer.status === 403 ? answer.body.error : answer.status;
-  };
-  const statuses = async (scope: string) => {
-    const token = (await login(simulator, `openid ${scope}`)).body.access_token;
-    const all = [];
-    for (const bytes of [handshake, amps, unlock, honk, byNumber, unreadable, encrypted]) {
-      all.push(await statusOf(token, bytes));
-    }
-    return all;
-  };
+  const handshake = { session_info_request: { public_key: Buffer.alloc(65, 4) } };
+  const secret = { signature_data: { AES_GCM_Personalized_data: { tag: Buffer.alloc(16) } } };
   const no = "Unauthorized missing scopes vehicle_cmds";
-  assert.deepEqual(await statuses("vehicle_charging_cmds"), [200, 200, no, no, no, no, no]);
-  assert.deepEqual(await statuses("vehicle_cmds"), [200, 200, 200, 200, 200, 200, 400]);
-  const either = "Unauthorized missing scopes vehicle_charging_cmds";
-  assert.deepEqual(await statuses("vehicle_device_data"), [either, either, no, no, no, no, no]);
-  assert.deepEqual([simulator.car.executed, simulator.unexpected], [[], []]);
+  const neither = "Unauthorized missing scopes vehicle_charging_cmds";
+  // What it is, and the answer to it with vehicle_charging_cmds, vehicle_cmds, vehicle_device_data alone.
+  const cases: [title: string, bytes: Buffer, ...answers: unknown[]][] = [
+    ["a handshake", message(VCSEC, undefined, handshake), 200, 200, neither],
+    [
+      "amps",
+      message(INFOTAINMENT, action({ setChargingAmpsAction: { charging_amps: 8 } })),
+      200,
+      200,
+      neither,
+    ],
+    ["unlock", message(VCSEC, encode("UnsignedMessage", { RKEAction: 0 })), no, 200, no],
+    ["honk", message(INFOTAINMENT, action({ vehicleControlHonkHornAction: {} })), no, 200, no],
+    ["sentry mode, by number", message(INFOTAINMENT, Buffer.from("1205f201020801", "hex")), no, 200, no],
+    ["unreadable", message(INFOTAINMENT, Buffer.from([0xff, 0xff])), no, 200, no],
+    ["encrypted", message(INFOTAINMENT, Buffer.alloc(20, 1), secret), no, 400, no],
+  ];
+  const scopes = ["vehicle_charging_cmds", "vehicle_cmds", "vehicle_device_data"];
+  for (const [index, scope] of scopes.entries()) {
+    const token = (await login(simulator, `openid ${scope}`)).body.access_token;
+    for (const [title, bytes, ...answers] of cases) {
+      const json = { routable_message: bytes.toString("base64") };
+      const { status, body } = await send("POST", `${CAR}/signed_command`, { token, json });
+      assert.equal(status === 403 ? body.error : status, answers[index], `${title} with ${scope}`);
+    }
+  }
+  assert.deepEqual(simulator.car.executed, [], "nobody has signed any of it");
 });
 
-test("rate limits when they are on, and a bill that leaves out what Tesla does not charge", async () => {
-  const token = (await login(simulator)).body.access_token;
-  simulator.account.rateLimits = true;
-  const wake = () => send("POST", `${CAR}/wake_up`, { token, json: {} });
-  for (let count = 0; count < 3; count++) assert.equal((await wake()).status, 200);
-  const limited = await wake();
-  assert.equal(limited.status, 429);
-  assert.equal(limited.headers["retry-after"], "37");
-  simulator.clock.offsetMs += 61_000;
-  assert.equal((await wake()).status, 200);
-  simulator.fail("server_error", 1);
-  await send("GET", CAR, { token });
-  assert.deepEqual(simulator.bill(), { data: 0, command: 0, wake: 5, auth: 1, partner: 0 });
-});
+test("registration: the order of the checks, and the key is really downloaded", async () => {
+  const { partner } = simulator;
+  const token = await partnerToken();
+  const register = async (domain = "car.example.com", as = token) =>
+    send("POST", `${FLEET}/api/1/partner_accounts`, { token: as, json: { domain } });
+  const scheme = (await register("https://car.example.com")).body.error;
+  assert.match(scheme, /^Invalid domain: .* Ensure that domain is lowercase and starts without https:\/\/$/);
+  const root = documented.partner_accounts_412_root_domain.error.replace("example.com", "other.org");
+  assert.equal((await register("car.other.org")).body.error, root, "a domain that is not an allowed origin");
+  assert.equal((await register()).status, 424, "no key");
+  partner.hosting = { kind: "file", body: "x".repeat(10_000) };
+  assert.match(
+    (await register()).body.error,
+    /^Public key download failed for .* error: too large$/,
+    "too large",
+  );
+  partner.hosting = { kind: "file", body: "<html></html>" };
+  assert.equal((await register()).status, 424, "no key but a page");
 
-test("withdrawn consent kills every token; a browser can use the page over plain HTTP", async () => {
-  const tokens = (await login(simulator)).body;
-  const page = `https://auth.tesla.com/user/revoke/consent?revoke_client_id=${CLIENT_ID}&back_url=x`;
-  assert.match((await send("POST", page, { form: {} })).text, /no longer has access/);
-  assert.equal((await send("GET", CAR, { token: tokens.access_token })).status, 401);
-  const form = { grant_type: "refresh_token", client_id: CLIENT_ID, refresh_token: tokens.refresh_token };
-  assert.equal((await send("POST", TOKEN_URL, { form })).status, 401);
-  const plain = await send("GET", loginAddress().replace("https://auth.tesla.com", simulator.loginUrl));
-  assert.match(plain.text, /<form method="post"/);
+  const visits: string[] = [];
+  const server = createServer((request, response) => {
+    visits.push(request.url ?? "");
+    response.end(publicKey);
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  partner.hosting = { kind: "tunnel", port };
+  const done = await register();
+  server.close();
+  server.closeAllConnections();
+  assert.deepEqual(visits, [KEY_PATH], "Tesla comes through the tunnel");
+  sameShape(done.body, documented.partner_accounts_200, "the answer");
+  assert.match(done.body.response.public_key, /^04[0-9a-f]{128}$/, "the key");
+
+  const keyUrl = `${FLEET}/api/1/partner_accounts/public_key`;
+  const onFile = async (query: string) => send("GET", `${keyUrl}${query}`, { token });
+  const found = (await onFile("?domain=car.example.com")).body.response.public_key;
+  assert.equal(found, done.body.response.public_key, "the key on file");
+  assert.equal((await onFile("?domain=other.org")).status, 404, "of another domain");
+  assert.equal((await onFile("")).status, 500, "of no domain");
+  partner.hosting = { kind: "file", body: publicKey };
+  partner.takenDomains = ["car.example.com"];
+  assert.deepEqual((await register()).body, documented.partner_accounts_422_domain_taken, "taken by another");
+  const userToken = (await send("POST", TOKEN_URL, { form: codeForm(await newCode(simulator)) })).body
+    .access_token;
+  assert.equal((await register("x.y", userToken)).status, 412, "with an owner's token");
+  sameShape(
+    (await send("POST", TOKEN_URL, { form: PARTNER_FORM })).body,
+    documented.token_partner_200,
+    "a partner's",
+  );
+  assert.deepEqual(simulator.unexpected, [], "an owner may do that");
 });

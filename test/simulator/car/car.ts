@@ -1,19 +1,16 @@
 // A simulated car that verifies signed commands as Tesla's reference does and executes them: its two computers,
-// the keys that it knows, and what goes wrong on request in the next few messages.
-//
-// handleSignedCommand takes the bytes of a RoutableMessage and returns those of the answer: the HTTP layer
-// does the base64, and decides by `awake`, `online` and `speaksProtocol` whether a message reaches the car.
-import { Computer, asksForEncryption, type Answer, type SessionState } from "../protocol/computer.ts";
+// the keys that it knows, and what goes wrong on request in the next few messages. Whether a message reaches
+// it is decided in tesla/vehicles.ts, by `awake`, `online` and `speaksProtocol`.
+import { Computer, asksForEncryption, type Answer } from "../protocol/computer.ts";
 import { publicKeyBytes } from "../protocol/crypto.ts";
 import { INFOTAINMENT, VCSEC, decodeRoutable, encode, encodeRoutable } from "../protocol/messages.ts";
 import { faultNumber, type RoutableMessage } from "../protocol/messages.ts";
-import { isForCharging } from "./commands.ts";
 import { carryOut, securityStatus } from "./payloads.ts";
 import { readCommand, type Command } from "./read_command.ts";
 import { CarState } from "./state.ts";
 import { TAMPERS, type Tamper } from "./tampers.ts";
 
-export type Role = "owner" | "driver" | "charging_manager" | "inactive";
+export type Role = "owner" | "driver" | "inactive";
 
 export interface FaultOptions {
   withSessionInfo?: boolean; // unless told, beside the faults that a real car gives it with
@@ -21,6 +18,7 @@ export interface FaultOptions {
 }
 type InjectedFault = FaultOptions & { fault: number };
 
+const UNKNOWN_KEY = 3;
 const FAULTS_WITH_SESSION_INFO = [5, 6, 15, 17, 20];
 const RESPONSE_MTU_EXCEEDED = 25; // executed, but the answer was too large to send
 
@@ -60,9 +58,8 @@ export class SimulatedCar extends CarState {
     this.pairedKeys.set(publicKeyBytes(publicKey).toString("hex"), { role });
   }
 
-  unpair(publicKey?: string | Buffer): void {
-    if (publicKey === undefined) this.pairedKeys.clear();
-    else this.pairedKeys.delete(publicKeyBytes(publicKey).toString("hex"));
+  unpair(): void {
+    this.pairedKeys.clear();
   }
 
   isPaired(publicKey: string | Buffer): boolean {
@@ -81,10 +78,6 @@ export class SimulatedCar extends CarState {
   /** A computer was replaced in service: another key pair and epoch; the paired keys stay. */
   changeKey(): void {
     for (const computer of this.computers) computer.newKey();
-  }
-
-  loadSession(domain: number, state: SessionState, clientKey: string | Buffer): void {
-    (domain === VCSEC ? this.vcsec : this.infotainment).load(state, publicKeyBytes(clientKey));
   }
 
   // ---- What goes wrong ----
@@ -171,10 +164,6 @@ export class SimulatedCar extends CarState {
     return only !== undefined && others.length === 0 ? Buffer.from(only, "hex") : undefined;
   }
 
-  private refuseKey(computer: Computer, request: RoutableMessage): RoutableMessage {
-    return computer.answer(request, { fault: faultNumber("unknown_key_id") });
-  }
-
   /** With session info for a key that the car knows. */
   private answerHandshake(computer: Computer, request: RoutableMessage): RoutableMessage {
     const clientKey = request.session_info_request?.public_key ?? Buffer.alloc(0);
@@ -186,18 +175,13 @@ export class SimulatedCar extends CarState {
     if (injected) return refuse(injected.fault, injected.withSessionInfo === true && isPaired);
     if (!this.mobileAccess) return refuse("remote_access_disabled");
     if (isPaired) return computer.answer(request, { withSessionInfo: true }, clientKey);
-    if (this.unpairedAnswer === "fault") return this.refuseKey(computer, request);
+    if (this.unpairedAnswer === "fault") return computer.answer(request, { fault: UNKNOWN_KEY });
     const answer = computer.answer(request, {});
     if (this.unpairedAnswer === "status_only") {
       return { ...answer, session_info: encode("SessionInfo", { status: 1 }) };
     }
-    try {
-      const info = { ...computer.sessionInfo(clientKey), status: 1 };
-      computer.attachSessionInfo(answer, info, request, clientKey);
-      return answer;
-    } catch {
-      return refuse("bad_parameter");
-    }
+    computer.attachSessionInfo(answer, { ...computer.sessionInfo(clientKey), status: 1 }, request, clientKey);
+    return answer;
   }
 
   /** Verifies a command, asks whether the key may do that, carries it out. */
@@ -216,7 +200,7 @@ export class SimulatedCar extends CarState {
     // Tesla's Verifier holds one session. To a signer whose key is not that session's it answers 5 (wrong
     // signature). A real car finds the session by the signer's key and is said to answer 3 to one that it does
     // not know. So does this one. A signer that it knows, but who did not sign, gets 5 here too.
-    if (request.signature_data && !known) return this.refuseKey(computer, request);
+    if (request.signature_data && !known) return computer.answer(request, { fault: UNKNOWN_KEY });
     const verified = computer.verify(request, clientKey ?? Buffer.alloc(0));
     if (!("payload" in verified)) return computer.answer(request, verified, clientKey);
     const encrypted = asksForEncryption(request) && this.encryptsResponses;
@@ -242,9 +226,6 @@ export class SimulatedCar extends CarState {
     if (payload.length === 0) return injected ? { fault: injected.fault } : { payload };
     const command = readCommand(computer.domain, payload);
     if (typeof command === "number") return { fault: command };
-    if (role === "charging_manager" && !isForCharging(command.name)) {
-      return { fault: faultNumber("insufficient_privileges") };
-    }
     if (this.#waits > 0) {
       this.#waits -= 1;
       return { operationStatus: 1, payload: Buffer.alloc(0) };

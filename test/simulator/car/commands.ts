@@ -18,16 +18,14 @@ function setAmps(car: CarState, asked: number | undefined): Why {
   return undefined;
 }
 
+// biome-ignore format: table
+const NOT_STARTED: Record<string, string> = { Disconnected: "disconnected", NoPower: "no_power",
+  Complete: "complete", Charging: "is_charging" };
+
 function startCharging(car: CarState): Why {
-  const reasons: Record<string, string> = {
-    Disconnected: "disconnected",
-    NoPower: "no_power",
-    Complete: "complete",
-    Charging: "is_charging",
-  };
-  const reason = reasons[car.chargingState] ?? (car.answersRequested ? "requested" : undefined);
-  if (reason === undefined) car.charging = true;
-  return reason;
+  if (car.chargingState !== "Stopped") return NOT_STARTED[car.chargingState];
+  car.charging = true;
+  return undefined;
 }
 
 function stopCharging(car: CarState): Why {
@@ -70,14 +68,8 @@ const EVERY_DAY = { days_of_week: 127, one_time: false };
 /** Since firmware 2024.26 each call adds a schedule; what is switched off is added as one that is off. */
 function scheduleCharging(car: CarState, enable: boolean, time: number): void {
   car.scheduledCharging = { enable, time };
-  const schedule = {
-    ...EVERY_DAY,
-    enabled: enable,
-    start_enabled: true,
-    start_time: time,
-    end_enabled: false,
-  };
-  addSchedule(car, car.chargeSchedules, schedule);
+  const times = { start_enabled: true, start_time: time, end_enabled: false };
+  addSchedule(car, car.chargeSchedules, { ...EVERY_DAY, enabled: enable, ...times });
 }
 
 /** The fields are those of the documentation, or of a signed message. */
@@ -101,7 +93,7 @@ const CHARGING: Record<string, Effect> = {
   charge_start: startCharging,
   charge_stop: stopCharging,
   set_charge_limit: (car, params) => setLimit(car, whole(params.percent), "already_set"),
-  charge_standard: (car) => setLimit(car, car.standardLimit, "already_standard"),
+  charge_standard: (car) => setLimit(car, 80, "already_standard"),
   charge_max_range: (car) => setLimit(car, 100, "already_max_range"),
   charge_port_door_open: put({ portOpen: true }),
   charge_port_door_close: closePort,
@@ -136,13 +128,7 @@ const OTHERS: Record<string, Effect> = {
 };
 
 // They ask and change nothing. Which scope Tesla requires for them is not known; here either of the two will do.
-const QUESTIONS = [
-  "get_status",
-  "get_whitelist_info",
-  "get_whitelist_entry_info",
-  "get_vehicle_data",
-  "ping",
-];
+const QUESTIONS = "get_status get_whitelist_info get_whitelist_entry_info get_vehicle_data ping".split(" ");
 
 // They change nothing that this simulator models: they are logged and succeed.
 const WITHOUT_EFFECT = new Set(
@@ -179,9 +165,4 @@ export const EITHER_SCOPE = ["vehicle_charging_cmds", "vehicle_cmds"];
 /** The scopes of which a token needs one. */
 export function scopesFor(name: string): string[] {
   return name in CHARGING || QUESTIONS.includes(name) ? EITHER_SCOPE : ["vehicle_cmds"];
-}
-
-/** What a key may do whose role is only to manage charging. */
-export function isForCharging(name: string): boolean {
-  return name in CHARGING || QUESTIONS.includes(name);
 }

@@ -1,6 +1,7 @@
 // Carries out a command that the car has accepted, and words the payload of the answer.
 import { createHash } from "node:crypto";
 import { INFOTAINMENT, encode, enumValues } from "../protocol/messages.ts";
+import { FIXED } from "../tesla/tesla.ts";
 import type { SimulatedCar } from "./car.ts";
 import type { Command } from "./read_command.ts";
 import type { CarState, Parameters } from "./state.ts";
@@ -61,25 +62,18 @@ function chargeStateFields(car: CarState): object {
 }
 
 function climateFields(car: CarState): object {
-  return {
-    inside_temp_celsius: car.insideTemp,
-    outside_temp_celsius: car.outsideTemp,
-    driver_temp_setting: car.driverTemp,
-    passenger_temp_setting: car.passengerTemp,
-    fan_status: car.climateOn ? 3 : 0,
-    is_climate_on: car.climateOn,
-    is_auto_conditioning_on: car.climateOn,
-    timestamp: timestamp(car),
-  };
+  const { inside_temp, outside_temp } = { ...FIXED.climate_state };
+  const measured = { inside_temp_celsius: inside_temp, outside_temp_celsius: outside_temp };
+  return { ...measured, ...car.climateState(), timestamp: timestamp(car) };
 }
 
 function driveFields(car: CarState): object {
-  const odometer_in_hundredths_of_a_mile = Math.round(car.odometer * 100);
+  const odometer_in_hundredths_of_a_mile = Math.round(Number(FIXED.vehicle_state?.odometer) * 100);
   return { power: 0, odometer_in_hundredths_of_a_mile, timestamp: timestamp(car) };
 }
 
 function locationFields(car: CarState): object {
-  return { ...car.place, gps_as_of: timestamp(car).seconds, timestamp: timestamp(car) };
+  return { ...FIXED.place, gps_as_of: timestamp(car).seconds, timestamp: timestamp(car) };
 }
 
 function closureFields(car: CarState): object {
@@ -117,8 +111,7 @@ function keyList(car: SimulatedCar): Buffer {
   return encode("FromVCSECMessage", { whitelistInfo });
 }
 
-const KEY_ROLES = { owner: 2, driver: 3, charging_manager: 6, inactive: 0 };
-const CLOUD_KEY = 9; // the form of all keys here
+const KEY_ROLES = { owner: 2, driver: 3, inactive: 0 };
 const NO_SUCH_KEY = { operationStatus: 2, whitelistOperationStatus: { whitelistOperationInformation: 8 } };
 
 /** Asked for by its slot, as tesla-control does. */
@@ -129,7 +122,7 @@ function keyEntry(car: SimulatedCar, { slot }: Parameters): Buffer {
   const whitelistEntryInfo = {
     keyId: keyId(hex),
     publicKey: { PublicKeyRaw: Buffer.from(hex, "hex") },
-    metadataForKey: { keyFormFactor: CLOUD_KEY },
+    metadataForKey: { keyFormFactor: 9 }, // a cloud key, as all are here
     slot,
     keyRole: KEY_ROLES[role],
   };

@@ -1,7 +1,7 @@
 // Hostile and broken answers, by name. Each takes the car's honest answer and spoils one thing, the way a
 // fault in the car or somebody between the car and the client could.
-import type { Computer } from "../protocol/computer.ts";
-import { newKeyPair, sessionInfoTag, sharedKey } from "../protocol/crypto.ts";
+import protobuf from "protobufjs";
+import { Computer } from "../protocol/computer.ts";
 import { INFOTAINMENT, VCSEC, decode, encode, encodeRoutable } from "../protocol/messages.ts";
 import type { RoutableMessage, SessionInfo } from "../protocol/messages.ts";
 import { refusalPayload } from "./payloads.ts";
@@ -62,43 +62,26 @@ function followedBy(...bytes: number[]): Spoiler {
 
 /** Length-delimited fields of number 1 inside each other, the innermost empty. */
 function nested(levels: number): Buffer {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for (let level = 0; level < levels; level++) {
-    const head = [0x0a];
-    let rest = length;
-    for (; rest > 0x7f; rest >>>= 7) head.push((rest & 0x7f) | 0x80);
-    head.push(rest);
-    parts.push(Buffer.from(head));
-    length += head.length;
-  }
-  return Buffer.concat(parts.reverse());
+  const writer = protobuf.Writer.create();
+  for (let level = 0; level < levels; level++) writer.uint32(0x0a).fork();
+  for (let level = 0; level < levels; level++) writer.ldelim();
+  return Buffer.from(writer.finish());
 }
 
-/** Other session info under a right tag, as only the car could make it. */
-function infoChanged(change: (info: SessionInfo) => SessionInfo): Spoiler {
+/** Other session info under a right tag: that of the car, or of somebody between with a key of his own. */
+function infoChanged(change: (info: SessionInfo, signer: Computer) => SessionInfo, isTheCar = true): Spoiler {
   return (answer, { computer, request, clientKey }) => {
     if (!answer.session_info || !clientKey) return answer;
+    const signer = isTheCar ? computer : new Computer(computer.domain, computer.vin, computer.now);
+    const info = change(decode("SessionInfo", answer.session_info), signer);
     const changed = { ...answer };
-    const info = change(decode("SessionInfo", answer.session_info));
-    computer.attachSessionInfo(changed, info, request, clientKey);
+    signer.attachSessionInfo(changed, info, request, clientKey);
     return changed;
   };
 }
 
 function keyChanged(change: (key: Buffer) => Buffer): Spoiler {
   return infoChanged((info) => ({ ...info, publicKey: change(info.publicKey ?? Buffer.alloc(65)) }));
-}
-
-/** Somebody between hands out a key of his own, with a tag that is right for it. */
-function otherKey(answer: RoutableMessage, { computer, request, clientKey }: Context): RoutableMessage {
-  if (!answer.session_info || !clientKey) return answer;
-  const pair = newKeyPair();
-  const info = { ...decode("SessionInfo", answer.session_info), publicKey: pair.getPublicKey() };
-  const bytes = encode("SessionInfo", info);
-  const challenge = request.uuid ?? Buffer.alloc(0);
-  const tag = sessionInfoTag(sharedKey(pair, clientKey), computer.vin, challenge, bytes);
-  return { ...answer, session_info: bytes, signature_data: { session_info_tag: { tag } } };
 }
 
 const ON_ANY: Record<string, Spoiler> = {
@@ -173,7 +156,7 @@ const ON_COMMAND: Record<string, Spoiler> = {
 
 // Wrong session info, each with a right tag.
 const ON_SESSION_INFO: Record<string, Spoiler> = {
-  other_key: otherKey,
+  other_key: infoChanged((info, { publicKey }) => ({ ...info, publicKey }), false),
   short_epoch: infoChanged((info) => ({ ...info, epoch: Buffer.alloc(15, 7) })),
   long_epoch: infoChanged((info) => ({ ...info, epoch: Buffer.alloc(17, 7) })),
   empty_epoch: infoChanged(({ epoch: _, ...rest }) => rest),

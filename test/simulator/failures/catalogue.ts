@@ -1,9 +1,10 @@
 // What each failure looks like, in groups, in Tesla's own words where they are known. To add one: a row here,
 // and a row in the table of test/simulator_tests/simulator_failures.test.ts.
-import { ASLEEP, KEY_PATH, PROTOCOL_REQUIRED, baseUrl, fleetError, html, json } from "../tesla/tesla.ts";
-import { newTxid, notRegistered, outOfRegion, plainText, rateLimited, tokenError } from "../tesla/tesla.ts";
+import { ASLEEP, PROTOCOL_REQUIRED, baseUrl, fleetError, foreignRoot, html } from "../tesla/tesla.ts";
+import { invalidDomain, json, newTxid, noKeyFile, notRegistered, notValid } from "../tesla/tesla.ts";
+import { outOfRegion, plainText, rateLimited, tokenError } from "../tesla/tesla.ts";
 import type { Facts, Incoming, Reply } from "../tesla/tesla.ts";
-import { damages, type Failure, type Service } from "./failures.ts";
+import { answers, damages, type Answer, type Failure, type Service } from "./failures.ts";
 
 const FLEET: Service[] = ["fleet"];
 const COMMAND: Service[] = ["command"];
@@ -13,51 +14,42 @@ const LOGIN: Service[] = ["login"];
 const API: Service[] = ["token", "fleet"];
 const EVERYWHERE: Service[] = ["token", "fleet", "site"];
 
-type Where = Service[];
-type Answer = (facts: Facts, incoming: Incoming) => Reply;
-type Change = (text: string) => string;
-
 // Short ways to write a failure down. `says` stands behind the status.
 
-/** Comes instead of the answer. */
-function instead(name: string, where: Where, says: string, answer: Answer): Failure {
-  return { name, where, says, kind: "answer", answer: (incoming, facts) => answer(facts, incoming) };
-}
-
 /** The code of the service asks for it by name. */
-const inside = (name: string, where: Where, says: string): Failure => ({ name, where, says, kind: "inside" });
+const inside = (name: string, where: Service[], says: string): Failure => ({ name, where, says });
 
 /** An error of Fleet API, with Tesla's text. */
 function fleet(name: string, status: number, error: string, says = "", where = FLEET, withTxid = true) {
-  return instead(name, where, `${status}${says}`, () => fleetError(status, error, withTxid));
+  return answers(name, where, `${status}${says}`, () => fleetError(status, error, withTxid));
 }
 
 function plain(name: string, status: number, body: string, says: string, where = API) {
-  return instead(name, where, `${status} in plain text${says}`, () => plainText(status, body));
+  return answers(name, where, `${status} in plain text${says}`, () => plainText(status, body));
 }
 
 /** 429 with this header and no other hint. */
 function limited(name: string, says: string, header: string, value: (facts: Facts) => string) {
-  return instead(name, API, `429 with ${says} alone`, (facts) => {
+  return answers(name, API, `429 with ${says} alone`, (_, facts) => {
     const reply = fleetError(429, "Account rate limit exceeded");
     return { ...reply, headers: { ...reply.headers, [header]: value(facts) } };
   });
 }
 
-/** An error of the token host, with Tesla's name and text for it. */
-function token(name: string, status: number, error: string, text: string, says = "") {
-  return instead(name, TOKEN, `${status}${says}`, (facts) => tokenError(facts, status, error, text));
+/** An error of the token host, by Tesla's name for it. */
+function token(name: string, status: number, error: string, says = "") {
+  return answers(name, TOKEN, `${status}${says}`, (_, { now }) => tokenError(now, status, error));
 }
 
 /** A good answer of the token host with one field taken out or replaced. */
 function changed(name: string, says: string, field: string, value?: string) {
-  const change = (text: string) => JSON.stringify({ ...JSON.parse(text), [field]: value });
-  return damages(name, TOKEN, `200 ${says}`, (reply) =>
-    reply.status === 200 ? { ...reply, body: change(reply.body) } : reply,
-  );
+  return damages(name, TOKEN, `200 ${says}`, (reply) => {
+    if (reply.status !== 200) return reply;
+    return { ...reply, body: JSON.stringify({ ...JSON.parse(reply.body), [field]: value }) };
+  });
 }
 
-function body(name: string, says: string, change: Change) {
+function body(name: string, says: string, change: (text: string) => string) {
   return damages(name, API, says, (reply) => ({ ...reply, body: change(reply.body) }));
 }
 
@@ -68,33 +60,19 @@ function only(method: string, path: RegExp, failure: Failure): Failure {
 const lookUp = (failure: Failure) => only("GET", /\/partner_accounts\/public_key$/, failure);
 const unsigned = (failure: Failure) => only("POST", /\/command\/\w+$/, failure);
 const registration = (name: string, says: string, answer: Answer) =>
-  only("POST", /^\/api\/1\/partner_accounts$/, instead(name, PARTNER, says, answer));
-const taken = (name: string, what: string, says: string) =>
-  registration(name, says, () => fleetError(422, `Validation failed: ${what}`, false));
+  only("POST", /^\/api\/1\/partner_accounts$/, answers(name, PARTNER, says, answer));
 
-function refusal(facts: Facts, { url }: Incoming, text: string): Reply {
-  if (url.pathname.endsWith("/token")) return tokenError(facts, 400, "invalid_request", text);
+function refusal({ url }: Incoming, { now }: Facts, text: string): Reply {
+  if (url.pathname.endsWith("/token")) return tokenError(now, 400, "invalid_request", text);
   return fleetError(400, `invalid request: ${text}`);
 }
 
-const bare = (status: number, more: Partial<Reply> = {}): Reply => ({
-  status,
-  headers: {},
-  body: "",
-  ...more,
-});
-const ELSEWHERE = { headers: { location: "https://redirect.invalid/elsewhere" } };
+const EMPTY = { headers: {}, body: "" };
+const ELSEWHERE = { headers: { location: "https://redirect.invalid/elsewhere" }, body: "" };
 const redirect = (status: number) =>
-  instead(`redirect_${status}`, EVERYWHERE, `${status} to another host`, () => bare(status, ELSEWHERE));
-const outOf = (facts: Facts) => outOfRegion(baseUrl(facts.region === "na" ? "eu" : "na"));
+  answers(`redirect_${status}`, EVERYWHERE, `${status} to another host`, () => ({ status, ...ELSEWHERE }));
+const outOf: Answer = (_, { region }) => outOfRegion(baseUrl(region === "na" ? "eu" : "na"));
 
-const AUDIENCE = "The 'audience' parameter is invalid. Include valid audience in the request.";
-const UNKNOWN_CLIENT = "We don't recognize this client_id and client_secret combination";
-const BAD_SCOPE = "The client is not allowed to access the requested resource.";
-const OTHER_CLIENT = "Invalid client_id. Authorize client_id and token client_id need to match.";
-const NO_CLIENT = "The 'client_id' parameter is missing. Include client_id in the request.";
-const USED_CODE = "The authorization code is expired or was already used.";
-const OTHER_REDIRECT = "The redirect_uri does not match the one sent to authorize.";
 const ACCESS_DENIED =
   "<HTML><HEAD>\n<TITLE>Access Denied</TITLE>\n</HEAD><BODY>\n<H1>Access Denied</H1>\n"
   + "You don't have permission to access this resource on this server.<P>\nReference #18.simulated"
@@ -104,8 +82,6 @@ const FIREWALL =
 const TIMED_OUT = "operation_timedout for txid `0d3f6c1a4b7e4f52a9c8d7e6f5a4b3c2`";
 const ESCAPES = "bad \u001b[2J\u001b[31mrequest\u001b]0;owned\u0007\r\u0008 \u009b1m \u202etxet";
 const MAY_HAVE_RUN = ", the command may have run (use after)";
-const PORTAL = "https://developer.tesla.com/dashboard/app-details/";
-const DOMAIN_FORM = "Ensure that domain is lowercase and starts without https://";
 const NOT_PAIRED = "your public key has not been paired with the vehicle";
 
 const REFER_TO =
@@ -126,50 +102,49 @@ export const GROUPS: Group[] = [
     inside("callback_error", LOGIN, "comes back with error=server_error"),
   ] },
   { name: "token", says: "the token host", failures: [
-    token("unauthorized_client", 400, "unauthorized_client", UNKNOWN_CLIENT, ", wrong id or secret (documented)"),
-    token("unauthorized_client_401", 401, "unauthorized_client", UNKNOWN_CLIENT, ", the same (as seen)"),
-    token("invalid_audience", 400, "invalid_audience", AUDIENCE, ", audience refused"),
-    { ...token("partner_invalid_audience", 400, "invalid_audience", AUDIENCE, ", partner token of a new application"),
+    token("unauthorized_client", 400, "unauthorized_client", ", wrong id or secret (documented)"),
+    token("unauthorized_client_401", 401, "unauthorized_client", ", the same (as seen)"),
+    token("invalid_audience", 400, "invalid_audience", ", audience refused"),
+    { ...token("partner_invalid_audience", 400, "invalid_audience", ", partner token of a new application"),
       only: (incoming) => incoming.body.includes("grant_type=client_credentials") },
-    token("login_required", 401, "login_required", "Login required", ", the refresh token is dead"),
-    token("invalid_auth_code", 400, "invalid_auth_code", USED_CODE, ", code expired or used"),
-    token("invalid_redirect_url", 400, "invalid_redirect_url", OTHER_REDIRECT, ", redirect URI differs"),
-    token("unsupported_grant_type", 400, "unsupported_grant_type", "The grant_type is not supported."),
-    token("invalid_request", 400, "invalid_request", NO_CLIENT, ", a field is missing"),
-    token("invalid_scope", 400, "invalid_scope", BAD_SCOPE, ", scope not allowed for the application"),
-    token("invalid_client_id", 400, "invalid_client_id", OTHER_CLIENT, ", code issued to another client"),
-    token("token_server_error", 400, "server_error", "Internal server error", ", transient"),
-    token("client_not_found", 400, "client_not_found", "client not found", ", application of another portal"),
-    token("invalid_grant", 400, "invalid_grant", "Invalid grant", ", the standard name"),
-    token("invalid_client", 401, "invalid_client", "Invalid client", ", the standard name"),
+    token("login_required", 401, "login_required", ", the refresh token is dead"),
+    token("invalid_auth_code", 400, "invalid_auth_code", ", code expired or used"),
+    token("invalid_redirect_url", 400, "invalid_redirect_url", ", redirect URI differs"),
+    token("unsupported_grant_type", 400, "unsupported_grant_type"),
+    token("invalid_request", 400, "invalid_request", ", a field is missing"),
+    token("invalid_scope", 400, "invalid_scope", ", scope not allowed for the application"),
+    token("invalid_client_id", 400, "invalid_client_id", ", code issued to another client"),
+    token("token_server_error", 400, "server_error", ", transient"),
+    token("client_not_found", 400, "client_not_found", ", application of another portal"),
+    token("invalid_grant", 400, "invalid_grant", ", the standard name"),
+    token("invalid_client", 401, "invalid_client", ", the standard name"),
     changed("token_without_refresh_token", "without the new refresh token", "refresh_token"),
     inside("refresh_keeps_token", TOKEN, "200 without a refresh token: the one that was sent stays good"),
     changed("token_without_access_token", "without the access token", "access_token"),
     changed("token_not_a_jwt", "with an access token that does not decode", "access_token", "opaque-access-token"),
   ] },
   { name: "partner", says: "registration, and the look-up of the registered key", failures: [
-    registration("invalid_domain", "400, format of the domain", ({ domain }) =>
-      fleetError(400, `Invalid domain: https://${domain}. ${DOMAIN_FORM}`)),
-    registration("root_domain", "412, domain is not under an allowed origin", ({ domain, clientId }) =>
-      fleetError(412, `Root domain ${domain} must match registered allowed origin on ${PORTAL}${clientId}`)),
-    registration("key_download_failed", "424, key file too large", ({ domain }) =>
-      fleetError(424, `Public key download failed for https://${domain}${KEY_PATH}, error: too large`)),
-    taken("key_hash_taken", "Public key hash has already been taken", "422, key belongs to another application"),
-    taken("domain_taken", "Domain has already been taken", "422, domain belongs to another application"),
-    taken("csr_invalid", "Csr is not a valid CSR", "422, seen once"),
+    registration("invalid_domain", "400, format of the domain", (_, { domain }) =>
+      invalidDomain(`https://${domain}`)),
+    registration("root_domain", "412, domain is not under an allowed origin", (_, { domain, clientId }) =>
+      foreignRoot(domain, clientId)),
+    registration("key_download_failed", "424, key file too large", (_, { domain }) => noKeyFile(domain, "too large")),
+    registration("key_hash_taken", "422, key belongs to another application", () => notValid("Public key hash has already been taken")),
+    registration("domain_taken", "422, domain belongs to another application", () => notValid("Domain has already been taken")),
+    registration("csr_invalid", "422, seen once", () => notValid("Csr is not a valid CSR")),
     registration("partner_unauthorized_client", "400, no machine-to-machine grant", () =>
       fleetError(400, "unauthorized_client")),
     registration("partner_missing_scopes", "403", () => fleetError(403, "Unauthorized missing scopes", false)),
     inside("other_key_on_file", PARTNER, "the look-up answers a key that is not the registered one"),
-    lookUp(instead("key_look_up_421", PARTNER, "421, although the registration went well", outOf)),
+    lookUp(answers("key_look_up_421", PARTNER, "421, although the registration went well", outOf)),
     lookUp(fleet("key_look_up_403", 403, "Unauthorized missing scopes", ", the same", PARTNER, false)),
     lookUp(fleet("key_look_up_404", 404, "client does not have access", ", the same", PARTNER, false)),
   ] },
   { name: "refused", says: "Fleet API does not want this request", failures: [
     fleet("invalid_field", 400, "invalid_field"),
-    instead("token_expired", FLEET, "401 without a body", () => bare(401)),
-    instead("token_expired_json", FLEET, "401, token expired", () => json(401, { error: "token expired (401)" })),
-    instead("invalid_bearer", FLEET, "401, invalid bearer token", () => json(401, { error: "invalid bearer token" })),
+    answers("token_expired", FLEET, "401 without a body", () => ({ status: 401, ...EMPTY })),
+    answers("token_expired_json", FLEET, "401, token expired", () => json(401, { error: "token expired (401)" })),
+    answers("invalid_bearer", FLEET, "401, invalid bearer token", () => json(401, { error: "invalid bearer token" })),
     fleet("unknown_user", 401, "unknown user", ", the owner never logged in to the phone app", FLEET, false),
     fleet("mobile_access_disabled", 401, "mobile_access_disabled", ", mobile access is off in the car"),
     fleet("fleet_login_required", 401, "login_required", ", consent withdrawn"),
@@ -177,25 +152,25 @@ export const GROUPS: Group[] = [
     fleet("missing_scope_unnamed", 403, "Unauthorized missing scopes", ", does not say which", FLEET, false),
     fleet("invalid_scope_403", 403, "invalid_scope", ", the other wording"),
     fleet("unsupported_vehicle", 403, "unsupported vehicle"),
-    instead("not_found", FLEET, "404, not this token's car", ({ vin }) => fleetError(404, `${vin} not_found`, false)),
+    answers("not_found", FLEET, "404, not this token's car", (_, { vin }) => fleetError(404, `${vin} not_found`, false)),
     fleet("not_acceptable", 406, "Content-Type must be application/json"),
-    instead("not_registered", FLEET, "412, application not registered in this region", ({ clientId, region }) =>
+    answers("not_registered", FLEET, "412, application not registered in this region", (_, { clientId, region }) =>
       notRegistered(clientId, region)),
-    instead("out_of_region", FLEET, "421, the owner belongs to another region", outOf),
-    instead("out_of_region_elsewhere", FLEET, "421 that points at a host which is not Tesla's", () =>
+    answers("out_of_region", FLEET, "421, the owner belongs to another region", outOf),
+    answers("out_of_region_elsewhere", FLEET, "421 that points at a host which is not Tesla's", () =>
       outOfRegion("https://fleet-api.example.org")),
-    instead("validation", FLEET, "422 with messages", () => json(422, { response: null, error: "invalid request",
+    answers("validation", FLEET, "422 with messages", () => json(422, { response: null, error: "invalid request",
       error_description: "", messages: { percent: ["must be a number"] }, txid: newTxid() })),
     fleet("locked", 423, "locked", ", locked by Tesla"),
     fleet("dependency", 424, "failed dependency"),
     fleet("legal", 451, "unavailable for legal reasons"),
-    instead("html_access_denied", API, "403 as HTML, Access Denied", () => html(403, ACCESS_DENIED)),
+    answers("html_access_denied", API, "403 as HTML, Access Denied", () => html(403, ACCESS_DENIED)),
   ] },
   { name: "command", says: "commands in particular", failures: [
     fleet("invalid_command", 400, "invalid_command"),
     fleet("protocol_required", 403, PROTOCOL_REQUIRED, ", this car wants signed commands", COMMAND, false),
     fleet("signed_commands_required", 403, "vehicle requires signed commands", ", the other wording", COMMAND),
-    unsigned(instead("not_paired_reason", COMMAND, "200 to an unsigned one, refused: no key of yours", () =>
+    unsigned(answers("not_paired_reason", COMMAND, "200 to an unsigned one, refused: no key of yours", () =>
       json(200, { response: { result: false, reason: NOT_PAIRED } }))),
     unsigned(fleet("not_supported", 412, "not_supported", " to an unsigned one", COMMAND)),
     fleet("protocol_unsupported", 422, "vehicle does not support signed commands", ", an old car", COMMAND),
@@ -228,13 +203,13 @@ export const GROUPS: Group[] = [
       ", the plain endpoint as owners have met it", FLEET, false)),
   ] },
   { name: "limit", says: "limits and money", failures: [
-    instead("rate_limited", API, "429 with Retry-After: 37", rateLimited),
+    answers("rate_limited", API, "429 with Retry-After: 37", rateLimited),
     plain("rate_limited_plain", 429, "Retry in 48472 seconds", " alone: Retry in 48472 seconds"),
     limited("rate_limited_reset", "RateLimit-Vehicle-Reset: 17", "ratelimit-vehicle-reset", () => "17"),
     limited("rate_limited_date", "a date, one hour ahead, in Retry-After", "retry-after", ({ now }) =>
       new Date(now + 3_600_000).toUTCString()),
     fleet("payment_required", 402, "payment required"),
-    instead("billing_limit", FLEET, "403, suspended until the billing limit is raised", () =>
+    answers("billing_limit", FLEET, "403, suspended until the billing limit is raised", () =>
       json(403, { error: "account disabled: EXCEEDED_LIMIT" })),
   ] },
   { name: "server", says: "Tesla's servers are in trouble", failures: [
@@ -247,13 +222,13 @@ export const GROUPS: Group[] = [
     fleet("service_unavailable", 503, "service unavailable", "", API),
     plain("no_healthy_upstream", 503, "no healthy upstream", ", the gateway reaches no server"),
     fleet("gateway", 504, "context deadline exceeded", "", API),
-    instead("html_firewall", API, "200 as HTML, a browser check", () => html(200, FIREWALL)),
+    answers("html_firewall", API, "200 as HTML, a browser check", () => html(200, FIREWALL)),
   ] },
   { name: "wire", says: "the connection, the form of an answer, texts that attack", failures: [
-    instead("echoes_secret", API, "400 that quotes the bearer token and the body", (facts, incoming) =>
-      refusal(facts, incoming, `${incoming.headers.authorization ?? ""} ${incoming.body}`)),
-    instead("escape_sequences", API, "400 with terminal escapes in its text", (facts, incoming) =>
-      refusal(facts, incoming, ESCAPES)),
+    answers("echoes_secret", API, "400 that quotes the bearer token and the body", (incoming, facts) =>
+      refusal(incoming, facts, `${incoming.headers.authorization ?? ""} ${incoming.body}`)),
+    answers("escape_sequences", API, "400 with terminal escapes in its text", (incoming, facts) =>
+      refusal(incoming, facts, ESCAPES)),
     // The request has been carried out, the answer is damaged.
     body("empty_body", "the right status and nothing else", () => ""),
     body("truncated_json", "half of the JSON", (text) => text.slice(0, Math.floor(text.length / 2))),
@@ -267,9 +242,9 @@ export const GROUPS: Group[] = [
     damages("slow_drip", EVERYWHERE, "carried out, then an answer that never ends, a drop at a time",
       (reply) => ({ ...reply, wire: "drip" })),
     // The request is not looked at.
-    instead("hang_up_before", EVERYWHERE, "the connection closes before anything is done", () =>
-      bare(200, { wire: "hang_up" })),
-    instead("never_answers", EVERYWHERE, "nothing comes", () => bare(200, { wire: "silence" })),
+    answers("hang_up_before", EVERYWHERE, "the connection closes before anything is done", () =>
+      ({ status: 200, ...EMPTY, wire: "hang_up" })),
+    answers("never_answers", EVERYWHERE, "nothing comes", () => ({ status: 200, ...EMPTY, wire: "silence" })),
     redirect(301), redirect(302), redirect(307), redirect(308),
   ] },
 ];

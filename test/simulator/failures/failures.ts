@@ -8,16 +8,15 @@ import { GROUPS } from "./catalogue.ts";
 export type Service = "login" | "token" | "fleet" | "partner" | "command" | "site";
 
 /**
- * Kind "answer" comes instead of the service's answer, "damage" changes the answer of a request that has been
- * carried out, and "inside" is asked for by the service itself. `only` narrows it to some requests.
+ * `answer` comes instead of the service's answer, `damage` changes the answer of a request that has been carried
+ * out; without either it is asked for by the service itself. `only` narrows it to some requests.
  */
 export interface Failure {
   name: string;
   says: string;
   where: Service[];
-  kind: "answer" | "damage" | "inside";
   answer?: Answer;
-  damage?: (reply: Reply) => Reply;
+  damage?: Damage;
   only?: (incoming: Incoming) => boolean;
 }
 
@@ -36,19 +35,15 @@ export const OPEN_NAMES: Record<string, string> = {
   "callback:": "ERROR or ERROR:TEXT: what the login page comes back with",
 };
 
-type Answer = (incoming: Incoming, facts: Facts) => Reply;
+export type Answer = (incoming: Incoming, facts: Facts) => Reply;
+type Damage = (reply: Reply) => Reply;
 
 export function answers(name: string, where: Service[], says: string, answer: Answer): Failure {
-  return { name, where, says, kind: "answer", answer };
+  return { name, where, says, answer };
 }
 
-export function damages(
-  name: string,
-  where: Service[],
-  says: string,
-  damage: (reply: Reply) => Reply,
-): Failure {
-  return { name, where, says, kind: "damage", damage };
+export function damages(name: string, where: Service[], says: string, damage: Damage): Failure {
+  return { name, where, says, damage };
 }
 
 export class Failures {
@@ -58,7 +53,7 @@ export class Failures {
   fail(name: string, { times = Infinity, path = "", method = "", after = false }: FailOptions = {}): void {
     const isOpen = Object.keys(OPEN_NAMES).some((open) => name.startsWith(open));
     if (!isOpen && !this.catalogue.some((failure) => failure.name === name)) {
-      throw new Error(`no failure is called ${name}; test/simulator/failures/catalogue.ts has the names`);
+      throw new Error(`no failure is called ${name}; fail lists the names`);
     }
     this.active.push({ name, times, path, method, after });
   }
@@ -71,7 +66,7 @@ export class Failures {
     return this.active.some((active) => active.name === name);
   }
 
-  /** Uses up one of a failure that the code of a service asks for by name (kind "inside"). */
+  /** Uses up one of a failure that the code of a service asks for by name. */
   take(name: string, path: string): boolean {
     const found = this.active.find((active) => active.name === name && path.includes(active.path));
     if (found !== undefined) this.use(found);
@@ -89,7 +84,7 @@ export class Failures {
   /** The first active failure of this kind that applies to the request, used up by one. */
   next(kind: "answer" | "damage", services: Service[], incoming: Incoming) {
     for (const active of this.active) {
-      const failure = this.catalogue.find((known) => known.name === active.name && known.kind === kind);
+      const failure = this.catalogue.find((known) => known.name === active.name && known[kind]);
       if (failure === undefined || !services.some((service) => failure.where.includes(service))) continue;
       if (!incoming.seen.path.includes(active.path)) continue;
       if (active.method !== "" && active.method !== incoming.method) continue;

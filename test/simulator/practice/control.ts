@@ -10,39 +10,15 @@ import { play } from "../world_commands.ts";
 const CAR_WORDS = ["asleep", "awake", "pair", "unpair", "plug", "unplug", "reboot"];
 const CAR_USAGE = `car takes no word (what it does now) or one of ${CAR_WORDS.join(", ")}`;
 
-async function car(simulator: Simulator, words: string[]): Promise<string[]> {
-  const [word] = words;
-  if (word !== undefined && (words.length > 1 || !CAR_WORDS.includes(word))) throw new Error(CAR_USAGE);
-  if (word !== undefined) await play(simulator, [word]);
+async function run(simulator: Simulator, words: string[]): Promise<string[]> {
+  const [command = "", word, ...others] = words;
+  if (command === "fail") return play(simulator, words);
+  if (command === "bill" && word === undefined) return play(simulator, words);
+  if (command !== "car") throw new Error(command === "bill" ? "bill takes no word" : `no command ${command}`);
+  if (word === undefined) return play(simulator, ["state"]);
+  if (others.length > 0 || !CAR_WORDS.includes(word)) throw new Error(CAR_USAGE);
+  await play(simulator, [word]);
   return play(simulator, ["state"]);
-}
-
-async function fail(simulator: Simulator, words: string[]): Promise<string[]> {
-  const [name = "", ...others] = words;
-  if (name === "off") {
-    await play(simulator, ["clear"]);
-    return ["nothing fails now"];
-  }
-  let lines: string[];
-  try {
-    lines = await play(simulator, ["fail", ...words]);
-  } catch (error) {
-    const isUnknown = error instanceof Error && error.message.startsWith("no failure is called");
-    throw isUnknown ? new Error(`no failure is called ${name}; fail lists the names`) : error;
-  }
-  if (lines.length > 0) return name === "" ? [...lines, "fail off ends them all"] : lines;
-  const last = others.at(-1) ?? "";
-  const times = /^\d+$/.test(last) ? last : /^(fault|tamper):/.test(name) ? "1" : undefined;
-  const what = (times === last ? words.slice(0, -1) : words).join(" ");
-  if (times === undefined) return [`${what} is on until fail off`];
-  return [`${what} is on for the next ${times === "1" ? "request" : `${times} requests`} it fits`];
-}
-
-async function run(simulator: Simulator, [command = "", ...rest]: string[]): Promise<string[]> {
-  if (command === "car") return car(simulator, rest);
-  if (command === "fail") return fail(simulator, rest);
-  if (command === "bill" && rest.length === 0) return play(simulator, ["bill"]);
-  throw new Error(command === "bill" ? "bill takes no word" : `there is no command ${command}`);
 }
 
 /** The port and the token, and what ends it: with it every script that still runs in the shell ends. */

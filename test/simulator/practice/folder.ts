@@ -1,7 +1,7 @@
 // The folder of `npm run practice`: copies of the scripts, links to the packages, a filled-in .env, the
 // commands car, fail and bill, and what the shell reads when it starts. Copies, so that nothing done there
 // can change the project; the packages are linked one by one, so that `npm ci` there removes links only.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -64,9 +64,7 @@ function fill(top: string, settings: string): PracticeFolder {
   };
   const { work, commands, shell } = folder;
   for (const path of [work, commands, shell]) mkdirSync(path);
-  for (const name of COPIED) {
-    if (existsSync(join(PROJECT, name))) cpSync(join(PROJECT, name), join(work, name), { recursive: true });
-  }
+  for (const name of COPIED) cpSync(join(PROJECT, name), join(work, name), { recursive: true });
   // Without one of our own, tsx obeys the tsconfig.json that anybody has put into the temporary folder.
   writeFileSync(join(top, "tsconfig.json"), "{}\n");
   linkPackages(join(work, "node_modules"));

@@ -39,11 +39,6 @@ async function giveUp(what: string, problem: unknown, exitCode = 1): Promise<nev
   return end(exitCode);
 }
 
-function readOptions() {
-  const options = { "key-port": { type: "string" }, "login-port": { type: "string" } } as const;
-  return parseArgs({ options }).values;
-}
-
 async function portNear(usual: number, wanted: string | undefined): Promise<number> {
   if (wanted !== undefined) return Number(wanted);
   return (await isFree(usual)) ? usual : freePort();
@@ -64,13 +59,15 @@ function ownEnvironment(): Record<string, string> {
   return found;
 }
 
-async function start(options: ReturnType<typeof readOptions>): Promise<ChildProcess> {
+async function start(): Promise<ChildProcess> {
+  const options = { "key-port": { type: "string" }, "login-port": { type: "string" } } as const;
+  const wantedPorts = parseArgs({ options }).values;
   const simulator = await startSimulator();
   undo.push(() => simulator.close());
   const control = await startControl(simulator);
   undo.push(() => control.close());
-  const loginPort = await portNear(LOGIN_PORT, options["login-port"]);
-  const keyPort = await portNear(KEY_PORT, options["key-port"]);
+  const loginPort = await portNear(LOGIN_PORT, wantedPorts["login-port"]);
+  const keyPort = await portNear(KEY_PORT, wantedPorts["key-port"]);
   const redirect = `http://localhost:${loginPort}/callback`;
   simulator.account.redirectUris.push(redirect);
   simulator.partner.hosting = { kind: "tunnel", port: keyPort };
@@ -125,7 +122,7 @@ try {
   if (process.env.TESLA_PRACTICE !== undefined) {
     await giveUp("this is a practice shell already", "leave it with exit", 2);
   }
-  child = await start(readOptions());
+  child = await start();
   child.on("error", (error) => void giveUp(`${child?.spawnfile} does not start`, error));
   child.on("exit", (code) => {
     undo.unshift(() => isTerminal && console.log("The practice is over, and its folder is removed."));

@@ -3,14 +3,7 @@
 // and the form of its answers. It does not know what a command means.
 import { randomBytes, type ECDH } from "node:crypto";
 import { SIGNATURE_AES_GCM, SIGNATURE_HMAC, commandTag, decryptCommand, encryptResponse } from "./crypto.ts";
-import {
-  newKeyPair,
-  requestHash,
-  sameBytes,
-  sessionInfoTag,
-  sharedKey,
-  type SignedFields,
-} from "./crypto.ts";
+import { newKeyPair, requestHash, sameBytes, sessionInfoTag, sharedKey } from "./crypto.ts";
 import { FLAG_ENCRYPT_RESPONSE, VCSEC, encode, faultNumber } from "./messages.ts";
 import type { RoutableMessage, SessionInfo } from "./messages.ts";
 
@@ -24,13 +17,7 @@ const WINDOW_BITS = (1n << 64n) - 1n;
 /** Of one client key. Bit i of the window: the counter i + 1 below the newest was used. */
 export type ClientSession = { counter: number; window: bigint };
 
-export type SessionState = {
-  privateScalar?: Buffer;
-  epoch?: Buffer;
-  clock?: number;
-  counter?: number;
-  window?: bigint;
-};
+type State = ClientSession & Record<"privateScalar" | "epoch", Buffer> & { clock: number };
 
 /** What an answer should be. Members that are missing are the car's own choice. */
 export type Answer = Partial<
@@ -109,10 +96,10 @@ export class Computer {
   }
 
   /** Puts a known state in, to replay a recorded exchange. */
-  load({ privateScalar, clock, epoch = this.epoch, ...session }: SessionState, clientKey: Buffer): void {
-    if (privateScalar) this.keyPair = newKeyPair(privateScalar);
+  load({ privateScalar, clock, epoch, ...session }: State, clientKey: Buffer): void {
+    this.keyPair = newKeyPair(privateScalar);
     this.epoch = epoch;
-    if (clock !== undefined) this.clock = clock;
+    this.clock = clock;
     Object.assign(this.session(clientKey), session);
   }
 
@@ -159,7 +146,7 @@ export class Computer {
     const type = hmac ? SIGNATURE_HMAC : SIGNATURE_AES_GCM;
     const { domain, vin } = this;
     const flags = request.flags ?? 0;
-    const fields: SignedFields = { type, domain, vin, epoch: this.epoch, expiresAt, counter, flags };
+    const fields = { type, domain, vin, epoch: this.epoch, expiresAt, counter, flags };
     const key = sharedKey(this.keyPair, clientKey);
     const sent = request.protobuf_message_as_bytes ?? Buffer.alloc(0);
     const isRight = hmac && sameBytes(tag, commandTag(key, fields, sent));
@@ -175,15 +162,10 @@ export class Computer {
   }
 
   /** Puts session info and its tag into an answer. The challenge is the uuid of the request. */
-  attachSessionInfo(
-    to: RoutableMessage,
-    info: SessionInfo,
-    request: RoutableMessage,
-    clientKey: Buffer,
-  ): void {
+  attachSessionInfo(to: RoutableMessage, info: SessionInfo, { uuid }: RoutableMessage, clientKey: Buffer) {
     const bytes = encode("SessionInfo", info);
     const key = sharedKey(this.keyPair, clientKey);
-    const tag = sessionInfoTag(key, this.vin, request.uuid ?? Buffer.alloc(0), bytes);
+    const tag = sessionInfoTag(key, this.vin, uuid ?? Buffer.alloc(0), bytes);
     to.session_info = bytes;
     to.signature_data = { session_info_tag: { tag } };
   }

@@ -7,13 +7,9 @@ export const VCSEC = 2;
 export const INFOTAINMENT = 3;
 export const FLAG_ENCRYPT_RESPONSE = 2;
 
-export type CommandSignature = {
-  epoch?: Buffer;
-  nonce?: Buffer;
-  counter?: number;
-  expires_at?: number;
-  tag?: Buffer;
-};
+export type CommandSignature = Partial<
+  Record<"epoch" | "nonce" | "tag", Buffer> & Record<"counter" | "expires_at", number>
+>;
 export interface RoutableMessage {
   to_destination?: { domain?: number; routing_address?: Buffer };
   from_destination?: { domain?: number; routing_address?: Buffer };

@@ -1,22 +1,11 @@
 // Fleet API: the rules that every request must pass (token, content type, registration, region, scope), and
 // which file answers it then. The endpoints about the owner and the owner's other things are here; cars are in
 // vehicles.ts, registration is in partner_accounts.ts.
-import { notPlanned, type GrantedToken, type World } from "../world.ts";
+import { notPlanned, type Body, type GrantedToken, type World } from "../world.ts";
 import { handlePartner } from "./partner_accounts.ts";
-import {
-  ENERGY_SITE_ID,
-  FIXED,
-  baseUrl,
-  fleetError,
-  json,
-  missingScope,
-  notRegistered,
-  outOfRegion,
-} from "./tesla.ts";
-import { plainText, regionOfHost, type Incoming, type Reply } from "./tesla.ts";
+import { ENERGY_SITE_ID, FIXED, baseUrl, fleetError, json, missingScope } from "./tesla.ts";
+import { notRegistered, outOfRegion, plainText, regionOfHost, type Incoming, type Reply } from "./tesla.ts";
 import { handleVehicles, vehicleObject } from "./vehicles.ts";
-
-type Body = Record<string, unknown>;
 
 function findToken(world: World, incoming: Incoming): GrantedToken | undefined {
   const bearer = /^Bearer (\S+)$/.exec(incoming.headers.authorization ?? "")?.[1] ?? "";

@@ -1,35 +1,35 @@
 // What belongs to the owner: the pretended domain https://DOMAIN/, and the browser that logs in.
 import { request as requestPlainly } from "node:http";
 import { request } from "node:https";
+import { fetchFrom } from "../server.ts";
 import { notPlanned, type World } from "../world.ts";
 import { KEY_PATH, plainText, type Incoming, type Reply } from "./tesla.ts";
 
 // ---- The domain: a file set by a test, or a tunnel to a server on this computer, or nothing ----
 
-const TUNNEL_TIMEOUT = 5000;
-
-function throughTunnel(port: number, method: string, path: string, headers: Record<string, string>) {
-  return new Promise<Reply>((resolve) => {
-    const options = { host: "127.0.0.1", port, method, path, headers, timeout: TUNNEL_TIMEOUT, agent: false };
-    const outgoing = requestPlainly(options, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on("data", (chunk: Buffer) => chunks.push(chunk));
-      answer.on("end", () => {
-        const { "content-type": type, location } = answer.headers;
-        const kept = { ...(type ? { "content-type": type } : {}), ...(location ? { location } : {}) };
-        const body = Buffer.concat(chunks).toString("utf8");
-        resolve({ status: answer.statusCode ?? 502, headers: kept, body });
-      });
-    });
-    outgoing.on("timeout", () => outgoing.destroy(new Error("timeout")));
+async function throughTunnel(port: number, method: string, path: string, headers: Record<string, string>) {
+  try {
+    const options = { host: "127.0.0.1", port, method, path, headers, timeout: 5000, agent: false };
+    const { status, headers: found, body } = await fetchFrom(requestPlainly(options));
+    const { "content-type": type, location } = found;
+    return {
+      status,
+      headers: { ...(type ? { "content-type": type } : {}), ...(location ? { location } : {}) },
+      body,
+    };
+  } catch {
     // What a tunnel's own server says when nothing listens behind it.
-    outgoing.on("error", () => resolve(plainText(502, "nothing answers behind the tunnel\n")));
-    outgoing.end();
-  });
+    return plainText(502, "nothing answers behind the tunnel\n");
+  }
 }
 
 /** One visit of the owner's domain, by a script or by Tesla. */
-export async function visitSite(world: World, method: string, path: string, headers: Record<string, string>) {
+export async function visitSite(
+  world: World,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+): Promise<Reply> {
   const { hosting } = world.partner;
   if (hosting.kind === "tunnel") return throughTunnel(hosting.port, method, path, headers);
   if (hosting.kind === "none" || path !== KEY_PATH) return plainText(404, "not found\n");
@@ -48,31 +48,15 @@ export async function handleSite(world: World, incoming: Incoming): Promise<Repl
 
 /** Scopes to tick (default: the boxes as the page has them), or cancel at the first chance. */
 export type ConsentOptions = { tick?: string[]; cancel?: boolean };
-type Page = { status: number; location: string; body: string };
 type TeslaServer = { port: number; ca: string };
 
-function fetchPage({ port, ca }: TeslaServer, address: URL, form?: URLSearchParams): Promise<Page> {
-  return new Promise((resolve, reject) => {
-    const headers: Record<string, string> = { host: address.host };
-    if (form !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
-    const server = { host: "127.0.0.1", port, ca, servername: address.hostname };
-    const method = form === undefined ? "GET" : "POST";
-    const path = address.pathname + address.search;
-    const outgoing = request(
-      { ...server, agent: false, timeout: 10_000, headers, method, path },
-      (answer) => {
-        let body = "";
-        answer.setEncoding("utf8").on("data", (text: string) => {
-          body += text;
-        });
-        const location = answer.headers.location ?? "";
-        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, location, body }));
-      },
-    );
-    outgoing.on("timeout", () => outgoing.destroy(new Error("the login page does not answer")));
-    outgoing.on("error", reject);
-    outgoing.end(form?.toString());
-  });
+function fetchPage({ port, ca }: TeslaServer, address: URL, form?: URLSearchParams) {
+  const { host, hostname: servername, pathname, search } = address;
+  const type = form === undefined ? {} : { "content-type": "application/x-www-form-urlencoded" };
+  const server = { host: "127.0.0.1", port, ca, servername, agent: false, timeout: 10_000 };
+  const method = form === undefined ? "GET" : "POST";
+  const options = { ...server, method, path: pathname + search, headers: { host, ...type } };
+  return fetchFrom(request(options), form?.toString());
 }
 
 const ENTITIES: Record<string, string> = { quot: '"', "#39": "'", lt: "<", gt: ">", amp: "&" };
@@ -109,7 +93,7 @@ export async function playConsent(server: TeslaServer, authorizeUrl: string, cho
     const action = /<form method="post" action="([^"]*)"/.exec(page.body)?.[1];
     if (action === undefined) break;
     page = await fetchPage(server, new URL(unescapeHtml(action), authorizeUrl), fillIn(page.body, choice));
-    if (page.status === 302) return page.location;
+    if (page.status === 302) return page.headers.location ?? "";
   }
   throw new Error(`the login page answered ${page.status}: ${pageText(page.body)}`);
 }

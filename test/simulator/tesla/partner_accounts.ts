@@ -4,8 +4,8 @@
 import { createHash, createPublicKey, randomUUID } from "node:crypto";
 import { notPlanned, type GrantedToken, type World } from "../world.ts";
 import { visitSite } from "./owner.ts";
-import { FIXED, KEY_PATH, fleetError, json, notRegistered } from "./tesla.ts";
-import type { Incoming, Region, Reply } from "./tesla.ts";
+import { FIXED, KEY_PATH, fleetError, foreignRoot, invalidDomain, json, noKeyFile } from "./tesla.ts";
+import { notRegistered, notValid, type Incoming, type Region, type Reply } from "./tesla.ts";
 
 // Tesla refuses a key file as "too large"; where the limit lies is not known, a P-256 key file has 178 bytes.
 const KEY_FILE_LIMIT = 4096;
@@ -54,26 +54,13 @@ export async function register(
   const { account, partner } = world;
   if (token.kind !== "partner") return notRegistered(account.clientId, region);
   const domain = "domain" in body && typeof body.domain === "string" ? body.domain : "";
-  if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(domain)) {
-    const form = "Ensure that domain is lowercase and starts without https://";
-    return fleetError(400, `Invalid domain: ${domain}. ${form}`);
-  }
+  if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(domain)) return invalidDomain(domain);
   const root = rootDomain(domain);
   const isAllowed = partner.allowedOrigins.some((origin) => rootDomain(new URL(origin).hostname) === root);
-  if (!isAllowed) {
-    const portal = `https://developer.tesla.com/dashboard/app-details/${account.clientId}`;
-    return fleetError(412, `Root domain ${root} must match registered allowed origin on ${portal}`);
-  }
+  if (!isAllowed) return foreignRoot(root, account.clientId);
   const key = await downloadKey(world, domain);
-  if ("why" in key) {
-    return fleetError(424, `Public key download failed for https://${domain}${KEY_PATH}, error: ${key.why}`);
-  }
-  if (partner.takenKeys.includes(key.hex)) {
-    return fleetError(422, "Validation failed: Public key hash has already been taken", false);
-  }
-  if (partner.takenDomains.includes(domain)) {
-    return fleetError(422, "Validation failed: Domain has already been taken", false);
-  }
+  if ("why" in key) return noKeyFile(domain, key.why);
+  if (partner.takenDomains.includes(domain)) return notValid("Domain has already been taken");
   const updatedAt = new Date(world.clock.now()).toISOString();
   const { accountId = randomUUID(), createdAt = updatedAt } = partner.registrations[region] ?? {};
   partner.registrations[region] = { domain, publicKey: key.hex, accountId, createdAt, updatedAt };
@@ -115,7 +102,6 @@ export async function handlePartner(
   if (route === "GET /fleet_telemetry_errors") {
     return json(200, { response: { fleet_telemetry_errors: world.garage.telemetry.errors } });
   }
-  if (route === "GET /fleet_telemetry_error_vins") return json(200, { response: [] });
   notPlanned(world, incoming, "no such partner endpoint");
   return fleetError(404, "not_found", false);
 }

@@ -3,8 +3,8 @@
 // streams.
 import { randomUUID } from "node:crypto";
 import { SKIP_REASONS } from "../failures/catalogue.ts";
-import { dropTelemetry, notPlanned, type GrantedToken, type World } from "../world.ts";
-import { readTelemetryToken, type TelemetryToken } from "./telemetry_token.ts";
+import { dropTelemetry, notPlanned, type Body, type GrantedToken, type World } from "../world.ts";
+import { readTelemetryToken } from "./telemetry_token.ts";
 import { fleetError, json, missingScope, type Incoming, type Reply } from "./tesla.ts";
 
 const DATA = ["vehicle_device_data"];
@@ -13,29 +13,19 @@ const LOCATION_FIELDS =
 const ONLY_BY_PROXY =
   "This endpoint must be called through the Vehicle Command HTTP Proxy. Refer to "
   + "https://github.com/teslamotors/vehicle-command for details";
-const MOST_APPS = 3; // Tesla's pages say three and five
-const OLDEST_FIRMWARE = [2024, 26];
 
 function isKeyOnCar({ account, partner, car }: World): boolean {
   const key = partner.registrations[account.region]?.publicKey;
   return key !== undefined && car.isPaired(key);
 }
 
-function isTooOld(firmware: string): boolean {
-  const [year = 0, week = 0] = firmware.split(".").map(Number);
-  const [oldestYear = 0, oldestWeek = 0] = OLDEST_FIRMWARE;
-  return year < oldestYear || (year === oldestYear && week < oldestWeek);
-}
-
 /** Why the car gets no configuration; "" when it gets one. */
 function skipReason(world: World, path: string): string {
-  const { garage, car, failures } = world;
+  const { car, failures } = world;
   const byName = [...SKIP_REASONS, "new_reason"].find((reason) => failures.take(`telemetry_${reason}`, path));
   if (byName !== undefined) return byName;
   if (!car.speaksProtocol) return "unsupported_hardware";
-  if (isTooOld(garage.firmware)) return "unsupported_firmware";
-  if (!isKeyOnCar(world)) return "missing_key";
-  return garage.telemetry.otherApps >= MOST_APPS ? "max_configs" : "";
+  return isKeyOnCar(world) ? "" : "missing_key";
 }
 
 function skipped(world: World, reason: string, path: string): Reply {
@@ -53,7 +43,7 @@ function wrongClaim({ hostname, ca, fields }: Record<string, unknown>): string {
   return typeof fields === "object" && fields !== null ? "" : "fields is missing";
 }
 
-function send(world: World, incoming: Incoming, token: GrantedToken, body: Record<string, unknown>): Reply {
+function send(world: World, incoming: Incoming, token: GrantedToken, body: Body): Reply {
   const { car, garage, failures } = world;
   const path = incoming.url.pathname;
   const vins = Array.isArray(body.vins) ? body.vins : [];
@@ -61,7 +51,7 @@ function send(world: World, incoming: Incoming, token: GrantedToken, body: Recor
   if (!isComplete || typeof body.token !== "string") return fleetError(400, "invalid_field");
   const foreign = vins.find((vin) => vin !== car.vin);
   if (foreign !== undefined) return fleetError(404, `${foreign} not_found`, false);
-  let read: TelemetryToken;
+  let read: ReturnType<typeof readTelemetryToken>;
   try {
     read = readTelemetryToken(body.token, world.clock.now());
   } catch (error) {
@@ -78,8 +68,7 @@ function send(world: World, incoming: Incoming, token: GrantedToken, body: Recor
   const reason = skipReason(world, path);
   if (reason !== "") return skipped(world, reason, path);
   const isRefused = failures.take("telemetry_refused_by_car", path);
-  const looksLeft = garage.telemetry.looksUntilTaken;
-  Object.assign(garage.telemetry, { config, signer, synced: false, isRefused, looksLeft });
+  Object.assign(garage.telemetry, { config, signer, synced: false, isRefused, looksLeft: 1 });
   return json(200, { response: { updated_vehicles: 1 } });
 }
 
@@ -93,7 +82,7 @@ function carLooks(world: World): void {
     return;
   }
   if (telemetry.isRefused) {
-    telemetry.otherApps = MOST_APPS;
+    telemetry.isLimitReached = true;
     dropTelemetry(world);
     return;
   }
@@ -112,8 +101,8 @@ function carLooks(world: World): void {
 function show(world: World): Reply {
   const { telemetry } = world.garage;
   carLooks(world);
-  const { synced, config, otherApps } = telemetry;
-  const response = { synced, config, limit_reached: otherApps >= MOST_APPS, key_paired: isKeyOnCar(world) };
+  const { synced, config, isLimitReached } = telemetry;
+  const response = { synced, config, limit_reached: isLimitReached, key_paired: isKeyOnCar(world) };
   return json(200, { response });
 }
 
@@ -129,12 +118,7 @@ function errors(world: World): Reply {
 }
 
 /** Answers a request about telemetry below /api/1/vehicles; undefined when it is about something else. */
-export function handleTelemetry(
-  world: World,
-  incoming: Incoming,
-  token: GrantedToken,
-  body: Record<string, unknown>,
-): Reply | undefined {
+export function handleTelemetry(world: World, incoming: Incoming, token: GrantedToken, body: Body) {
   const { method, url } = incoming;
   const [vin = "", what = "", ...rest] = url.pathname.replace("/api/1/vehicles/", "").split("/");
   if (method === "POST" && vin === "fleet_telemetry_config") {

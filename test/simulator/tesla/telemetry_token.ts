@@ -1,6 +1,6 @@
 // Reads the token of a Fleet Telemetry configuration as Tesla's verifier does: the form of a JWS, the
 // algorithm, Schnorr's equation rG + cA = V over P-256, and when the claims hold. Written from the protocol's
-// figures, independently of lib/: points are added here with BigInt, in Jacobian coordinates.
+// figures, independently of lib/: points are added here as in a textbook.
 import { createHash } from "node:crypto";
 
 const P = 0xffffffff00000001000000000000000000000000ffffffffffffffffffffffffn;
@@ -9,52 +9,39 @@ const B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
 const GX = 0x6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296n;
 const GY = 0x4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5n;
 
-// The point (x / z², y / z³); z = 0 is infinity.
-type Point = { x: bigint; y: bigint; z: bigint };
+type Point = [x: bigint, y: bigint] | undefined; // undefined is infinity
 
-const INFINITY: Point = { x: 1n, y: 1n, z: 0n };
-const G: Point = { x: GX, y: GY, z: 1n };
-
-function mod(value: bigint, modulus = P): bigint {
-  const rest = value % modulus;
-  return rest < 0n ? rest + modulus : rest;
+function mod(value: bigint): bigint {
+  const rest = value % P;
+  return rest < 0n ? rest + P : rest;
 }
 
-function double({ x, y, z }: Point): Point {
-  if (z === 0n || y === 0n) return INFINITY;
-  const zz = mod(z * z);
-  const yy = mod(y * y);
-  const s = mod(4n * x * yy);
-  const m = mod(3n * (x - zz) * (x + zz)); // the curve's a is -3
-  const x3 = mod(m * m - 2n * s);
-  return { x: x3, y: mod(m * (s - x3) - 8n * yy * yy), z: mod(2n * y * z) };
+/** One through the value, by Euclid's algorithm. */
+function inverse(value: bigint): bigint {
+  let [high, low, result, next] = [P, mod(value), 0n, 1n];
+  while (low > 0n) {
+    const quotient = high / low;
+    [high, low] = [low, high - quotient * low];
+    [result, next] = [next, result - quotient * next];
+  }
+  return mod(result);
 }
 
 function add(first: Point, second: Point): Point {
-  if (first.z === 0n) return second;
-  if (second.z === 0n) return first;
-  const [z1, z2] = [mod(first.z * first.z), mod(second.z * second.z)];
-  const u1 = mod(first.x * z2);
-  const s1 = mod(first.y * z2 * second.z);
-  const h = mod(second.x * z1 - u1);
-  const r = mod(second.y * z1 * first.z - s1);
-  if (h === 0n) return r === 0n ? double(first) : INFINITY;
-  const hh = mod(h * h);
-  const hhh = mod(h * hh);
-  const v = mod(u1 * hh);
-  const x = mod(r * r - hhh - 2n * v);
-  return { x, y: mod(r * (v - x) - s1 * hhh), z: mod(h * first.z * second.z) };
+  if (first === undefined || second === undefined) return first ?? second;
+  const [[x1, y1], [x2, y2]] = [first, second];
+  if (x1 === x2 && mod(y1 + y2) === 0n) return undefined;
+  const isSame = x1 === x2; // the curve's a is -3
+  const slope = mod(isSame ? (3n * x1 * x1 - 3n) * inverse(2n * y1) : (y2 - y1) * inverse(x2 - x1));
+  const x = mod(slope * slope - x1 - x2);
+  return [x, mod(slope * (x1 - x) - y1)];
 }
 
-/** rG + cA, both multiples in one walk over the bits. */
-function sumOfMultiples(r: bigint, c: bigint, a: Point): Point {
-  const both = add(G, a);
-  let sum = INFINITY;
-  for (let bit = 255n; bit >= 0n; bit -= 1n) {
-    sum = double(sum);
-    const [fromR, fromC] = [(r >> bit) & 1n, (c >> bit) & 1n];
-    if (fromR === 1n) sum = add(sum, fromC === 1n ? both : G);
-    else if (fromC === 1n) sum = add(sum, a);
+function times(factor: bigint, point: Point): Point {
+  let sum: Point;
+  for (let rest = factor; rest > 0n; rest >>= 1n) {
+    if ((rest & 1n) === 1n) sum = add(sum, point);
+    point = add(point, point);
   }
   return sum;
 }
@@ -63,11 +50,11 @@ function number(bytes: Buffer): bigint {
   return BigInt(`0x${bytes.toString("hex")}`);
 }
 
-function pointFrom(bytes: Buffer): Point | undefined {
+function pointFrom(bytes: Buffer): Point {
   if (bytes.length !== 65 || bytes[0] !== 4) return undefined;
   const [x, y] = [number(bytes.subarray(1, 33)), number(bytes.subarray(33))];
   const isOnCurve = x < P && y < P && mod(y * y - (x * x * x - 3n * x + B)) === 0n;
-  return isOnCurve ? { x, y, z: 1n } : undefined;
+  return isOnCurve ? [x, y] : undefined;
 }
 
 function withLength(part: Buffer): Buffer {
@@ -84,11 +71,8 @@ export function isSchnorrSignature(message: string, publicKey: Buffer, signature
   const v = Buffer.concat([Buffer.of(4), signature.subarray(0, 64)]);
   const parts = [generator, v, publicKey, Buffer.from(message)].map(withLength);
   const c = number(createHash("sha256").update(Buffer.concat(parts)).digest()) % N;
-  const sum = sumOfMultiples(number(signature.subarray(64)) % N, c, a);
-  // V is compared and never decoded: (X / Z², Y / Z³) is (x, y) where X = x Z² and Y = y Z³.
-  const [x, y] = [number(v.subarray(1, 33)), number(v.subarray(33))];
-  const zz = mod(sum.z * sum.z);
-  return sum.z !== 0n && x < P && y < P && sum.x === mod(x * zz) && sum.y === mod(y * zz * sum.z);
+  const sum = add(times(number(signature.subarray(64)) % N, [GX, GY]), times(c, a));
+  return sum !== undefined && sum[0] === number(v.subarray(1, 33)) && sum[1] === number(v.subarray(33));
 }
 
 function bytesIn(text: unknown, encoding: "base64" | "base64url"): Buffer {
@@ -103,11 +87,8 @@ function objectIn(part: string): Record<string, unknown> {
   return { ...value };
 }
 
-/** The claims, iss and aud among them, and the public key in 130 hexadecimal digits. */
-export type TelemetryToken = { config: Record<string, unknown>; signer: string };
-
-/** What the token says. Throws an Error when it is malformed, wrongly signed, expired or not valid yet. */
-export function readTelemetryToken(token: string, now: number): TelemetryToken {
+/** The claims, and the key that signed, in 130 hexadecimal digits. Throws when it is malformed or does not hold. */
+export function readTelemetryToken(token: string, now: number) {
   const parts = token.split(".");
   const [header = "", payload = "", signature = ""] = parts;
   if (parts.length !== 3) throw new Error(`a token of ${parts.length} parts`);

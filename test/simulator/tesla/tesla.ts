@@ -142,6 +142,28 @@ export function outOfRegion(base: string): Reply {
   return reply;
 }
 
+/** Of registration: the format of the domain, and its root domain. */
+export function invalidDomain(domain: string): Reply {
+  return fleetError(
+    400,
+    `Invalid domain: ${domain}. Ensure that domain is lowercase and starts without https://`,
+  );
+}
+
+export function foreignRoot(domain: string, clientId: string): Reply {
+  const portal = `https://developer.tesla.com/dashboard/app-details/${clientId}`;
+  return fleetError(412, `Root domain ${domain} must match registered allowed origin on ${portal}`);
+}
+
+export function noKeyFile(domain: string, why: string): Reply {
+  return fleetError(424, `Public key download failed for https://${domain}${KEY_PATH}, error: ${why}`);
+}
+
+/** What belongs to another application, or is not valid. */
+export function notValid(what: string): Reply {
+  return fleetError(422, `Validation failed: ${what}`, false);
+}
+
 export function rateLimited(): Reply {
   const reply = fleetError(429, "Account rate limit exceeded. Retry in 37 seconds");
   const limits = { "ratelimit-limit": "60", "ratelimit-remaining": "0", "ratelimit-reset": "37" };
@@ -156,16 +178,30 @@ export function missingScope(token: { scopes: string[] }, scopes: string[]): Rep
 
 // ---- Errors of the token host ----
 
+// Tesla's names with Tesla's texts; what a caller says in other words is put over them.
+const TOKEN_ERRORS: Record<string, string> = {
+  unauthorized_client: "We don't recognize this client_id and client_secret combination",
+  invalid_audience: "The 'audience' parameter is invalid. Include valid audience in the request.",
+  login_required: "Login required",
+  invalid_auth_code: "The authorization code is expired or was already used.",
+  invalid_redirect_url: "The redirect_uri does not match the one sent to authorize.",
+  unsupported_grant_type: "The grant_type is not supported.",
+  invalid_request: "The 'client_id' parameter is missing. Include client_id in the request.",
+  invalid_scope: "The client is not allowed to access the requested resource.",
+  invalid_client_id: "Invalid client_id. Authorize client_id and token client_id need to match.",
+  server_error: "Internal server error",
+  client_not_found: "client not found",
+  invalid_grant: "Invalid grant",
+  invalid_client: "Invalid client",
+};
 const REPORTED_OLDER = ["login_required", "unauthorized_client", "invalid_scope", "server_error"];
 
 /** In the shape in which it was reported: an older one with error_uri, or a newer one with referenceID. */
-export function tokenError(facts: Facts, status: number, error: string, error_description: string): Reply {
-  const reference = `${randomUUID()}-${facts.now}`;
-  if (REPORTED_OLDER.includes(error)) {
-    const error_uri = `https://auth.tesla.com/error/reference/${reference}`;
-    return json(status, { error, error_description, error_uri });
-  }
+export function tokenError(now: number, status: number, error: string, text?: string): Reply {
+  const reference = `${randomUUID()}-${now}`;
   const help = "https://developer.tesla.com/docs/fleet-api#help-and-support";
-  const referenceID = `${reference}. For more information, visit: ${help}`;
-  return json(status, { error, error_description, referenceID });
+  const more = REPORTED_OLDER.includes(error)
+    ? { error_uri: `https://auth.tesla.com/error/reference/${reference}` }
+    : { referenceID: `${reference}. For more information, visit: ${help}` };
+  return json(status, { error, error_description: text ?? TOKEN_ERRORS[error], ...more });
 }

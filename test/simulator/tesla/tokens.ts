@@ -4,7 +4,7 @@
 // had to choose: a wrong PKCE verifier is answered invalid_auth_code, and using the last refresh token once more
 // kills the one that was issued in between.
 import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { factsOf, notPlanned, type RefreshChain, type World } from "../world.ts";
+import { notPlanned, type RefreshChain, type World } from "../world.ts";
 import { baseUrl, json, tokenError, type Incoming, type Reply } from "./tesla.ts";
 
 const CODE_LIFE = 2 * 60 * 1000;
@@ -91,20 +91,15 @@ function userTokens(world: World, chain: RefreshChain, nonce: string): Reply {
   return json(200, { ...body, expires_in: ACCESS_SECONDS, token_type: "Bearer" });
 }
 
-type Refusal = (status: number, error: string, description: string) => Reply;
+type Refusal = (status: number, error: string, text?: string) => Reply;
 
 function exchangeCode(world: World, form: URLSearchParams, refuse: Refusal): Reply {
   const code = world.account.codes.get(form.get("code") ?? "");
   if (code === undefined || code.used || code.expiresAt < world.clock.now()) {
-    return refuse(400, "invalid_auth_code", "The authorization code is expired or was already used.");
+    return refuse(400, "invalid_auth_code");
   }
-  if (code.clientId !== form.get("client_id")) {
-    const differs = "Authorize client_id and token client_id need to match.";
-    return refuse(400, "invalid_client_id", `Invalid client_id. ${differs}`);
-  }
-  if (code.redirectUri !== form.get("redirect_uri")) {
-    return refuse(400, "invalid_redirect_url", "The redirect_uri does not match the one sent to authorize.");
-  }
+  if (code.clientId !== form.get("client_id")) return refuse(400, "invalid_client_id");
+  if (code.redirectUri !== form.get("redirect_uri")) return refuse(400, "invalid_redirect_url");
   const verifier = form.get("code_verifier") ?? "";
   const challenge = createHash("sha256").update(verifier).digest("base64url");
   if (code.challenge !== "" && challenge !== code.challenge) {
@@ -135,7 +130,7 @@ function refresh(world: World, form: URLSearchParams, refuse: Refusal): Reply {
     chain.expiresAt = now + REFRESH_LIFE;
     return userTokens(world, chain, "");
   }
-  return refuse(401, "login_required", "Login required");
+  return refuse(401, "login_required");
 }
 
 function partnerToken(world: World, form: URLSearchParams): Reply {
@@ -153,7 +148,7 @@ export function handleToken(world: World, incoming: Incoming): Reply {
     notPlanned(world, incoming, "the token host has only POST /oauth2/v3/token");
     return json(404, { error: "not_found" });
   }
-  const refuse: Refusal = (status, error, text) => tokenError(factsOf(world), status, error, text);
+  const refuse: Refusal = (status, error, text) => tokenError(world.clock.now(), status, error, text);
   const wrong = (text: string) => refuse(400, "invalid_request", text);
   const missing = (name: string) =>
     wrong(`The '${name}' parameter is missing. Include ${name} in the request.`);
@@ -166,7 +161,7 @@ export function handleToken(world: World, incoming: Incoming): Reply {
   const grant = form.get("grant_type") ?? "";
   const fields = FIELDS[grant];
   if (grant === "") return missing("grant_type");
-  if (!fields) return refuse(400, "unsupported_grant_type", "The grant_type is not supported.");
+  if (!fields) return refuse(400, "unsupported_grant_type");
   const [required] = fields;
   for (const name of form.keys()) {
     if (fields.flat().includes(name) && form.getAll(name).length === 1) continue;
@@ -177,15 +172,13 @@ export function handleToken(world: World, incoming: Incoming): Reply {
   if (absent !== undefined) return missing(absent);
 
   const isChinaHost = incoming.host === "auth.tesla.cn";
-  if (isChinaHost !== (account.region === "cn")) return refuse(400, "client_not_found", "client not found");
+  if (isChinaHost !== (account.region === "cn")) return refuse(400, "client_not_found");
   const secretWrong = form.has("client_secret") && form.get("client_secret") !== account.clientSecret;
   if (secretWrong || form.get("client_id") !== account.clientId) {
-    const text = "We don't recognize this client_id and client_secret combination";
-    return refuse(401, "unauthorized_client", text);
+    return refuse(401, "unauthorized_client");
   }
   if (required.includes("audience") && !audiences(world).includes(form.get("audience") ?? "")) {
-    const text = "The 'audience' parameter is invalid. Include valid audience in the request.";
-    return refuse(400, "invalid_audience", text);
+    return refuse(400, "invalid_audience");
   }
   if (grant === "authorization_code") return exchangeCode(world, form, refuse);
   return grant === "refresh_token" ? refresh(world, form, refuse) : partnerToken(world, form);

@@ -3,28 +3,27 @@
 import { EITHER_SCOPE, scopesFor } from "../car/commands.ts";
 import { readCommand } from "../car/read_command.ts";
 import { decodeRoutable, type RoutableMessage } from "../protocol/messages.ts";
-import { notPlanned, type GrantedToken, type World } from "../world.ts";
+import { notPlanned, type Body, type GrantedToken, type World } from "../world.ts";
 import { handleTelemetry } from "./telemetry.ts";
 import { ASLEEP, FIXED, PROTOCOL_REQUIRED, VEHICLE_ID, fleetError, json, missingScope } from "./tesla.ts";
 import type { Incoming, Reply } from "./tesla.ts";
 
 const DATA = ["vehicle_device_data"];
 const ONLY_GETS = ["vehicle_data", "mobile_enabled", "nearby_charging_sites"];
+const CACHE_AGE_MS = 3 * 24 * 3600 * 1000; // of the failure "cached_data"
 // What steers a terminal that prints it: CSI in one character, text from right to left, a new line, an escape.
 const HOSTILE_NAME = "Test\u009b31mla\u202e eno\u2066\r\n\u001b[2Jerror: forged";
 
 export function vehicleObject(world: World): Record<string, unknown> {
   const { car, garage } = world;
   const state = !car.online ? "offline" : car.awake ? "online" : "asleep";
-  const display_name = world.failures.isOn("hostile_name") ? HOSTILE_NAME : garage.displayName;
+  const display_name = world.failures.isOn("hostile_name") ? HOSTILE_NAME : car.name;
   const api_version = state === "online" ? 90 : null;
   return { ...FIXED.vehicle, vin: car.vin, display_name, state, in_service: garage.inService, api_version };
 }
 
-/** The order of Tesla's own answer: the user's number comes second. */
 function withUser(world: World): Record<string, unknown> {
-  const { id, ...rest } = vehicleObject(world);
-  return { id, user_id: 880000042, ...rest };
+  return { ...vehicleObject(world), user_id: 880000042 };
 }
 
 /** There is one car: the first page has it, whatever its size. */
@@ -35,14 +34,8 @@ function list(world: World, url: URL): Reply {
     return fleetError(400, "invalid_field");
   }
   const response = current === 1 ? [vehicleObject(world)] : [];
-  const pagination = {
-    previous: current > 1 ? current - 1 : null,
-    next: null,
-    current,
-    per_page,
-    count: 1,
-    pages: 1,
-  };
+  const previous = current > 1 ? current - 1 : null;
+  const pagination = { previous, next: null, current, per_page, count: 1, pages: 1 };
   return json(200, { response, pagination, count: response.length });
 }
 
@@ -71,7 +64,7 @@ function unavailable({ car, garage }: World): Reply | undefined {
   return undefined;
 }
 
-function fleetStatus(world: World, body: Record<string, unknown>): Reply {
+function fleetStatus(world: World, body: Body): Reply {
   const vins = Array.isArray(body.vins) ? body.vins.map(String) : [];
   if (vins.length === 0) return fleetError(400, "invalid_field");
   const { car, garage, failures } = world;
@@ -95,53 +88,31 @@ function fleetStatus(world: World, body: Record<string, unknown>): Reply {
 
 // ---- vehicle_data. What is not simulated has the value of a parked car that does not use it. ----
 
-const TYRES = ["fl", "fr", "rl", "rr"] as const;
-const WARNING_BELOW = 2.5; // bar
-
 // Without `endpoints` all of these come, which leaves out the location.
 const DEFAULT_BLOCKS = `charge_state climate_state closures_state drive_state gui_settings vehicle_config
   vehicle_state`.split(/\s+/);
 
 function blocks({ car, garage, clock }: World): Record<string, object> {
   const timestamp = clock.now();
-  const climate = {
-    driver_temp_setting: car.driverTemp,
-    fan_status: car.climateOn ? 3 : 0,
-    inside_temp: car.insideTemp,
-    is_auto_conditioning_on: car.climateOn,
-    is_climate_on: car.climateOn,
-    outside_temp: car.outsideTemp,
-    passenger_temp_setting: car.passengerTemp,
-    timestamp,
-  };
-  const tyres = TYRES.map((tyre) => ({
-    [`tpms_hard_warning_${tyre}`]: false,
-    [`tpms_last_seen_pressure_time_${tyre}`]: Math.floor(timestamp / 1000),
-    [`tpms_pressure_${tyre}`]: car.tyrePressures[tyre],
-    [`tpms_soft_warning_${tyre}`]: car.tyrePressures[tyre] < WARNING_BELOW,
-  }));
   const state = {
     car_version: `${garage.firmware} 4a2f1b7c9d03`,
     locked: car.locked,
-    odometer: car.odometer,
     sentry_mode: car.sentryMode,
     service_mode: garage.inService,
-    timestamp,
     vehicle_name: car.name,
   };
+  const charge_schedules = [...car.chargeSchedules.values()];
+  const precondition_schedules = [...car.preconditionSchedules.values()];
   return {
     charge_state: { ...car.chargeState(), ...garage.reportedCharge },
-    climate_state: { ...FIXED.climate_state, ...climate },
+    climate_state: { ...FIXED.climate_state, ...car.climateState(), timestamp },
     closures_state: { ...FIXED.closures_state, locked: car.locked, timestamp },
     drive_state: { ...FIXED.drive_state, timestamp },
     gui_settings: { ...FIXED.gui_settings, timestamp },
-    charge_schedule_data: { charge_schedules: [...car.chargeSchedules.values()], timestamp },
-    preconditioning_schedule_data: {
-      precondition_schedules: [...car.preconditionSchedules.values()],
-      timestamp,
-    },
+    charge_schedule_data: { charge_schedules, timestamp },
+    preconditioning_schedule_data: { precondition_schedules, timestamp },
     vehicle_config: { ...FIXED.vehicle_config, timestamp },
-    vehicle_state: Object.assign({}, FIXED.vehicle_state, state, ...tyres),
+    vehicle_state: { ...FIXED.vehicle_state, ...state, timestamp },
   };
 }
 
@@ -159,7 +130,7 @@ function vehicleData(world: World, url: URL, token: GrantedToken, cacheAgeMs?: n
     if (endpoints.includes(name)) found[name] = block;
   // The position comes in drive_state, as Tesla describes it.
   if (wantsPlace) {
-    const place = { ...world.car.place, gps_as_of: Math.floor(timestamp / 1000), timestamp };
+    const place = { ...FIXED.place, gps_as_of: Math.floor(timestamp / 1000), timestamp };
     found.drive_state = { ...found.drive_state, ...place };
   }
   if (cacheAgeMs === undefined) return json(200, { response: { ...withUser(world), ...found } });
@@ -175,7 +146,7 @@ function nearbySites({ clock }: World): Reply {
 // ---- Commands ----
 
 /** The bytes of a signed command: standard base64 with its padding, in the only field of the body. */
-function signedBytes(body: Record<string, unknown>): Buffer | undefined {
+function signedBytes(body: Body): Buffer | undefined {
   const text = body.routable_message;
   if (Object.keys(body).length !== 1 || typeof text !== "string") return undefined;
   const bytes = Buffer.from(text, "base64");
@@ -199,7 +170,7 @@ function scopesForSigned(message: RoutableMessage): string[] {
   return typeof command === "number" ? ["vehicle_cmds"] : scopesFor(command.name);
 }
 
-function signedCommand(world: World, tag: string, token: GrantedToken, body: Record<string, unknown>): Reply {
+function signedCommand(world: World, tag: string, token: GrantedToken, body: Body): Reply {
   const bytes = signedBytes(body);
   const message = readMessage(bytes);
   const refused = missingScope(token, scopesForSigned(message)) ?? unavailable(world);
@@ -213,21 +184,16 @@ function signedCommand(world: World, tag: string, token: GrantedToken, body: Rec
   return json(200, { response: world.car.handleSignedCommand(bytes).toString("base64") });
 }
 
-function plainCommand({ car }: World, name: string, body: Record<string, unknown>): Reply {
+function plainCommand({ car }: World, name: string, body: Body): Reply {
   if (!car.mobileAccess) return fleetError(401, "mobile_access_disabled");
   if (car.speaksProtocol && car.protocolRequired) return fleetError(403, PROTOCOL_REQUIRED, false);
   return json(200, { response: car.execute(name, body) });
 }
 
 /** Answers the requests below /api/1/vehicles. */
-export function handleVehicles(
-  world: World,
-  incoming: Incoming,
-  token: GrantedToken,
-  body: Record<string, unknown>,
-): Reply {
+export function handleVehicles(world: World, incoming: Incoming, token: GrantedToken, body: Body): Reply {
   const { method, url } = incoming;
-  const { car, failures, garage } = world;
+  const { car, failures } = world;
   const route = `${method} ${url.pathname.replace("/api/1/vehicles", "")}`;
   if (route === "POST /fleet_status") return missingScope(token, DATA) ?? fleetStatus(world, body);
   const telemetry = handleTelemetry(world, incoming, token, body);
@@ -258,7 +224,7 @@ export function handleVehicles(
   }
   if (method === "GET" && ONLY_GETS.includes(rest.slice(1))) {
     const isCached = rest === "/vehicle_data" && failures.take("cached_data", url.pathname);
-    if (isCached) return vehicleData(world, url, token, garage.cacheAgeMs);
+    if (isCached) return vehicleData(world, url, token, CACHE_AGE_MS);
     const asleep = unavailable(world);
     if (asleep !== undefined) return asleep;
     if (!car.mobileAccess) return fleetError(401, "mobile_access_disabled");
