@@ -11,8 +11,9 @@ export const LOADER: string[] = process.features.typescript ? [] : ["--import", 
 
 // ---- Ports ----
 
-/** Listens, with each open connection in `sockets`. Resolves to the port; 0 asks for a free one. */
-export async function listen(server: Server, port: number, sockets: Set<Socket>): Promise<number> {
+/** Listens on a port, 0 for a free one. close() ends every connection too. */
+export async function listen(server: Server, port: number) {
+  const sockets = new Set<Socket>();
   const track = (socket: Socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
@@ -29,7 +30,11 @@ export async function listen(server: Server, port: number, sockets: Set<Socket>)
     });
     server.listen(port, "127.0.0.1", resolve);
   });
-  return (server.address() as AddressInfo).port;
+  async function close(): Promise<void> {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  }
+  return { port: (server.address() as AddressInfo).port, close };
 }
 
 /** Whether a script will be able to listen there, on IPv4 and, where this computer has it, on IPv6. */

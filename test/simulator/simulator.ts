@@ -7,7 +7,6 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync } from "
 import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer as createPlainServer } from "node:http";
 import { createServer } from "node:https";
-import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { FailOptions } from "./failures/failures.ts";
@@ -101,27 +100,6 @@ async function registerIn(world: World): Promise<void> {
   if (reply.status !== 200) throw new Error(`registration answered ${reply.status}: ${reply.body}`);
 }
 
-/** The two servers. close() ends every connection too. */
-async function startServers(reception: Reception, certificate: { key: string; cert: string }, wanted: Ports) {
-  const sockets = new Set<Socket>();
-  const tesla = createServer(certificate, reception.listener("tesla"));
-  const login = createPlainServer(reception.listener("plain login"));
-  async function close(): Promise<void> {
-    for (const socket of sockets) socket.destroy();
-    await Promise.all([tesla, login].map((server) => new Promise((resolve) => server.close(resolve))));
-  }
-  try {
-    const ports: Ports = {
-      tesla: await listen(tesla, wanted.tesla, sockets),
-      login: await listen(login, wanted.login, sockets),
-    };
-    return { ports, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-}
-
 /**
  * Starts everything on free ports of 127.0.0.1, or on those that were kept. Close it with close(); its state
  * may be changed at any time.
@@ -136,10 +114,19 @@ export async function startSimulator(options: SimulatorOptions = {}) {
     options.onRequest?.(request);
   });
   const hosts = [...LOGIN_HOSTS, ...TOKEN_HOSTS, ...PAIRING_HOSTS, ...Object.values(FLEET_API_HOSTS)];
+  const wanted = folder.ports;
   const { ca, ...certificate } = makeCertificates([...new Set([...hosts, partner.domain, "localhost"])]);
-  const { tesla, login } = folder.ports;
-  const wanted = { tesla: options.port ?? tesla, login };
-  const { ports, close: closeServers } = await startServers(reception, certificate, wanted);
+  const tesla = await listen(
+    createServer(certificate, reception.listener("tesla")),
+    options.port ?? wanted.tesla,
+  );
+  const login = await listen(createPlainServer(reception.listener("plain login")), wanted.login).catch(
+    async (error) => {
+      await tesla.close();
+      throw error;
+    },
+  );
+  const ports = { tesla: tesla.port, login: login.port };
   writeFileSync(folder.caFile, ca, { mode: 0o644 });
   folder.ports = ports;
   folder.save(world);
@@ -159,7 +146,7 @@ export async function startSimulator(options: SimulatorOptions = {}) {
     loginUrl: `http://127.0.0.1:${ports.login}`, // the login page for a browser
     bill: () => reception.bill(),
     async close(): Promise<void> {
-      await closeServers();
+      await Promise.all([tesla.close(), login.close()]);
       folder.save(world);
       folder.close();
     },

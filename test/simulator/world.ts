@@ -50,6 +50,7 @@ function newAccount(region: Region) {
     consentedScopes: [] as string[], // what the owner has ever ticked; empty before the first login
     requireRegisteredDomain: true, // "No policy rules" page until a partner registration exists
     rateLimits: false,
+    tickets: [] as string[], // of logins that wait for the consent page
     codes: new Map<string, LoginCode>(),
     chains: [] as RefreshChain[],
     accessTokens: new Map<string, GrantedToken>(),

@@ -1,5 +1,5 @@
 // What each failure looks like, in groups, in Tesla's own words where they are known. To add one: a row here,
-// and a row in the table of test/simulator_tests/simulator_failures.test.ts.
+// and its name beside its status in test/simulator_tests/simulator_failures.test.ts.
 import { ASLEEP, PROTOCOL_REQUIRED, baseUrl, fleetError, foreignRoot, html } from "../tesla/tesla.ts";
 import { invalidDomain, json, newTxid, noKeyFile, notRegistered, notValid } from "../tesla/tesla.ts";
 import { outOfRegion, plainText, rateLimited, tokenError } from "../tesla/tesla.ts";

@@ -2,7 +2,6 @@
 // that obeys whoever knows a random token, which is in the environment of that shell.
 import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import { listen, readAll } from "../server.ts";
 import type { Simulator } from "../simulator.ts";
 import { play } from "../world_commands.ts";
@@ -24,7 +23,6 @@ async function run(simulator: Simulator, words: string[]): Promise<string[]> {
 /** The port and the token, and what ends it: with it every script that still runs in the shell ends. */
 export async function startControl(simulator: Simulator) {
   const token = randomBytes(32).toString("base64url");
-  const sockets = new Set<Socket>();
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.headers.authorization !== `Bearer ${token}`) return void response.writeHead(403).end();
     if (request.method !== "POST") return; // a script that ends when the connection does
@@ -36,10 +34,6 @@ export async function startControl(simulator: Simulator) {
     }
   }
   const server = createServer((request, response) => void respond(request, response));
-  const port = await listen(server, 0, sockets);
-  async function close(): Promise<void> {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  }
+  const { port, close } = await listen(server, 0);
   return { url: `http://127.0.0.1:${port}/`, token, close };
 }

@@ -11,9 +11,6 @@ const PARAMETERS = `response_type client_id redirect_uri scope state nonce promp
   require_requested_scopes show_keypair_step locale prompt code_challenge code_challenge_method`.split(/\s+/);
 const AUTHORIZE = "/oauth2/v3/authorize";
 
-// Logins that have passed step 1, by the ticket that the consent page carries.
-const tickets = new WeakMap<World, Set<string>>();
-
 function wentWrong(text: string): Reply {
   return html(400, messagePage("Something went wrong", text));
 }
@@ -95,8 +92,6 @@ function authorize(world: World, incoming: Incoming): Reply {
   if (form.get("action") === "cancel") {
     return redirect(world, asked, { error: "login_cancelled", error_description: "User cancelled" });
   }
-  const open = tickets.get(world) ?? new Set();
-  tickets.set(world, open);
   // What is not ticked for the application in the portal does not appear, and nobody says so.
   const scopes = scopeList(asked.get("scope")).filter((scope) => account.portalScopes.includes(scope));
   const allNeeded = asked.get("require_requested_scopes") === "true";
@@ -111,11 +106,11 @@ function authorize(world: World, incoming: Incoming): Reply {
     const askAgain = isMissing && (asked.get("prompt_missing_scopes") === "true" || allNeeded);
     if (account.consentedScopes.length > 0 && !askAgain) return grant(world, asked, incoming.host, had);
     const ticket = randomUUID();
-    open.add(ticket);
+    account.tickets.push(ticket);
     return consent(200, ticket, scopes);
   }
   const ticket = form.get("ticket") ?? "";
-  if (form.get("step") !== "consent" || !open.has(ticket)) {
+  if (form.get("step") !== "consent" || !account.tickets.includes(ticket)) {
     notPlanned(world, incoming, "a consent form without a login before it");
     return wentWrong("Please start again.");
   }
@@ -123,7 +118,7 @@ function authorize(world: World, incoming: Incoming): Reply {
   if (allNeeded && ticked.length < scopes.length) {
     return consent(400, ticket, ticked, "Select every box to continue, or cancel.");
   }
-  open.delete(ticket);
+  account.tickets = account.tickets.filter((other) => other !== ticket);
   // Unticking a scope takes back what was granted before; that shows in access tokens made from now on.
   account.consentedScopes = account.consentedScopes.filter((scope) => !scopes.includes(scope));
   if (![...account.consentedScopes, ...ticked].includes("vehicle_device_data")) dropTelemetry(world);
