@@ -47,7 +47,6 @@ export class Reception {
     this.onRequest = onRequest;
   }
 
-  /** The listener of a server that is this entrance. */
   listener(entrance: Entrance): RequestListener {
     return (request, response) => {
       this.respond(request, response, entrance).catch((problem: unknown) => {

@@ -73,7 +73,6 @@ function newPartner(domain: string) {
   };
 }
 
-/** What surrounds the car. */
 function newGarage() {
   return {
     inService: false,
@@ -117,7 +116,6 @@ export function newWorld(domain: string, region: Region) {
   return { clock, account, partner, garage, car, failures, unexpected: [] as string[] };
 }
 
-/** What the answers of this world name. */
 export function factsOf({ clock, account, partner, car }: World): Facts {
   const { clientId, region } = account;
   return { now: clock.now(), vin: car.vin, clientId, region, domain: partner.domain };

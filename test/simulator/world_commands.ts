@@ -8,7 +8,6 @@ import { PRICES, type BilledKind } from "./reception.ts";
 import type { Simulator } from "./simulator.ts";
 import { DOMAIN, type SeenRequest } from "./tesla/tesla.ts";
 
-/** One request as a line. */
 export function requestLine(request: SeenRequest): string {
   const status = request.status === 0 ? "no answer" : request.status;
   const path = request.path.length > 90 ? `${request.path.slice(0, 87)}...` : request.path;
@@ -34,19 +33,15 @@ function stateLines(simulator: Simulator): string[] {
   ];
 }
 
-/** Words with blanks between them, in lines of at most 76 columns. */
-function wrapped(words: string[]): string[] {
-  const lines = [""];
-  for (const word of words) {
-    if (lines.at(-1) !== "" && `${lines.at(-1)} ${word}`.length > 74) lines.push("");
-    lines.push(`  ${`${lines.pop()} ${word}`.trim()}`);
-  }
-  return lines;
+/** Three to a line. */
+function tamperLines(): string[] {
+  const names = SimulatedCar.tamperNames().map((name) => `  ${`tamper:${name}`.padEnd(32)}`);
+  return names.flatMap((_, index) => (index % 3 === 0 ? [names.slice(index, index + 3).join("")] : []));
 }
 
 /** The groups of failures, or those of one group; a screen at most. */
 function failureLines({ failures }: Simulator, wanted: string): string[] | undefined {
-  if (wanted === "tamper") return wrapped(SimulatedCar.tamperNames().map((name) => `tamper:${name}`));
+  if (wanted === "tamper") return tamperLines();
   const group = GROUPS.find(({ name }) => name === wanted);
   if (group !== undefined) {
     const width = Math.max(...group.failures.map(({ name }) => name.length));

@@ -183,7 +183,6 @@ test("every failure is in the table or used by another test, and no group is cal
     [],
     "groups",
   );
-  assert.throws(() => simulator.fail("no_such_failure"), /no failure is called/);
 });
 
 test("callback_error: the login comes back with server_error", async () => {
@@ -199,10 +198,4 @@ test("the lists of failures fit a screen of 80 or 110 columns and 24 rows", asyn
     const lines = await play(simulator, ["fail", name]);
     assert.ok(lines.length < 24 && lines.every((line) => line.length <= 110), lines.join("\n"));
   }
-});
-
-test("a reason of several words, from the terminal", async () => {
-  await play(simulator, ["fail", "reason:cabin", "comfort", "1"]);
-  assert.equal((await plain()).body.response.reason, "cabin comfort");
-  assert.equal((await plain()).body.response.result, true, "once");
 });

@@ -147,7 +147,6 @@ export class SimulatedCar extends CarState {
     const answer = isHandshake
       ? this.answerHandshake(computer, request)
       : this.answerCommand(computer, request, signer);
-    // Spoils the answer if that was asked for, and remembers the honest one.
     const kind = `${computer.domain} ${isHandshake}`;
     const previous = this.#lastAnswers.get(kind);
     this.#lastAnswers.set(kind, answer);
@@ -164,7 +163,6 @@ export class SimulatedCar extends CarState {
     return only !== undefined && others.length === 0 ? Buffer.from(only, "hex") : undefined;
   }
 
-  /** With session info for a key that the car knows. */
   private answerHandshake(computer: Computer, request: RoutableMessage): RoutableMessage {
     const clientKey = request.session_info_request?.public_key ?? Buffer.alloc(0);
     const refuse = (fault: number | string, withSessionInfo = false) =>
@@ -184,7 +182,6 @@ export class SimulatedCar extends CarState {
     return answer;
   }
 
-  /** Verifies a command, asks whether the key may do that, carries it out. */
   private answerCommand(computer: Computer, request: RoutableMessage, clientKey?: Buffer): RoutableMessage {
     const withRequestUuid = computer.sendsRequestUuid;
     const injected = this.takeFault("command");

@@ -25,7 +25,6 @@ function readBody(incoming: Incoming): Body | undefined {
   }
 }
 
-/** Answers a request for a Fleet API host. */
 export async function handleFleet(world: World, incoming: Incoming): Promise<Reply> {
   const region = regionOfHost(incoming.host);
   const path = incoming.url.pathname;

@@ -144,7 +144,6 @@ function revoke(world: World, { method, url }: Incoming): Reply {
   return html(200, messagePage("Access removed", `${appName} no longer has access.`));
 }
 
-/** Answers a request for the login host. */
 export function handleLogin(world: World, incoming: Incoming): Reply {
   const path = incoming.url.pathname;
   const isPlanned = incoming.method === "GET" || incoming.method === "POST";

@@ -86,7 +86,6 @@ function keyOnFile(world: World, region: Region, url: URL): Reply {
   return json(200, { response: { public_key: pem } });
 }
 
-/** Answers the requests below /api/1/partner_accounts. */
 export async function handlePartner(
   world: World,
   region: Region,

@@ -159,7 +159,6 @@ export function noKeyFile(domain: string, why: string): Reply {
   return fleetError(424, `Public key download failed for https://${domain}${KEY_PATH}, error: ${why}`);
 }
 
-/** What belongs to another application, or is not valid. */
 export function notValid(what: string): Reply {
   return fleetError(422, `Validation failed: ${what}`, false);
 }

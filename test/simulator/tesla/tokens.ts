@@ -140,7 +140,6 @@ function partnerToken(world: World, form: URLSearchParams): Reply {
   return json(200, { access_token, expires_in: ACCESS_SECONDS, token_type: "Bearer" });
 }
 
-/** Answers a request for the token host. */
 export function handleToken(world: World, incoming: Incoming): Reply {
   const { method, url, headers, body } = incoming;
   const { account } = world;

@@ -190,7 +190,6 @@ function plainCommand({ car }: World, name: string, body: Body): Reply {
   return json(200, { response: car.execute(name, body) });
 }
 
-/** Answers the requests below /api/1/vehicles. */
 export function handleVehicles(world: World, incoming: Incoming, token: GrantedToken, body: Body): Reply {
   const { method, url } = incoming;
   const { car, failures } = world;
