@@ -90,8 +90,8 @@ export function codeForm(code: string): Record<string, string> {
   return { grant_type, ...APP, code, redirect_uri: REDIRECT_URI, code_verifier: VERIFIER };
 }
 
-export function refresh(refresh_token: string, more: object = {}): Promise<Answer> {
-  const form = { grant_type: "refresh_token", client_id: CLIENT_ID, refresh_token, ...more };
+export function refresh(refresh_token: string): Promise<Answer> {
+  const form = { grant_type: "refresh_token", client_id: CLIENT_ID, refresh_token };
   return send("POST", TOKEN_URL, { form });
 }
 

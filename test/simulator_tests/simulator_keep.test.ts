@@ -27,9 +27,10 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test("login, tokens, registration, car, ports and addresses are the same after a restart", async () => {
+test("login, tokens, registration, car, ports and addresses are the same after a restart", async (t) => {
   const keep = join(folder, "a"); // made by the simulator
   const first = await start({ keep });
+  t.after(() => first.close());
   const tokens = (await login(first)).body;
   first.car.pair(publicKey, "driver");
   first.car.execute("set_charging_amps", { charging_amps: 9 });
@@ -52,6 +53,7 @@ test("login, tokens, registration, car, ports and addresses are the same after a
   writeFileSync(join(keep, "world.json"), killed); // as if it had been killed, and not closed
 
   const second = await startSimulator({ keep });
+  t.after(() => second.close()); // also when something below is wrong
   assert.deepEqual(
     [second.isResumed, second.env, second.loginUrl],
     [true, first.env, first.loginUrl],
