@@ -32,16 +32,21 @@ function content(car: CarState, { name, params }: Command): object {
   if (name !== "get_vehicle_data") return {};
   const asked = Object.entries(BLOCKS).filter(([request]) => params[request]);
   if (asked.length === 0) return {};
-  return { vehicleData: Object.fromEntries(asked.map(([, [block, fields]]) => [block, fields(car)])) };
+  const blocks = asked.map(([, [block, fields]]) => [block, { ...fields(car), timestamp: timestamp(car) }]);
+  return { vehicleData: Object.fromEntries(blocks) };
 }
+
+const ODOMETER = Math.round(Number(FIXED.vehicle_state?.odometer) * 100);
+const DOORS = "driver_front driver_rear passenger_front passenger_rear trunk_front trunk_rear".split(" ");
+const ALL_CLOSED = Object.fromEntries(DOORS.map((door) => [`door_open_${door}`, false]));
 
 // What get_vehicle_data asks for; its name in the answer; what it says. The others are not answered.
 const BLOCKS: Record<string, [block: string, fields: (car: CarState) => object]> = {
   getChargeState: ["charge_state", chargeStateFields],
   getClimateState: ["climate_state", climateFields],
-  getDriveState: ["drive_state", driveFields],
-  getLocationState: ["location_state", locationFields],
-  getClosuresState: ["closures_state", closureFields],
+  getDriveState: ["drive_state", () => ({ power: 0, odometer_in_hundredths_of_a_mile: ODOMETER })],
+  getLocationState: ["location_state", (car) => ({ ...FIXED.place, gps_as_of: timestamp(car).seconds })],
+  getClosuresState: ["closures_state", (car) => ({ ...ALL_CLOSED, locked: car.locked })],
 };
 
 function timestamp(car: CarState) {
@@ -57,29 +62,13 @@ function chargeStateFields(car: CarState): object {
     charging_state: { [charging_state]: {} },
     charger_phases: charger_phases ?? undefined,
     charging_amps: charge_amps,
-    timestamp: timestamp(car),
   };
 }
 
 function climateFields(car: CarState): object {
   const { inside_temp, outside_temp } = { ...FIXED.climate_state };
   const measured = { inside_temp_celsius: inside_temp, outside_temp_celsius: outside_temp };
-  return { ...measured, ...car.climateState(), timestamp: timestamp(car) };
-}
-
-function driveFields(car: CarState): object {
-  const odometer_in_hundredths_of_a_mile = Math.round(Number(FIXED.vehicle_state?.odometer) * 100);
-  return { power: 0, odometer_in_hundredths_of_a_mile, timestamp: timestamp(car) };
-}
-
-function locationFields(car: CarState): object {
-  return { ...FIXED.place, gps_as_of: timestamp(car).seconds, timestamp: timestamp(car) };
-}
-
-function closureFields(car: CarState): object {
-  const sides = ["driver_front", "driver_rear", "passenger_front", "passenger_rear"];
-  const doors = [...sides, "trunk_front", "trunk_rear"].map((door) => [`door_open_${door}`, false]);
-  return { ...Object.fromEntries(doors), locked: car.locked, timestamp: timestamp(car) };
+  return { ...measured, ...car.climateState() };
 }
 
 // ---- VCSEC ----
