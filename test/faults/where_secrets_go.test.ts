@@ -231,7 +231,7 @@ const BY_THEMSELVES = ["get_token", "serve_public_key"]; // below: somebody has 
 describe("each script", { concurrency: 2 }, () => {
   for (const [script, ...usual] of inRunningOrder(files)) {
     if (BY_THEMSELVES.includes(script)) continue;
-    ownerTest(`${script}: each secret goes where the table says`, {}, async (owner) => {
+    ownerTest(`${script}: each secret goes where the table says`, async (owner) => {
       const [first = {}, ...more] = MORE_WAYS[script] ?? [];
       const ways: Way[] = first.words ? [{}, first, ...more] : [first, ...more];
       for (const { words = usual, settings, before, code = 0 } of ways) {
@@ -257,7 +257,7 @@ describe("each script", { concurrency: 2 }, () => {
     assert.deepEqual(judge(owner, "get_token", result, [`127.0.0.1:${port}`, `::1:${port}`]), []);
   });
 
-  ownerTest("serve_public_key: connects to nobody, listens on loopback", {}, async (owner) => {
+  ownerTest("serve_public_key: connects to nobody, listens on loopback", async (owner) => {
     const port = String(await freePort());
     const running = owner.start("serve_public_key", ["--port", port], recorded(owner));
     await running.said(/Ctrl-C stops it/);
@@ -305,7 +305,7 @@ const OTHER_HOSTS: [number, unknown, Record<string, string>][] = [
 
 describe("hostile answers and settings", { concurrency: 2 }, () => {
   for (const [script, words, path] of ONE_EACH) {
-    ownerTest(`${script} ${words.join(" ")}: redirects are refused`, {}, async (owner) => {
+    ownerTest(`${script} ${words.join(" ")}: redirects are refused`, async (owner) => {
       for (const [status, location] of byLength(AWAY.slice(0, 2), AWAY)) {
         const headers = {
           refresh: `0; url=${location}`,
@@ -323,7 +323,7 @@ describe("hostile answers and settings", { concurrency: 2 }, () => {
     });
   }
 
-  ownerTest("a 421 and other answers that name another host", {}, async (owner) => {
+  ownerTest("a 421 and other answers that name another host", async (owner) => {
     for (const [status, body, headers] of byLength(OTHER_HOSTS.slice(1, 4), OTHER_HOSTS)) {
       owner.answer("/vehicle_data", status, body, {
         ...headers,
@@ -344,7 +344,7 @@ describe("hostile answers and settings", { concurrency: 2 }, () => {
     }
   });
 
-  ownerTest("TESLA_DOMAIN: tricks are refused before anything is sent", {}, async (owner) => {
+  ownerTest("TESLA_DOMAIN: tricks are refused before anything is sent", async (owner) => {
     // biome-ignore format: a table of words
     const refused = ["https://example.com", "example.com/", "example.com:8443", "owner@evil.example",
       "evil.example/.well-known", "evil.example?", "\"evil.example#\"", "EXAMPLE.com", "teѕla.com", "example..com",

@@ -48,7 +48,7 @@ describe("read_charge", { concurrency: 3 }, () => {
     ["no_power", {}, "plugged in, but the station gives no power; set to 16 A of at most 16 A"],
     ["stopped", { charging_state: "Calibrating" }, "Calibrating; set to 16 A of at most 16 A"],
   ];
-  ownerTest("rows that mean something now, in km and miles", {}, async (owner) => {
+  ownerTest("rows that mean something now, in km and miles", async (owner) => {
     for (const [example, changes, rows] of screens) {
       charging(owner, changes, example);
       const result = await ends(owner, "read_charge", 0);
@@ -69,7 +69,7 @@ describe("read_charge", { concurrency: 3 }, () => {
     [null, 240, 48, 11, "1 phase"], [3, 230, 16, 3, "1 phase"], [1, 230, 16, 22, "phases unknown"], [2, 230, 5, 3, "3 phases"],
     [1, 230, 5, 1, "1 phase"], [4, 230, 2, 1, "phases unknown"], [2, 230, 2, 1, "phases unknown"], [3, 230, 2, 1, "3 phases"],
   ];
-  ownerTest("phases are worked out from power, volts and amps", {}, async (owner) => {
+  ownerTest("phases are worked out from power, volts and amps", async (owner) => {
     for (const [charger_phases, charger_voltage, charger_actual_current, charger_power, words] of phases) {
       charging(owner, { charger_phases, charger_voltage, charger_actual_current, charger_power });
       const shown = `${charger_actual_current} A, ${charger_voltage} V, ${words}, ${charger_power} kW;`;
@@ -86,7 +86,7 @@ describe("read_charge", { concurrency: 3 }, () => {
     ["asleep", undefined, /^as of {6}an unknown time: the car is asleep/m], ["asleep", "text", /an unknown time/], ["asleep", -1e300, /an unknown time/],
     ["online", 1000, undefined], ["online", -7_200_000, undefined], ["online", undefined, undefined], [undefined, 1000, undefined],
   ];
-  ownerTest("data that Tesla had kept: its age is said, and the car sleeps on", {}, async (owner) => {
+  ownerTest("data that Tesla had kept: its age is said, and the car sleeps on", async (owner) => {
     for (const [state, age, words] of ages) {
       const timestamp = typeof age === "number" ? Date.now() - age : age;
       charging(owner, { timestamp }, "charging_1phase", { state });
@@ -107,7 +107,7 @@ describe("read_charge", { concurrency: 3 }, () => {
     assert.equal(owner.simulator.car.awake, false);
   });
 
-  ownerTest("fields may be null, missing, or of another kind; a token is not shown", {}, async (owner) => {
+  ownerTest("fields may be null, missing, or of another kind; a token is not shown", async (owner) => {
     const known = DOCUMENTED.vehicle_data_charge_state_200_charging_1phase.response.charge_state;
     for (const value of [null, undefined, "text", [{ a: 1 }], 1e100, "Charging"]) {
       charging(owner, {
@@ -131,7 +131,7 @@ describe("read_charge", { concurrency: 3 }, () => {
     assert.equal(stdout.split("secret").length - 1, quotes.length);
   });
 
-  ownerTest("settings and arguments that are wrong: nothing is sent", {}, async (owner) => {
+  ownerTest("settings and arguments that are wrong: nothing is sent", async (owner) => {
     for (const vin of [VIN.toLowerCase(), `${VIN}0`, "", `${VIN.slice(0, 16)}/`]) {
       owner.setSettings({ TESLA_VIN: vin });
       await ends(owner, "read_charge", 5, "error: TESLA_VIN: missing or malformed\n");
@@ -145,7 +145,7 @@ describe("read_charge", { concurrency: 3 }, () => {
   });
 });
 
-ownerTest("list_vehicles: VIN, state and name; as JSON; none; odd ones", {}, async (owner) => {
+ownerTest("list_vehicles: VIN, state and name; as JSON; none; odd ones", async (owner) => {
   const result = await ends(owner, "list_vehicles", 0, "put the VIN into .env as TESLA_VIN", "read_charge");
   assert.equal(result.stdout, `${VIN}  online  Testla\n`);
   assert.deepEqual(calls(result.requests), [`GET ${FLEET}/api/1/vehicles`]);
@@ -176,7 +176,7 @@ ownerTest("list_vehicles: VIN, state and name; as JSON; none; odd ones", {}, asy
   assert.equal(none.stdout, "");
 });
 
-ownerTest("wake_up: one wake, then its state every five seconds, and what it cost", {}, async (owner) => {
+ownerTest("wake_up: one wake, then its state every five seconds, and what it cost", async (owner) => {
   const car = `${FLEET}/api/1/vehicles/${VIN}`;
   owner.simulator.car.awake = false;
   const result = await endsWith(owner, "wake_up", { node: IN_A_HURRY }, 0, /^waits 5000\n[^]*^waits 5000\n/m);
@@ -241,7 +241,7 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
     assert.deepEqual(owner.simulator.requests, []);
   });
 
-  ownerTest("--dry-run sends nothing and shows what would be sent; it needs no login", {}, async (owner) => {
+  ownerTest("--dry-run sends nothing and shows what would be sent; it needs no login", async (owner) => {
     const plain = 'set_charging_amps {"charging_amps":16}\n';
     const token = owner.read("tesla_token.json");
     rmSync(owner.path("tesla_token.json"));
@@ -324,13 +324,9 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
   });
 
   const NO_SETTINGS = { settings: { TESLA_REGION: "", TESLA_VIN: "" }, loggedIn: false };
-  ownerTest(
-    "neither settings nor a login: the settings come first, in one error",
-    NO_SETTINGS,
-    async (owner) => {
-      await ends(owner, "set_charge_amps 10", 5, "TESLA_REGION", "TESLA_VIN");
-    },
-  );
+  ownerTest("neither settings nor a login: one error names the settings", NO_SETTINGS, async (owner) => {
+    await ends(owner, "set_charge_amps 10", 5, "TESLA_REGION", "TESLA_VIN");
+  });
 
   const NO_COMMANDS = "openid offline_access vehicle_device_data";
   ownerTest("a token without the scope: nothing is sent", { scopes: NO_COMMANDS }, async (owner) => {

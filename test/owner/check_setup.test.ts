@@ -183,34 +183,30 @@ const ago = (days: number): string => new Date(Date.now() - days * 86_400_000).t
 // ---- A good setup ----
 
 describe("a good setup", { concurrency: 3 }, () => {
-  ownerTest(
-    "every line is ok; exactly the requests of the list, and the two that are billed",
-    {},
-    async (owner) => {
-      const result = await check(owner);
-      assertEnd(result, 0);
-      assert.deepEqual(
-        result.lines.filter(({ mark }) => mark !== "ok"),
-        [],
-      );
-      assert.deepEqual(calls(result.requests), REQUESTS);
-      assert.equal(
-        textOf(result, "settings"),
-        `ok app ${CLIENT_ID.slice(0, 8)}…, eu, ${DOMAIN}, signed commands`,
-      );
-      const { data, command, wake } = owner.simulator.bill();
-      assert.deepEqual({ data, command, wake }, { data: 2, command: 0, wake: 0 });
-      // It says so before it bills.
-      assert.match(result.stderr, /^the next two requests cost \$0\.002 each.*\nGET \S+\/vehicles {2}200\n/m);
-      // The domain gets no secret, the token host no token, Fleet API no client secret.
-      for (const { host: name, headers, body } of result.requests) {
-        assert.equal(headers.authorization !== undefined, name === FLEET, name);
-        assert.equal(body.includes(CLIENT_SECRET), name.startsWith("fleet-auth"), name);
-      }
-    },
-  );
+  ownerTest("every line is ok; the requests of the list, and the two that are billed", async (owner) => {
+    const result = await check(owner);
+    assertEnd(result, 0);
+    assert.deepEqual(
+      result.lines.filter(({ mark }) => mark !== "ok"),
+      [],
+    );
+    assert.deepEqual(calls(result.requests), REQUESTS);
+    assert.equal(
+      textOf(result, "settings"),
+      `ok app ${CLIENT_ID.slice(0, 8)}…, eu, ${DOMAIN}, signed commands`,
+    );
+    const { data, command, wake } = owner.simulator.bill();
+    assert.deepEqual({ data, command, wake }, { data: 2, command: 0, wake: 0 });
+    // It says so before it bills.
+    assert.match(result.stderr, /^the next two requests cost \$0\.002 each.*\nGET \S+\/vehicles {2}200\n/m);
+    // The domain gets no secret, the token host no token, Fleet API no client secret.
+    for (const { host: name, headers, body } of result.requests) {
+      assert.equal(headers.authorization !== undefined, name === FLEET, name);
+      assert.equal(body.includes(CLIENT_SECRET), name.startsWith("fleet-auth"), name);
+    }
+  });
 
-  ownerTest("--free skips what is billed, --skip-check the domain, and says so", {}, async (owner) => {
+  ownerTest("--free skips what is billed, --skip-check the domain, and says so", async (owner) => {
     const free = await check(owner, ["--free"]);
     assertEnd(free, 0, "  skipped  car, virtual key (--free)\n");
     assert.deepEqual(calls(free.requests), REQUESTS.slice(0, 3));
@@ -222,7 +218,7 @@ describe("a good setup", { concurrency: 3 }, () => {
     assert.deepEqual(calls(skip.requests), REQUESTS.slice(1));
   });
 
-  ownerTest("a car that sleeps is said to sleep, and sleeps on", {}, async (owner) => {
+  ownerTest("a car that sleeps is said to sleep, and sleeps on", async (owner) => {
     assert.equal(textOf(await check(owner), "car"), "ok in this account, online");
     owner.simulator.car.awake = false;
     const result = await check(owner);
@@ -234,13 +230,13 @@ describe("a good setup", { concurrency: 3 }, () => {
     assert.equal(owner.simulator.car.awake, false);
   });
 
-  ownerTest("a damaged tesla_session.json is no fault: the next command heals it", {}, async (owner) => {
+  ownerTest("a damaged tesla_session.json is no fault: the next command heals it", async (owner) => {
     owner.write("tesla_session.json", "{]");
     assertEnd(await check(owner), 0);
     assertEnd(await owner.run("set_charge_amps", ["10"]), 0);
   });
 
-  ownerTest("an access token that cannot be looked into is no reason to log in again", {}, async (owner) => {
+  ownerTest("an access token that cannot be looked into is no reason to log in again", async (owner) => {
     const { access_token, refresh_token } = owner.token();
     const { accessTokens } = owner.simulator.account;
     const granted = accessTokens.get(access_token);
@@ -252,7 +248,7 @@ describe("a good setup", { concurrency: 3 }, () => {
     assert.deepEqual([textOf(result, "scopes"), textOf(result, "region")], ["ok unknown", "ok eu"]);
   });
 
-  ownerTest("settings from the environment are named, since .env does not count then", {}, async (owner) => {
+  ownerTest("settings from the environment are named, since .env does not count then", async (owner) => {
     const right = await check(owner, [], { env: { TESLA_REGION: "eu", TESLA_VIN: VIN } });
     assertEnd(right, 0);
     assert.match(textOf(right, "environment"), /^note .*TESLA_REGION TESLA_VIN$/);
@@ -278,7 +274,7 @@ describe("a good setup", { concurrency: 3 }, () => {
 // ---- Hints of Tesla's: shown, and no verdict ----
 
 describe("hints are no verdicts", { concurrency: 3 }, () => {
-  ownerTest("the token names another region, and everything works: a note", {}, async (owner) => {
+  ownerTest("the token names another region, and everything works: a note", async (owner) => {
     const claims = Buffer.from(JSON.stringify({ scp: SCOPES.split(" "), ou_code: "NA" })).toString(
       "base64url",
     );
@@ -296,7 +292,7 @@ describe("hints are no verdicts", { concurrency: 3 }, () => {
   });
 
   for (const status of ["403", "404", "421"]) {
-    ownerTest(`Tesla does not show the registered key, ${status}: a note`, {}, async (owner) => {
+    ownerTest(`Tesla does not show the registered key, ${status}: a note`, async (owner) => {
       owner.simulator.fail(`key_look_up_${status}`);
       const result = await check(owner);
       assertEnd(result, 0);
@@ -341,7 +337,7 @@ describe("hints are no verdicts", { concurrency: 3 }, () => {
     ["Model 3 that has answered", "5YJ3E1EA5KF000001", { ...WEAK, met: true }, 0,
       "though the car has answered"],
   ];
-  ownerTest("fleet_status reports a car as unpaired, by its VIN", {}, async (owner) => {
+  ownerTest("fleet_status reports a car as unpaired, by its VIN", async (owner) => {
     owner.simulator.account.rateLimits = false;
     for (const [title, vin, status, exit, words] of VINS) {
       const { protocol = false, paired = false, commands = "signed", met = false } = status;
@@ -361,7 +357,7 @@ describe("hints are no verdicts", { concurrency: 3 }, () => {
       assert.ok(words === OLD || !fix.includes("rest"), title);
     }
   });
-  ownerTest("a session that was never encrypted, or another car's, is no such proof", {}, async (owner) => {
+  ownerTest("a session that was never encrypted, or another car's, is no such proof", async (owner) => {
     owner.simulator.fail("fleet_status_unpaired");
     for (const sessions of [
       { [`${VIN} infotainment`]: { encrypted: false } },
@@ -527,32 +523,28 @@ test("each step is broken by some case", () => {
 describe("what is broken", { concurrency: 3 }, () => {
   for (const [steps, title, breaks, exit, ...words] of BREAKS) {
     if (process.platform === "win32" && steps === "file modes") continue;
-    ownerTest(`${steps}: ${title}`, {}, async (owner) => {
+    ownerTest(`${steps}: ${title}`, async (owner) => {
       await breaks(owner);
       assertFailed(await check(owner), steps, exit, ...words);
     });
   }
 
-  ownerTest(
-    "a disk that keeps no file modes (WSL, exFAT): a note, and the rest goes on",
-    {},
-    async (owner) => {
-      for (const mode of [0o777, 0o755, 0o711]) {
-        open(mode, ...SECRET_FILES)(owner);
-        const result = await check(owner);
-        assertEnd(result, 0);
-        const run = `run: chmod 600 ${SECRET_FILES.join(" ")}; chmod go-w .; if that has no effect (WSL /mnt, exFAT), `;
-        assert.equal(
-          textOf(result, "file modes"),
-          `note others here may read and change your files; ${run}move this folder to your home`,
-        );
-      }
-      open(0o600, ".env")(owner); // where one can be closed, modes are kept
-      assertFailed(await check(owner), "file modes", 5, "run: chmod 600 private-key.pem tesla_token.json");
-    },
-  );
+  ownerTest("a disk that keeps no file modes (WSL, exFAT): a note, and it goes on", async (owner) => {
+    for (const mode of [0o777, 0o755, 0o711]) {
+      open(mode, ...SECRET_FILES)(owner);
+      const result = await check(owner);
+      assertEnd(result, 0);
+      const run = `run: chmod 600 ${SECRET_FILES.join(" ")}; chmod go-w .; if that has no effect (WSL /mnt, exFAT), `;
+      assert.equal(
+        textOf(result, "file modes"),
+        `note others here may read and change your files; ${run}move this folder to your home`,
+      );
+    }
+    open(0o600, ".env")(owner); // where one can be closed, modes are kept
+    assertFailed(await check(owner), "file modes", 5, "run: chmod 600 private-key.pem tesla_token.json");
+  });
 
-  ownerTest("files of another user: made yours again, no new key", {}, async (owner) => {
+  ownerTest("files of another user: made yours again, no new key", async (owner) => {
     if (process.getuid?.() !== 0) return; // only root can give files away
     const nobody = 65534;
     for (const folder of [dirname(owner.simulator.caFile), owner.folder]) chmodSync(folder, 0o755);
@@ -578,7 +570,7 @@ describe("what is broken", { concurrency: 3 }, () => {
     assert.doesNotMatch(settings.stdout, /generate_key|ls -l/);
   });
 
-  ownerTest("a public key that is gone: the fix's own command brings it back", {}, async (owner) => {
+  ownerTest("a public key that is gone: the fix's own command brings it back", async (owner) => {
     rmSync(owner.path("public-key.pem"));
     const result = await check(owner);
     assertFailed(result, "key pair", 5, "public-key.pem cannot be used", "run generate_key");
@@ -589,7 +581,7 @@ describe("what is broken", { concurrency: 3 }, () => {
     assert.equal(owner.read("public-key.pem"), owner.publicKey);
     assertEnd(await check(owner), 0);
   });
-  ownerTest("wrong usage", {}, async (owner) => {
+  ownerTest("wrong usage", async (owner) => {
     for (const word of ["--fix", "word"])
       assertEnd(await owner.run("check_setup", [word]), 2, "npx tsx scripts/check_setup.ts");
     assert.deepEqual(owner.simulator.requests, []);
@@ -730,28 +722,24 @@ async function assertWorks(owner: Owner): Promise<void> {
 }
 
 describe("the walk", { concurrency: 3 }, () => {
-  ownerTest(
-    "from an empty folder to changed amps, doing only what check_setup says",
-    EMPTY,
-    async (owner) => {
-      const walker = await newWalker(owner);
-      let nights = 0;
-      const steps = await walker.walk(15, (step) => {
-        // After the login comes a night in which the access token expires.
-        if (!owner.has("tesla_token.json") || nights > 0 || step === "") return;
-        nights += 1;
-        owner.write("tesla_token.json", JSON.stringify({ ...owner.token(), obtained_at: ago(0.5) }));
-      });
-      const needed = ["generate_key", "register_partner", "get_token", "refresh_token", "list_vehicles"];
-      assert.deepEqual(
-        needed.filter((name) => !walker.ran.includes(name)),
-        [],
-        walker.ran.join(", "),
-      );
-      assert.deepEqual([steps[0], steps.at(-1)], ["settings", "virtual key"]);
-      await assertWorks(owner);
-    },
-  );
+  ownerTest("from an empty folder to changed amps, doing only what it says", EMPTY, async (owner) => {
+    const walker = await newWalker(owner);
+    let nights = 0;
+    const steps = await walker.walk(15, (step) => {
+      // After the login comes a night in which the access token expires.
+      if (!owner.has("tesla_token.json") || nights > 0 || step === "") return;
+      nights += 1;
+      owner.write("tesla_token.json", JSON.stringify({ ...owner.token(), obtained_at: ago(0.5) }));
+    });
+    const needed = ["generate_key", "register_partner", "get_token", "refresh_token", "list_vehicles"];
+    assert.deepEqual(
+      needed.filter((name) => !walker.ran.includes(name)),
+      [],
+      walker.ran.join(", "),
+    );
+    assert.deepEqual([steps[0], steps.at(-1)], ["settings", "virtual key"]);
+    await assertWorks(owner);
+  });
 
   ownerTest("an owner whose every setting is wrong", EMPTY, async (owner) => {
     const walker = await newWalker(owner);
@@ -775,18 +763,14 @@ describe("the walk", { concurrency: 3 }, () => {
     await assertWorks(owner);
   });
 
-  ownerTest(
-    "TESLA_REGION=na for an owner whose login is of eu: nothing is registered in the wrong region",
-    {},
-    async (owner) => {
-      const redirect = await useRedirect(owner);
-      owner.setSettings({ TESLA_REGION: "na", TESLA_REDIRECT_URI: redirect });
-      const walker = new Walker(owner, redirect, { ...OWN });
-      const first = await check(owner);
-      assert.match(textOf(first, "region"), /^note the token names eu, TESLA_REGION is na/);
-      assertFailed(first, "registration, car, virtual key", 5, "check TESLA_REGION");
-      assert.deepEqual(await walker.walk(3), ["registration"]);
-      assert.deepEqual([walker.ran, Object.keys(owner.simulator.partner.registrations)], [[], ["eu"]]);
-    },
-  );
+  ownerTest("TESLA_REGION=na, the login of eu: nothing is registered in na", async (owner) => {
+    const redirect = await useRedirect(owner);
+    owner.setSettings({ TESLA_REGION: "na", TESLA_REDIRECT_URI: redirect });
+    const walker = new Walker(owner, redirect, { ...OWN });
+    const first = await check(owner);
+    assert.match(textOf(first, "region"), /^note the token names eu, TESLA_REGION is na/);
+    assertFailed(first, "registration, car, virtual key", 5, "check TESLA_REGION");
+    assert.deepEqual(await walker.walk(3), ["registration"]);
+    assert.deepEqual([walker.ran, Object.keys(owner.simulator.partner.registrations)], [[], ["eu"]]);
+  });
 });

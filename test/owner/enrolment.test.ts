@@ -16,6 +16,7 @@ import {
   KEY_PATH,
   outputsSearched,
   type Owner,
+  type OwnerOptions,
   ownerTest,
   type Result,
   type Running,
@@ -40,51 +41,47 @@ function pem(key: KeyObject): string {
 const other = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
 const p384 = pem(generateKeyPairSync("ec", { namedCurve: "secp384r1" }).publicKey);
 
-ownerTest(
-  "generate_key makes a P-256 pair for its owner alone, and never overwrites",
-  KEYLESS,
-  async (owner) => {
-    await ends(owner, "generate_key --overwrite", 2, "run: npx tsx scripts/generate_key.ts\n");
-    await ends(owner, "generate_key word", 2, "expected no arguments; got 1");
-    const { stdout } = await ends(owner, "generate_key --help", 0);
-    for (const word of ["reads", "writes", "contacts", "costs", "run"]) {
-      assert.match(stdout, new RegExp(`^ *${word} `, "m"));
-    }
-    assert.equal(owner.has("private-key.pem"), false);
-    await ends(owner, "generate_key", 0, "made private-key.pem (only you can read it; ", "serve_public_key");
-    const [privateKey, publicKey] = [owner.read("private-key.pem"), owner.read("public-key.pem")];
-    const pair = createPrivateKey(privateKey);
-    assert.equal(pair.asymmetricKeyDetails?.namedCurve, "prime256v1");
-    assert.match(privateKey, /^-----BEGIN (EC )?PRIVATE KEY-----\n/);
-    assert.equal(publicKey, pem(createPublicKey(pair)));
-    if (process.platform !== "win32") assert.equal(owner.mode("private-key.pem"), 0o600);
-    // Both files, then each alone.
-    const kept = (name: string): string => `error: ${name} already exists, left unchanged\n`;
-    const otherwise = "keep them; a new pair would have to be registered and paired again";
-    await ends(owner, "generate_key", 2, kept("private-key.pem and public-key.pem"), otherwise);
-    rmSync(owner.path("public-key.pem"));
-    await ends(
-      owner,
-      "generate_key",
-      2,
-      kept("private-key.pem"),
-      /^fix: {3}make it from the private key: openssl ec -in private-key\.pem -pubout/m,
-    );
-    owner.write("public-key.pem", publicKey);
-    assert.equal(owner.read("private-key.pem"), privateKey);
-    rmSync(owner.path("private-key.pem"));
-    await ends(
-      owner,
-      "generate_key",
-      2,
-      kept("public-key.pem"),
-      "nothing was made\nfix:   copy private-key.pem here; if it is lost: move public-key.pem away, run this again, "
-        + "then register and pair again\n",
-    );
-    assert.deepEqual([owner.has("private-key.pem"), owner.read("public-key.pem")], [false, publicKey]);
-    assert.deepEqual(owner.simulator.requests, []);
-  },
-);
+ownerTest("generate_key makes a P-256 pair for its owner, and never overwrites", KEYLESS, async (owner) => {
+  await ends(owner, "generate_key --overwrite", 2, "run: npx tsx scripts/generate_key.ts\n");
+  await ends(owner, "generate_key word", 2, "expected no arguments; got 1");
+  const { stdout } = await ends(owner, "generate_key --help", 0);
+  for (const word of ["reads", "writes", "contacts", "costs", "run"]) {
+    assert.match(stdout, new RegExp(`^ *${word} `, "m"));
+  }
+  assert.equal(owner.has("private-key.pem"), false);
+  await ends(owner, "generate_key", 0, "made private-key.pem (only you can read it; ", "serve_public_key");
+  const [privateKey, publicKey] = [owner.read("private-key.pem"), owner.read("public-key.pem")];
+  const pair = createPrivateKey(privateKey);
+  assert.equal(pair.asymmetricKeyDetails?.namedCurve, "prime256v1");
+  assert.match(privateKey, /^-----BEGIN (EC )?PRIVATE KEY-----\n/);
+  assert.equal(publicKey, pem(createPublicKey(pair)));
+  if (process.platform !== "win32") assert.equal(owner.mode("private-key.pem"), 0o600);
+  // Both files, then each alone.
+  const kept = (name: string): string => `error: ${name} already exists, left unchanged\n`;
+  const otherwise = "keep them; a new pair would have to be registered and paired again";
+  await ends(owner, "generate_key", 2, kept("private-key.pem and public-key.pem"), otherwise);
+  rmSync(owner.path("public-key.pem"));
+  await ends(
+    owner,
+    "generate_key",
+    2,
+    kept("private-key.pem"),
+    /^fix: {3}make it from the private key: openssl ec -in private-key\.pem -pubout/m,
+  );
+  owner.write("public-key.pem", publicKey);
+  assert.equal(owner.read("private-key.pem"), privateKey);
+  rmSync(owner.path("private-key.pem"));
+  await ends(
+    owner,
+    "generate_key",
+    2,
+    kept("public-key.pem"),
+    "nothing was made\nfix:   copy private-key.pem here; if it is lost: move public-key.pem away, run this again, "
+      + "then register and pair again\n",
+  );
+  assert.deepEqual([owner.has("private-key.pem"), owner.read("public-key.pem")], [false, publicKey]);
+  assert.deepEqual(owner.simulator.requests, []);
+});
 
 interface Serving {
   running: Running;
@@ -175,56 +172,52 @@ describe("serve_public_key", { concurrency: 3 }, () => {
 });
 
 describe("register_partner", { concurrency: 3 }, () => {
-  ownerTest(
-    "registers, compares with what Tesla has on file, prints the pairing link",
-    NEW,
-    async (owner) => {
-      host(owner);
-      const { partner } = owner.simulator;
-      for (const form of ["hex", "pem"] as const) {
-        partner.publicKeyForm = form;
-        const said = `registered: ${DOMAIN} in region eu; Tesla has your key on file\nnext     npx tsx scripts/get_token.ts\n`;
-        const result = await ends(
-          owner,
-          "register_partner",
-          0,
-          said,
-          "scan the code",
-          "before 2021 needs none",
-        );
-        assert.equal(result.stdout, LINK);
-        assert.deepEqual(calls(result.requests), [READ_KEY, TOKEN, REGISTER, LOOK_UP]);
-        assert.equal(partner.registrations.eu?.publicKey, pointOf(owner.publicKey));
-        // The key is looked at without a secret, and the secret goes to the token host alone.
-        const [site, token, ...fleet] = result.requests;
-        assert.deepEqual(
-          [site?.headers.authorization, token?.body.includes("client_secret=")],
-          [undefined, true],
-        );
-        assert.equal(
-          [site, ...fleet].some((one) => JSON.stringify(one).includes("ta-secret")),
-          false,
-        );
-        assert.deepEqual(JSON.parse(fleet[0]?.body ?? ""), { domain: DOMAIN });
-      }
-      // Behind a tunnel, the key that serve_public_key serves.
-      const serving = await serve(owner);
-      partner.hosting = { kind: "tunnel", port: serving.port };
-      await ends(owner, "register_partner", 0);
-      assert.equal((await end(serving)).stderr.match(/\b200 /g)?.length, 2, "ours and Tesla's visit");
-      const skipped = await ends(owner, "register_partner --skip-check", 5, "424"); // nothing answers there now
-      assert.deepEqual(calls(skipped.requests), [TOKEN, REGISTER]);
-      host(owner, pem(other.publicKey));
-      const found = `a key different from public-key.pem, for ${DOMAIN} in region eu`;
-      await ends(
+  ownerTest("registers, compares with what Tesla has, prints the pairing link", NEW, async (owner) => {
+    host(owner);
+    const { partner } = owner.simulator;
+    for (const form of ["hex", "pem"] as const) {
+      partner.publicKeyForm = form;
+      const said = `registered: ${DOMAIN} in region eu; Tesla has your key on file\nnext     npx tsx scripts/get_token.ts\n`;
+      const result = await ends(
         owner,
-        "register_partner --skip-check",
-        5,
-        "error: Tesla has a different key on file\n",
-        found,
+        "register_partner",
+        0,
+        said,
+        "scan the code",
+        "before 2021 needs none",
       );
-    },
-  );
+      assert.equal(result.stdout, LINK);
+      assert.deepEqual(calls(result.requests), [READ_KEY, TOKEN, REGISTER, LOOK_UP]);
+      assert.equal(partner.registrations.eu?.publicKey, pointOf(owner.publicKey));
+      // The key is looked at without a secret, and the secret goes to the token host alone.
+      const [site, token, ...fleet] = result.requests;
+      assert.deepEqual(
+        [site?.headers.authorization, token?.body.includes("client_secret=")],
+        [undefined, true],
+      );
+      assert.equal(
+        [site, ...fleet].some((one) => JSON.stringify(one).includes("ta-secret")),
+        false,
+      );
+      assert.deepEqual(JSON.parse(fleet[0]?.body ?? ""), { domain: DOMAIN });
+    }
+    // Behind a tunnel, the key that serve_public_key serves.
+    const serving = await serve(owner);
+    partner.hosting = { kind: "tunnel", port: serving.port };
+    await ends(owner, "register_partner", 0);
+    assert.equal((await end(serving)).stderr.match(/\b200 /g)?.length, 2, "ours and Tesla's visit");
+    const skipped = await ends(owner, "register_partner --skip-check", 5, "424"); // nothing answers there now
+    assert.deepEqual(calls(skipped.requests), [TOKEN, REGISTER]);
+    host(owner, pem(other.publicKey));
+    const found = `a key different from public-key.pem, for ${DOMAIN} in region eu`;
+    await ends(
+      owner,
+      "register_partner --skip-check",
+      5,
+      "error: Tesla has a different key on file\n",
+      found,
+    );
+  });
 
   // After Tesla has taken the registration, it need not show the key: how the look-up fails, and the exit code.
   // biome-ignore format: a table
@@ -253,33 +246,23 @@ describe("register_partner", { concurrency: 3 }, () => {
     assert.doesNotMatch(energy.stderr, /your app lacks/);
   });
 
-  ownerTest(
-    "already taken: by this same key is success, by another key or app is not",
-    NEW,
-    async (owner) => {
-      host(owner);
-      await owner.simulator.register();
-      const taken = { key_hash_taken: "run generate_key", domain_taken: "give each app its own domain" };
-      const others = [
-        "other_key_on_file",
-        "key_look_up_404",
-        "key_look_up_421",
-        "not_found",
-        "not_registered",
-      ];
-      for (const [failure, fix] of Object.entries(taken)) {
-        owner.simulator.clear();
-        owner.simulator.fail(failure);
-        const same = await ends(owner, "register_partner", 0, /422\n[^]*; Tesla has your key on file/);
-        assert.deepEqual(calls(same.requests), [READ_KEY, TOKEN, REGISTER, LOOK_UP]);
-        for (const second of others) {
-          owner.simulator.fail(second, { times: 1, path: "/public_key" });
-          const result = await ends(owner, "register_partner", 5, "has already been taken", fix);
-          assert.equal(result.stdout, "", second);
-        }
+  ownerTest("already taken: by the same key it is success, else it is not", NEW, async (owner) => {
+    host(owner);
+    await owner.simulator.register();
+    const taken = { key_hash_taken: "run generate_key", domain_taken: "give each app its own domain" };
+    const others = ["other_key_on_file", "key_look_up_404", "key_look_up_421", "not_found", "not_registered"];
+    for (const [failure, fix] of Object.entries(taken)) {
+      owner.simulator.clear();
+      owner.simulator.fail(failure);
+      const same = await ends(owner, "register_partner", 0, /422\n[^]*; Tesla has your key on file/);
+      assert.deepEqual(calls(same.requests), [READ_KEY, TOKEN, REGISTER, LOOK_UP]);
+      for (const second of others) {
+        owner.simulator.fail(second, { times: 1, path: "/public_key" });
+        const result = await ends(owner, "register_partner", 5, "has already been taken", fix);
+        assert.equal(result.stdout, "", second);
       }
-    },
-  );
+    }
+  });
 
   // biome-ignore format: a table
   const refusals: [string, string, number, ...string[]][] = [
@@ -334,17 +317,14 @@ describe("register_partner", { concurrency: 3 }, () => {
   });
 });
 
-ownerTest(
-  "mainland China: its own token host, pairing page and portal",
-  { ...NEW, region: "cn" },
-  async (owner) => {
-    host(owner);
-    const result = await ends(owner, "register_partner", 0, "in region cn");
-    assert.equal(result.stdout, `https://www.tesla.cn/_ak/${DOMAIN}\n`);
-    assert.equal(calls(result.requests)[1], "POST auth.tesla.cn/oauth2/v3/token");
-    owner.simulator.fail("unauthorized_client");
-    await ends(owner, "register_partner", 5, /page on developer\.tesla\.cn(?!.*developer\.tesla\.com)/);
-  },
-);
+const CHINA: OwnerOptions = { ...NEW, region: "cn" };
+ownerTest("mainland China: its own token host, pairing page and portal", CHINA, async (owner) => {
+  host(owner);
+  const result = await ends(owner, "register_partner", 0, "in region cn");
+  assert.equal(result.stdout, `https://www.tesla.cn/_ak/${DOMAIN}\n`);
+  assert.equal(calls(result.requests)[1], "POST auth.tesla.cn/oauth2/v3/token");
+  owner.simulator.fail("unauthorized_client");
+  await ends(owner, "register_partner", 5, /page on developer\.tesla\.cn(?!.*developer\.tesla\.com)/);
+});
 
 test("the outputs were searched for secrets", () => assert.ok(outputsSearched() > 70));

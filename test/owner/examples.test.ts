@@ -102,7 +102,7 @@ describe("each example does what it says", { concurrency: 3 }, () => {
     await ends(owner, `read_powerwall ${site}`, 5, "scope", "--force");
   });
 
-  ownerTest("set_charge_limit", {}, async (owner) => {
+  ownerTest("set_charge_limit", async (owner) => {
     const { car, requests } = owner.simulator;
     const dry = await ends(owner, "set_charge_limit 90 --dry-run", 0);
     const shown = `${SIGNED.replace("POST ", "POST https://")}\nset_charge_limit {"percent":90}\nto sign: 12042a02085a\n`;
@@ -149,7 +149,7 @@ function done(owner: Owner): string {
 }
 
 describe("solar_loop", { concurrency: 3 }, () => {
-  ownerTest("follows the sun, and sends only what changes, one command a check", {}, async (owner) => {
+  ownerTest("follows the sun, and sends only what changes, one command a check", async (owner) => {
     const { car, requests } = owner.simulator;
     sun(owner, 0);
     const running = loop(owner, 150);
@@ -176,7 +176,7 @@ describe("solar_loop", { concurrency: 3 }, () => {
     assert.equal(owner.simulator.bill().data, 0);
   });
 
-  ownerTest("a number that is old, missing or none counts as no sun", {}, async (owner) => {
+  ownerTest("a number that is old, missing or none counts as no sun", async (owner) => {
     const running = loop(owner);
     const spoils: (() => void)[] = [
       () => utimesSync(owner.path("surplus.txt"), new Date(), new Date(Date.now() - 11 * 60_000)),
@@ -194,7 +194,7 @@ describe("solar_loop", { concurrency: 3 }, () => {
     assert.match(running.stderr(), /over 10 minutes old.*\n[^]*no number in/);
   });
 
-  ownerTest("ten hours: one command without a file, 120 on the worst day", {}, async (owner) => {
+  ownerTest("ten hours: one command without a file, 120 on the worst day", async (owner) => {
     const { car, requests, account } = owner.simulator;
     account.rateLimits = false; // ten hours pass in a minute's time
     const dark = await loop(owner, 1).ended;
@@ -215,7 +215,7 @@ describe("solar_loop", { concurrency: 3 }, () => {
     assert.match(header, /at most 120, \$0\.12 a day; 1 more for each handshake/);
   });
 
-  ownerTest("it ends when only the owner can help, or its last check fails", {}, async (owner) => {
+  ownerTest("it ends when only the owner can help, or its last check fails", async (owner) => {
     const { simulator } = owner;
     const ends: [number, number, string, () => void, (() => void)?][] = [
       [4, 150, "the car keeps its last instruction\nerror: ", () => simulator.fail("token_expired")],
@@ -236,7 +236,7 @@ describe("solar_loop", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest("a refusal: the next try half an hour later, as if all were new", {}, async (owner) => {
+  ownerTest("a refusal: the next try half an hour later, as if all were new", async (owner) => {
     const { car, requests } = owner.simulator;
     car.unplug();
     sun(owner, 6900);
@@ -257,7 +257,7 @@ describe("solar_loop", { concurrency: 3 }, () => {
     await stop(running);
   });
 
-  ownerTest("a lost answer, too many requests: asked again at the next check", {}, async (owner) => {
+  ownerTest("a lost answer, too many requests: asked again at the next check", async (owner) => {
     const { requests, car } = owner.simulator;
     sun(owner, 6900);
     const running = loop(owner);

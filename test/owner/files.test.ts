@@ -357,7 +357,7 @@ describe("files that belong to somebody else", { concurrency: 3, skip: !POSIX &&
     ["public-key.pem", "serve_public_key", 5, "public-key.pem cannot be used"], ["public-key.pem", "register_partner", 5, "public-key.pem cannot be used"],
     ["tesla_session.json", "set_charge_amps 10", 1, "tesla_session.json cannot be read"], [LOCK, "refresh_token", 1, `cannot write ${LOCK}`],
   ];
-  ownerTest("the fix is chown, in the same words for each, and nothing is sent", {}, async (owner) => {
+  ownerTest("the fix is chown, in the same words for each, and nothing is sent", async (owner) => {
     for (const [file, line, code, problem] of files) {
       if (process.getuid?.() !== 0 && file === "private-key.pem") continue; // the tests read it themselves
       if (!owner.has(file)) owner.write(file, "{}");
@@ -376,7 +376,7 @@ describe("files that belong to somebody else", { concurrency: 3, skip: !POSIX &&
   // biome-ignore format: a table
   const closed: [string, string][] = [["refresh_token", LOCK], ["get_token --force", LOCK],
     ["set_charge_amps 10", "tesla_session.json.lock"], ["generate_key", "the keys"]];
-  ownerTest("a folder that cannot be written is named before anything is sent", {}, async (owner) => {
+  ownerTest("a folder that cannot be written is named before anything is sent", async (owner) => {
     const folder = fs.realpathSync(owner.folder);
     for (const [line, file] of closed) {
       if (file === "the keys")
@@ -394,7 +394,7 @@ describe("files that belong to somebody else", { concurrency: 3, skip: !POSIX &&
     }
   });
 
-  ownerTest("a disk that cannot be written: it says so, and nothing is sent", {}, async (owner) => {
+  ownerTest("a disk that cannot be written: it says so, and nothing is sent", async (owner) => {
     const plant = `import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";
 const { openSync, writeFileSync } = fs;
 const refuse = () => { throw Object.assign(new Error("odd"), { code: "EROFS" }); };
@@ -411,7 +411,7 @@ fs.writeFileSync = refuse; syncBuiltinESMExports();`;
   });
 
   // Somebody who may write in the folder makes the new file the moment that the old one goes.
-  ownerTest("the new file taken by somebody else: the token is not spent", {}, async (owner) => {
+  ownerTest("the new file taken by somebody else: the token is not spent", async (owner) => {
     const before = owner.read(FILE);
     const plant = `import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";
 const rm = fs.rmSync; fs.rmSync = (path, ...rest) => { rm(path, ...rest);
@@ -423,7 +423,7 @@ if (path === "${NEW}") fs.symlinkSync("theirs", path); }; syncBuiltinESMExports(
   });
 
   if (process.getuid?.() === 0)
-    ownerTest("a sticky folder, another user's new file in it", {}, async (owner) => {
+    ownerTest("a sticky folder, another user's new file in it", async (owner) => {
       owner.write(NEW, "", 0o666);
       const uid = asAnother(owner, []) ?? 0;
       fs.chownSync(owner.folder, 0, 0);

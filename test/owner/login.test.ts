@@ -324,7 +324,7 @@ describe("get_token", { concurrency: 3 }, () => {
     owner.answer("/oauth2/v3/token", 200, { ...token, access_token });
   }
 
-  ownerTest("no scope, no lasting login, claims that steer, no claims", {}, async (owner) => {
+  ownerTest("no scope, no lasting login, claims that steer, no claims", async (owner) => {
     claims(owner, { scp: [] });
     assertEnd((await logIn(owner))[1], 5, `not granted: ${SCOPES}; the tokens are saved\n`);
     const before = owner.read(FILE);
@@ -360,7 +360,7 @@ describe("get_token", { concurrency: 3 }, () => {
     assert.equal(result.requests.at(-1)?.host, "auth.tesla.cn");
   });
 
-  ownerTest("a login that still works is kept without --force", {}, async (owner) => {
+  ownerTest("a login that still works is kept without --force", async (owner) => {
     const before = owner.read(FILE);
     const words = /^logged in until \S.*; use --force to log in again or change scopes\n$/;
     const kept = await ends(owner, "get_token", 0, words);

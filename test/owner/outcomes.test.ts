@@ -156,7 +156,7 @@ const READS: [script: string, path: string][] = [
 ];
 
 describe("what came of a request", { concurrency: 3 }, () => {
-  ownerTest("each answer, to what acts and to what reads", {}, async (owner) => {
+  ownerTest("each answer, to what acts and to what reads", async (owner) => {
     const bearer = owner.token().access_token;
     const result = await inside(owner, async () => {
       for (const [title, prepare, acts, reads] of ANSWERS) {
@@ -177,7 +177,7 @@ describe("what came of a request", { concurrency: 3 }, () => {
     assert.ok(result.requests.length >= 3 * ANSWERS.filter(([, , acts]) => acts === 8).length);
   });
 
-  ownerTest("every status: which leave the outcome open", {}, async (owner) => {
+  ownerTest("every status: which leave the outcome open", async (owner) => {
     const [open, done]: number[][] = [[], []];
     const bearer = owner.token().access_token;
     const result = await inside(owner, async () => {
@@ -221,7 +221,7 @@ describe("what came of a request", { concurrency: 3 }, () => {
       }
     });
   }
-  ownerTest("a handshake only asks; a command is never signed twice", {}, async (owner) => {
+  ownerTest("a handshake only asks; a command is never signed twice", async (owner) => {
     for (const way of ["handshake", "command"]) {
       for (const [title, prepare, acts, reads] of FEW) {
         owner.simulator.clear();
@@ -268,25 +268,22 @@ describe("what came of a request", { concurrency: 3 }, () => {
     [`call_api POST /api/1/energy_sites/${ENERGY_SITE_ID}/backup {"backup_reserve_percent":30}`, "/backup",
       "check what has changed before you repeat it"],
   ];
-  ownerTest(
-    "what to do when nobody knows",
-    { scopes: `${SCOPES} vehicle_cmds energy_cmds` },
-    async (owner) => {
-      owner.simulator.partner.hosting = { kind: "file", body: owner.publicKey };
-      assertEnd(await run(owner, "set_charge_amps 9"), 0);
-      for (const [, words] of AFTER_UNKNOWN) {
-        const isTried = AFTER.some(([, , fix]) => words.includes(fix));
-        assert.ok(isTried, `a row without a case: ${words}`);
-      }
-      for (const [script, path, fix] of AFTER) {
-        owner.simulator.clear();
-        owner.simulator.fail("server_error", { path });
-        const result = await run(owner, script);
-        assertEnd(result, 8, UNKNOWN, `found: 500 "upstream internal error" from ${FLEET}; txid `);
-        assert.ok(/^fix: +(.*)$/m.exec(result.stderr)?.[1]?.includes(fix), result.stderr);
-      }
-    },
-  );
+  const MORE_SCOPES = { scopes: `${SCOPES} vehicle_cmds energy_cmds` };
+  ownerTest("what to do when nobody knows", MORE_SCOPES, async (owner) => {
+    owner.simulator.partner.hosting = { kind: "file", body: owner.publicKey };
+    assertEnd(await run(owner, "set_charge_amps 9"), 0);
+    for (const [, words] of AFTER_UNKNOWN) {
+      const isTried = AFTER.some(([, , fix]) => words.includes(fix));
+      assert.ok(isTried, `a row without a case: ${words}`);
+    }
+    for (const [script, path, fix] of AFTER) {
+      owner.simulator.clear();
+      owner.simulator.fail("server_error", { path });
+      const result = await run(owner, script);
+      assertEnd(result, 8, UNKNOWN, `found: 500 "upstream internal error" from ${FLEET}; txid `);
+      assert.ok(/^fix: +(.*)$/m.exec(result.stderr)?.[1]?.includes(fix), result.stderr);
+    }
+  });
 });
 
 // ---- Connections ----
@@ -473,17 +470,17 @@ async function assertAllGone(owner: Owner, status: number, ask: () => Promise<un
 
 describe("secrets that a server sends back are not shown, however they are spelt", { concurrency: 3 }, () => {
   for (const name of ["client_secret", "refresh_token", "code", "code_verifier", "assertion"]) {
-    ownerTest(`${name}, in a form`, {}, async (owner) => {
+    ownerTest(`${name}, in a form`, async (owner) => {
       const form = { grant_type: "any", client_id: "an-app", [name]: SECRET };
       await assertAllGone(owner, 400, () => askTokenHost("eu", form));
     });
   }
   for (const status of [400, 403, 500]) {
-    ownerTest(`the access token, in a ${status}`, {}, async (owner) => {
+    ownerTest(`the access token, in a ${status}`, async (owner) => {
       await assertAllGone(owner, status, () => askFleetApi("eu", "x", SECRET, { json: {} }));
     });
   }
-  ownerTest("what is no secret stays: the app, the scopes, the addresses", {}, async (owner) => {
+  ownerTest("what is no secret stays: the app, the scopes, the addresses", async (owner) => {
     echo(owner, 400, (value) => value);
     const app = { grant_type: "authorization_code", client_id: "an-app-1234", scope: SCOPES };
     const shown = { ...app, audience: `https://${FLEET}`, redirect_uri: "http://localhost:3000/callback" };
@@ -491,7 +488,7 @@ describe("secrets that a server sends back are not shown, however they are spelt
     for (const value of Object.values(shown)) assert.ok(stderr.includes(value), `${value}:\n${stderr}`);
     assert.ok(!stderr.includes(SECRET));
   });
-  ownerTest("the real scripts: tokens and a client secret that no prefix gives away", {}, async (owner) => {
+  ownerTest("the real scripts: tokens and a client secret that no prefix gives away", async (owner) => {
     owner.setSettings({ TESLA_CLIENT_SECRET: SECRET });
     owner.logIn({ access_token: `${SECRET}-access`, refresh_token: `${SECRET}-refresh` });
     for (const spell of [encodeURIComponent, (text: string) => text.toUpperCase(), base64]) {
@@ -528,7 +525,7 @@ describe("texts from outside cannot steer a terminal", { concurrency: 3 }, () =>
     ["call_api GET /api/1/users/you", "/users/you", HOSTILE, { response: HOSTILE }],
   ];
   for (const [script, path, response, shown] of json) {
-    ownerTest(`${script}: valid JSON, and nothing that a terminal obeys`, {}, async (owner) => {
+    ownerTest(`${script}: valid JSON, and nothing that a terminal obeys`, async (owner) => {
       owner.answer(path, 200, { response });
       const result = await run(owner, script);
       assertEnd(result, 0);
@@ -637,7 +634,7 @@ describe("wake_up", { concurrency: 3 }, () => {
     ["503 timeout", error(503, "timeout"), 0, 8, UNKNOWN, "check with list_vehicles"],
   ];
   for (const [title, prepare, looks, exit, ...words] of cases) {
-    ownerTest(title, {}, async (owner) => {
+    ownerTest(title, async (owner) => {
       prepare(owner, "/wake_up");
       const result = await owner.run("wake_up", [], looks > 0 ? { node: IN_A_HURRY } : {});
       assertEnd(result, exit, ...words);

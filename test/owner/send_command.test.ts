@@ -51,7 +51,7 @@ function prepare(owner: Owner, name: string): void {
 }
 
 ownerTest(
-  "every command of the table: signed, executed once, and its parameters arrive",
+  "every command of the table: signed, done once, its parameters arrive",
   ALL_SCOPES,
   async (owner) => {
     const { car, account, requests } = owner.simulator;
@@ -134,27 +134,23 @@ describe("the script", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "charge_port_door_close"), 6, "cable connected");
   });
 
-  ownerTest(
-    "--list: every command with its parameters and scope, and why others are not signed",
-    {},
-    async (owner) => {
-      const { code, stdout, stderr, requests } = await run(owner, "--list");
-      assert.deepEqual([code, stderr, requests.length], [0, "", 0]);
-      const lines = stdout.trimEnd().split("\n");
-      const names = [...Object.keys(COMMANDS), ...Object.keys(NOT_SIGNED)];
-      assert.deepEqual(
-        lines.map((line) => line.split("  ")[0]),
-        names,
-      );
-      for (const [name, json] of EVERY) {
-        const line = lines.find((one) => one.startsWith(`${name}  `)) ?? "";
-        for (const key of Object.keys(json)) assert.match(line, new RegExp(`[{ ]${key}\\??: `), line);
-        assert.match(line, / {2}vehicle_(charging_)?cmds$/);
-      }
-    },
-  );
+  ownerTest("--list: each command with its parameters and scope; why others are not", async (owner) => {
+    const { code, stdout, stderr, requests } = await run(owner, "--list");
+    assert.deepEqual([code, stderr, requests.length], [0, "", 0]);
+    const lines = stdout.trimEnd().split("\n");
+    const names = [...Object.keys(COMMANDS), ...Object.keys(NOT_SIGNED)];
+    assert.deepEqual(
+      lines.map((line) => line.split("  ")[0]),
+      names,
+    );
+    for (const [name, json] of EVERY) {
+      const line = lines.find((one) => one.startsWith(`${name}  `)) ?? "";
+      for (const key of Object.keys(json)) assert.match(line, new RegExp(`[{ ]${key}\\??: `), line);
+      assert.match(line, / {2}vehicle_(charging_)?cmds$/);
+    }
+  });
 
-  ownerTest("what is wrong is refused before anything is sent, and says what there is", {}, async (owner) => {
+  ownerTest("what is wrong is refused before anything is sent, and says what there is", async (owner) => {
     const wrong: [string[], ...(string | RegExp)[]][] = [
       [["honk"], 'there is no command "honk"', "--list"],
       [["constructor"], 'there is no command "constructor"'],
@@ -183,45 +179,41 @@ describe("the script", { concurrency: 3 }, () => {
     assert.equal(owner.has("tesla_session.json"), false);
   });
 
-  ownerTest(
-    "--dry-run shows where it goes, the command and the bytes to sign, needs no token and no key",
-    {},
-    async (owner) => {
-      for (const file of ["tesla_token.json", "private-key.pem"]) owner.write(file, "spoilt");
-      const shows = async (name: string, json: string, ...lines: string[]): Promise<void> => {
-        const dry = await run(owner, name, json, "--dry-run");
-        assertEnd(dry, 0);
-        assert.deepEqual([dry.stdout.split("\n"), dry.stderr], [[...lines, ""], ""]);
-      };
-      await shows(
-        "set_charge_limit",
-        '{"percent": 70}',
-        `POST ${CAR}/signed_command`,
-        'set_charge_limit {"percent":70}',
-        "to sign: 12042a020846",
-      );
-      await shows("door_lock", "{}", `POST ${CAR}/signed_command`, "door_lock {}", "to sign: 1001");
-      await shows(
-        "set_valet_mode",
-        '{"on": true, "password": "0123"}',
-        `POST ${CAR}/signed_command`,
-        'set_valet_mode {"on":true,"password":"****"}',
-        "to sign: not shown, since they hold the PIN",
-      );
-      owner.setSettings(REST);
-      await shows(
-        "set_vehicle_name",
-        `{"vehicle_name": "d'A $HOME"}`,
-        `POST ${CAR}/command/set_vehicle_name`,
-        `set_vehicle_name {"vehicle_name":"d'A $HOME"}`,
-      );
-      const place = '{"command":"close","lat":-33.875,"lon":151.25}'; // which a signed command leaves out
-      await shows("window_control", place, `POST ${CAR}/command/window_control`, `window_control ${place}`);
-      assert.deepEqual([owner.simulator.requests.length, owner.has("tesla_session.json")], [0, false]);
-    },
-  );
+  ownerTest("--dry-run shows where it goes, the command and the bytes; no token, no key", async (owner) => {
+    for (const file of ["tesla_token.json", "private-key.pem"]) owner.write(file, "spoilt");
+    const shows = async (name: string, json: string, ...lines: string[]): Promise<void> => {
+      const dry = await run(owner, name, json, "--dry-run");
+      assertEnd(dry, 0);
+      assert.deepEqual([dry.stdout.split("\n"), dry.stderr], [[...lines, ""], ""]);
+    };
+    await shows(
+      "set_charge_limit",
+      '{"percent": 70}',
+      `POST ${CAR}/signed_command`,
+      'set_charge_limit {"percent":70}',
+      "to sign: 12042a020846",
+    );
+    await shows("door_lock", "{}", `POST ${CAR}/signed_command`, "door_lock {}", "to sign: 1001");
+    await shows(
+      "set_valet_mode",
+      '{"on": true, "password": "0123"}',
+      `POST ${CAR}/signed_command`,
+      'set_valet_mode {"on":true,"password":"****"}',
+      "to sign: not shown, since they hold the PIN",
+    );
+    owner.setSettings(REST);
+    await shows(
+      "set_vehicle_name",
+      `{"vehicle_name": "d'A $HOME"}`,
+      `POST ${CAR}/command/set_vehicle_name`,
+      `set_vehicle_name {"vehicle_name":"d'A $HOME"}`,
+    );
+    const place = '{"command":"close","lat":-33.875,"lon":151.25}'; // which a signed command leaves out
+    await shows("window_control", place, `POST ${CAR}/command/window_control`, `window_control ${place}`);
+    assert.deepEqual([owner.simulator.requests.length, owner.has("tesla_session.json")], [0, false]);
+  });
 
-  ownerTest("a PIN is never shown: not by --dry-run, not in an error, in no spelling", {}, async (owner) => {
+  ownerTest("a PIN is never shown: not by --dry-run, not in an error, in no spelling", async (owner) => {
     const withPin = EVERY.filter(([, json]) => "pin" in json || "password" in json);
     assert.equal(withPin.length, 7, "the commands that take one");
     const isShown = ({ stdout, stderr }: Result): boolean => /8305|38333035/i.test(stdout + stderr);
@@ -253,30 +245,26 @@ describe("the script", { concurrency: 3 }, () => {
     assert.deepEqual(owner.simulator.requests, []);
   });
 
-  ownerTest(
-    "- reads the parameters from standard input, so that no PIN stands on the command line",
-    ALL_SCOPES,
-    async (owner) => {
-      const piped = (stdin: string, ...words: string[]): Promise<Result> =>
-        owner.run("send_command", ["speed_limit_activate", "-", ...words], { stdin });
-      const [dry, sent, nothing, digits] = await Promise.all([
-        piped('{"pin": "8305"}', "--dry-run"),
-        piped('\n {"pin": "8305"}\r\n'),
-        piped(""),
-        piped("8305\n"),
-      ]);
-      assertEnd(dry, 0, '{"pin":"****"}');
-      assertEnd(sent, 0, "done: the car confirmed it");
-      assert.deepEqual(
-        owner.simulator.car.executed.map(({ name }) => name),
-        ["vehicle_action_9"],
-      );
-      for (const result of [nothing, digits])
-        assertEnd(result, 2, "found: parameters that are not a JSON object\n");
-      for (const { stdout, stderr } of [dry, sent, nothing, digits])
-        assert.doesNotMatch(stdout + stderr, /8305|38333035/);
-    },
-  );
+  ownerTest("- reads the parameters from stdin: no PIN on the command line", ALL_SCOPES, async (owner) => {
+    const piped = (stdin: string, ...words: string[]): Promise<Result> =>
+      owner.run("send_command", ["speed_limit_activate", "-", ...words], { stdin });
+    const [dry, sent, nothing, digits] = await Promise.all([
+      piped('{"pin": "8305"}', "--dry-run"),
+      piped('\n {"pin": "8305"}\r\n'),
+      piped(""),
+      piped("8305\n"),
+    ]);
+    assertEnd(dry, 0, '{"pin":"****"}');
+    assertEnd(sent, 0, "done: the car confirmed it");
+    assert.deepEqual(
+      owner.simulator.car.executed.map(({ name }) => name),
+      ["vehicle_action_9"],
+    );
+    for (const result of [nothing, digits])
+      assertEnd(result, 2, "found: parameters that are not a JSON object\n");
+    for (const { stdout, stderr } of [dry, sent, nothing, digits])
+      assert.doesNotMatch(stdout + stderr, /8305|38333035/);
+  });
 
   ownerTest("what must not happen twice is never signed a second time", ALL_SCOPES, async (owner) => {
     const { car, account } = owner.simulator;
@@ -323,66 +311,59 @@ describe("the script", { concurrency: 3 }, () => {
     assert.equal(repeated.requests.length, 2);
   });
 
-  ownerTest(
-    "TESLA_COMMANDS=rest: the command goes out as it was given",
-    { ...ALL_SCOPES, settings: REST },
-    async (owner) => {
-      const { car } = owner.simulator;
-      car.protocolRequired = false;
-      const commands: [string, Content][] = [
-        ["set_charge_limit", { percent: 66 }],
-        ["honk_horn", {}],
-        ["set_temps", { driver_temp: 20, passenger_temp: 21 }],
-      ];
-      for (const [name, json] of commands) {
-        const result = await run(owner, name, JSON.stringify(json));
-        assertEnd(result, 0, "done: the car confirmed it (1 request, $0.001)\n");
-        assert.deepEqual(calls(result.requests), [`POST ${CAR.slice(8)}/command/${name}`]);
-        assert.deepEqual(JSON.parse(result.requests[0]?.body ?? ""), json);
+  const WITH_REST = { ...ALL_SCOPES, settings: REST };
+  ownerTest("TESLA_COMMANDS=rest: the command goes out as it was given", WITH_REST, async (owner) => {
+    const { car } = owner.simulator;
+    car.protocolRequired = false;
+    const commands: [string, Content][] = [
+      ["set_charge_limit", { percent: 66 }],
+      ["honk_horn", {}],
+      ["set_temps", { driver_temp: 20, passenger_temp: 21 }],
+    ];
+    for (const [name, json] of commands) {
+      const result = await run(owner, name, JSON.stringify(json));
+      assertEnd(result, 0, "done: the car confirmed it (1 request, $0.001)\n");
+      assert.deepEqual(calls(result.requests), [`POST ${CAR.slice(8)}/command/${name}`]);
+      assert.deepEqual(JSON.parse(result.requests[0]?.body ?? ""), json);
+    }
+    assert.deepEqual(
+      car.executed.map(({ name }) => name),
+      commands.map(([name]) => name),
+    );
+    assertEnd(await run(owner, "set_charge_limit", '{"percent": 49}'), 2, "50 to 100");
+    car.refuse("disconnected");
+    assertEnd(await run(owner, "charge_start"), 6, "plug the car in");
+    assert.equal(owner.has("tesla_session.json"), false);
+  });
+
+  ownerTest("a token without the scope: nothing is sent, and the error names it", async (owner) => {
+    const doors = ["door_unlock", "vehicle_cmds"];
+    const amps = ["set_charging_amps", "vehicle_charging_cmds", '{"charging_amps": 9}'];
+    for (const way of ["signed", "rest"]) {
+      owner.setSettings({ TESLA_COMMANDS: way });
+      for (const [granted, [name = "", scope, json = "{}"]] of [
+        [SCOPES, doors],
+        [SCOPES.replace(" vehicle_charging_cmds", ""), amps],
+      ] as const) {
+        owner.logIn({}, granted);
+        const result = await run(owner, name, json);
+        assertEnd(
+          result,
+          5,
+          `error: ${name} needs the scope ${scope}; nothing was sent\nfound: granted: ${granted}\n`,
+          "add it to TESLA_SCOPES, run get_token --force",
+        );
+        assert.deepEqual([result.requests, owner.has("tesla_session.json")], [[], false], way);
       }
-      assert.deepEqual(
-        car.executed.map(({ name }) => name),
-        commands.map(([name]) => name),
-      );
-      assertEnd(await run(owner, "set_charge_limit", '{"percent": 49}'), 2, "50 to 100");
-      car.refuse("disconnected");
-      assertEnd(await run(owner, "charge_start"), 6, "plug the car in");
-      assert.equal(owner.has("tesla_session.json"), false);
-    },
-  );
+    }
+    // vehicle_cmds will do for every command.
+    owner.setSettings();
+    owner.logIn({}, "openid offline_access vehicle_cmds");
+    assertEnd(await run(owner, "set_charging_amps", '{"charging_amps": 9}'), 0);
+  });
 
   ownerTest(
-    "a token without the scope: nothing is sent in any way, and the error names it",
-    {},
-    async (owner) => {
-      const doors = ["door_unlock", "vehicle_cmds"];
-      const amps = ["set_charging_amps", "vehicle_charging_cmds", '{"charging_amps": 9}'];
-      for (const way of ["signed", "rest"]) {
-        owner.setSettings({ TESLA_COMMANDS: way });
-        for (const [granted, [name = "", scope, json = "{}"]] of [
-          [SCOPES, doors],
-          [SCOPES.replace(" vehicle_charging_cmds", ""), amps],
-        ] as const) {
-          owner.logIn({}, granted);
-          const result = await run(owner, name, json);
-          assertEnd(
-            result,
-            5,
-            `error: ${name} needs the scope ${scope}; nothing was sent\nfound: granted: ${granted}\n`,
-            "add it to TESLA_SCOPES, run get_token --force",
-          );
-          assert.deepEqual([result.requests, owner.has("tesla_session.json")], [[], false], way);
-        }
-      }
-      // vehicle_cmds will do for every command.
-      owner.setSettings();
-      owner.logIn({}, "openid offline_access vehicle_cmds");
-      assertEnd(await run(owner, "set_charging_amps", '{"charging_amps": 9}'), 0);
-    },
-  );
-
-  ownerTest(
-    "a token that cannot be looked into: Tesla says no, and the error names this command's scope",
+    "an opaque token: Tesla says no, and the error names the scope",
     { settings: REST },
     async (owner) => {
       const { car, account } = owner.simulator;

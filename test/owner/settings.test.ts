@@ -65,7 +65,7 @@ describe("settings", { concurrency: 3 }, () => {
     ...["https://car.example.com", "Car.example.com", "localhost", "pi.local", "pi.home.arpa", "car.example.com/", "car.example.com:8443"]
       .map((domain): [Settings, Settings, string, string] => [{ TESLA_DOMAIN: domain }, {}, `TESLA_DOMAIN is "${domain}"`, "in lower case"]),
   ];
-  ownerTest("a wrong one is named with its place and its fix", {}, async (owner) => {
+  ownerTest("a wrong one is named with its place and its fix", async (owner) => {
     for (const [inFile, inEnvironment, found, fix] of wrong) {
       const result = await reads(owner, inFile, inEnvironment);
       assertEnd(result, 5, ": missing or malformed\n", found, fix);
@@ -89,7 +89,7 @@ describe("settings", { concurrency: 3 }, () => {
     assert.deepEqual(owner.simulator.requests, []);
   });
 
-  ownerTest("right ones: the environment wins, and editors may differ", {}, async (owner) => {
+  ownerTest("right ones: the environment wins, and editors may differ", async (owner) => {
     // biome-ignore format: a table
     const right: [Settings, Settings][] = [[{ TESLA_VIN: "wrong" }, { TESLA_VIN: "5YJ30123456789ABC" }], [{ TESLA_COMMANDS: "wrong" }, { TESLA_COMMANDS: "" }],
       [{ TESLA_REDIRECT_URI: "https://app.example.com/a/b", TESLA_COMMANDS: '"rest" # old car' }, {}]];
@@ -120,7 +120,7 @@ const faults: [string, string, string][] = [
 ];
 describe("an error that nobody expected names file and line, without a stack", { concurrency: 2 }, () => {
   for (const [path, line, message] of faults) {
-    ownerTest(`${path}: ${message}`, {}, async (owner) => {
+    ownerTest(`${path}: ${message}`, async (owner) => {
       const isLib = path.startsWith("lib");
       const at = isLib ? path : "scripts/read_charge.ts";
       const from = isLib

@@ -51,7 +51,7 @@ const JWS = "fleet_telemetry_config_jws";
 const SHOW = "fleet_telemetry_config";
 
 describe("telemetry_config", { concurrency: 3 }, () => {
-  ownerTest("the way of docs/telemetry.md: look, send, see it taken, remove", {}, async (owner) => {
+  ownerTest("the way of docs/telemetry.md: look, send, see it taken, remove", async (owner) => {
     prepare(owner);
     const dry = await run(owner, "send", "telemetry.json", "--dry-run");
     assertEnd(dry, 0);
@@ -89,7 +89,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "show"), 5, "the car has no configuration", "too many apps");
   });
 
-  ownerTest("what show printed can be sent again; a second send replaces the first", {}, async (owner) => {
+  ownerTest("what show printed can be sent again; a second send replaces the first", async (owner) => {
     assertEnd(await send(owner), 0);
     await run(owner, "show");
     const shown = JSON.parse((await run(owner, "show")).stdout);
@@ -99,7 +99,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assert.equal(JSON.parse((await run(owner, "show")).stdout).config.port, 443);
   });
 
-  ownerTest("no two runs share a nonce", {}, async (owner) => {
+  ownerTest("no two runs share a nonce", async (owner) => {
     prepare(owner);
     const seen = new Set<string>();
     for (let count = 0; count < 20; count += 1) {
@@ -119,7 +119,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     ["new_reason", 6, "Tesla did not configure the car", "search online"],
   ];
   for (const [reason, exit, problem, fix] of REASONS) {
-    ownerTest(`send: ${reason}, in both shapes`, {}, async (owner) => {
+    ownerTest(`send: ${reason}, in both shapes`, async (owner) => {
       for (const isOtherShape of [false, true]) {
         owner.simulator.fail(`telemetry_${reason}`, 1);
         if (isOtherShape) owner.simulator.fail("telemetry_vin_to_reason", 1);
@@ -130,7 +130,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     });
   }
 
-  ownerTest("send: not_paired, as one owner saw it; no reason; no number; nonsense", {}, async (owner) => {
+  ownerTest("send: not_paired, as one owner saw it; no reason; no number; nonsense", async (owner) => {
     const answers: [body: unknown, exit: number, words: string][] = [
       [
         { response: { updated_vehicles: 0, skipped_vehicles: { [VIN]: "not_paired" } } },
@@ -162,7 +162,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest("send: a lost answer is exit 1 and says that it may be repeated", {}, async (owner) => {
+  ownerTest("send: a lost answer is exit 1 and says that it may be repeated", async (owner) => {
     for (const name of ["hang_up_after", "hang_up_before", "server_error", "bad_gateway", "truncated_json"]) {
       owner.simulator.fail(name, 1);
       const result = await send(owner);
@@ -172,7 +172,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assertEnd(await send(owner), 0);
   });
 
-  ownerTest("send: the usual refusals keep their exit codes", {}, async (owner) => {
+  ownerTest("send: the usual refusals keep their exit codes", async (owner) => {
     const usual: [string, number, string][] = [
       ["token_expired", 4, "run refresh_token"],
       ["billing_limit", 7, "send the configuration again"],
@@ -188,7 +188,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest("send: a location field needs its scope", {}, async (owner) => {
+  ownerTest("send: a location field needs its scope", async (owner) => {
     prepare(owner, { fields: { Location: { interval_seconds: 60 } } });
     const refused = await run(owner, "send", "telemetry.json");
     assertEnd(refused, 5, "vehicle_location", "TESLA_SCOPES");
@@ -196,7 +196,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "send", "telemetry.json"), 0, "accepted");
   });
 
-  ownerTest("Tesla's text is cleaned before it is shown", {}, async (owner) => {
+  ownerTest("Tesla's text is cleaned before it is shown", async (owner) => {
     const evil = "\u001b[2J\u202e\u009b evil\nerror: fake";
     owner.answer(JWS, 200, { response: { updated_vehicles: 0, skipped_vehicles: { [VIN]: evil } } });
     const sent = await send(owner);
@@ -211,7 +211,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "errors"), 0, "errors: 1");
   });
 
-  ownerTest("call_api at the plain endpoint: 400 and 412 lead to telemetry_config", {}, async (owner) => {
+  ownerTest("call_api at the plain endpoint: 400 and 412 lead to telemetry_config", async (owner) => {
     const plain = ["POST", "/api/1/vehicles/fleet_telemetry_config", `{"vins": ["${VIN}"], "config": {}}`];
     assertEnd(await owner.run("call_api", plain), 5, "use telemetry_config send");
     owner.simulator.fail("telemetry_plain_412", 1);
@@ -222,7 +222,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
 
   // ---- What Tesla answers to show, errors and remove ----
 
-  ownerTest("show: each state of a configuration", {}, async (owner) => {
+  ownerTest("show: each state of a configuration", async (owner) => {
     const iss = Buffer.from(pointOf(owner.publicKey), "hex").toString("base64");
     const other = createECDH("prime256v1").generateKeys("base64");
     const DONE = "done: the car has this configuration; only values at your server prove that it connects\n";
@@ -249,7 +249,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest("a foreign signer: accepted, then reported by the car", {}, async (owner) => {
+  ownerTest("a foreign signer: accepted, then reported by the car", async (owner) => {
     const ours = owner.publicKey;
     owner.makeKeys(); // not registered, not paired
     assertEnd(await send(owner), 0);
@@ -269,7 +269,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     );
   });
 
-  ownerTest("accepted, then refused by the car, for too many apps", {}, async (owner) => {
+  ownerTest("accepted, then refused by the car, for too many apps", async (owner) => {
     owner.simulator.fail("telemetry_refused_by_car", 1);
     assertEnd(await send(owner), 0);
     await run(owner, "show");
@@ -277,7 +277,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "remove"), 0, "nothing to do");
   });
 
-  ownerTest("errors and remove: answers that cannot be read, lost answers", {}, async (owner) => {
+  ownerTest("errors and remove: answers that cannot be read, lost answers", async (owner) => {
     for (const body of [{ response: {} }, { response: { fleet_telemetry_errors: {} } }, [], null]) {
       owner.answer("fleet_telemetry_", 200, body);
       for (const action of ["errors", "remove"]) assertEnd(await run(owner, action), 1, "cannot be read");
@@ -287,7 +287,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assertEnd(await run(owner, "remove"), 1, "telemetry_config show");
   });
 
-  ownerTest("the billing limit and a withdrawn consent take it off the car for good", {}, async (owner) => {
+  ownerTest("the billing limit and a withdrawn consent take it off the car for good", async (owner) => {
     assertEnd(await send(owner), 0);
     owner.simulator.fail("billing_limit", 1);
     assertEnd(await run(owner, "show"), 7, "billing limit");
@@ -345,7 +345,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     ["ca", { ca: certificate(true, -20, -10) }, /CN=My telemetry CA: valid from .* to /],
     ["ca", { ca: certificate(true, 10, 20) }, /CN=My telemetry CA: valid from .* to /],
   ];
-  ownerTest(`${WRONG.length} wrong configurations: refused before anything is sent`, {}, async (owner) => {
+  ownerTest(`${WRONG.length} wrong configurations: refused before anything is sent`, async (owner) => {
     for (const [what, changes, found] of WRONG) {
       prepare(owner, changes);
       const result = await run(owner, "send", "telemetry.json");
@@ -354,7 +354,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest("files that cannot be read, or are not JSON, are not quoted", {}, async (owner) => {
+  ownerTest("files that cannot be read, or are not JSON, are not quoted", async (owner) => {
     prepare(owner, { ca: "other.pem" });
     assertEnd(await run(owner, "send", "telemetry.json"), 2, "other.pem cannot be read", "not found");
     assertEnd(await run(owner, "send", "missing.json"), 2, "missing.json cannot be read", "not found");
@@ -378,23 +378,19 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assert.deepEqual(owner.simulator.requests, []);
   });
 
-  ownerTest(
-    "a private key beside the certificate goes nowhere; a Windows editor's file is read",
-    {},
-    async (owner) => {
-      prepare(owner);
-      const text = owner.read("telemetry.json");
-      owner.write("telemetry-ca.pem", `Bag Attributes\r\n${(pair.privateKey + CA).replaceAll("\n", "\r\n")}`);
-      owner.write("telemetry.json", `\ufeff${text.replaceAll("\n", "\r\n")}`);
-      const { stdout } = await run(owner, "send", "telemetry.json", "--dry-run");
-      assert.equal(JSON.parse(stdout).config.ca, CA);
-      owner.write("telemetry-ca.pem", CA + certificate(true));
-      const two = await run(owner, "send", "telemetry.json", "--dry-run");
-      assert.equal(JSON.parse(two.stdout).config.ca.match(/BEGIN/g).length, 2);
-    },
-  );
+  ownerTest("a private key beside the certificate goes nowhere; a BOM and CRLF are read", async (owner) => {
+    prepare(owner);
+    const text = owner.read("telemetry.json");
+    owner.write("telemetry-ca.pem", `Bag Attributes\r\n${(pair.privateKey + CA).replaceAll("\n", "\r\n")}`);
+    owner.write("telemetry.json", `\ufeff${text.replaceAll("\n", "\r\n")}`);
+    const { stdout } = await run(owner, "send", "telemetry.json", "--dry-run");
+    assert.equal(JSON.parse(stdout).config.ca, CA);
+    owner.write("telemetry-ca.pem", CA + certificate(true));
+    const two = await run(owner, "send", "telemetry.json", "--dry-run");
+    assert.equal(JSON.parse(two.stdout).config.ca.match(/BEGIN/g).length, 2);
+  });
 
-  ownerTest("wrong words are refused, and a dry run is only for send", {}, async (owner) => {
+  ownerTest("wrong words are refused, and a dry run is only for send", async (owner) => {
     prepare(owner);
     const wrong = [
       [],
@@ -420,7 +416,7 @@ describe("telemetry_config", { concurrency: 3 }, () => {
     assert.deepEqual(owner.simulator.requests, []);
   });
 
-  ownerTest("without keys: send stops, show says what it cannot compare", {}, async (owner) => {
+  ownerTest("without keys: send stops, show says what it cannot compare", async (owner) => {
     assertEnd(await send(owner), 0);
     owner.write("private-key.pem", "");
     owner.write("public-key.pem", "");

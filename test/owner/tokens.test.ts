@@ -31,7 +31,7 @@ function assertTidy(owner: Owner): void {
 const at = (hours: number): string => new Date(Date.now() + hours * HOUR).toISOString();
 
 describe("refresh_token", { concurrency: 3 }, () => {
-  ownerTest("exchanges the token; what is spent works once more, for a day", {}, async (owner) => {
+  ownerTest("exchanges the token; what is spent works once more, for a day", async (owner) => {
     const before = owner.token();
     const said = /^POST https:\S+ {2}200\nlogged in until (\S+ )?\d\d:\d\d; tesla_token\.json saved\n$/;
     const result = await ends(owner, "refresh_token", 0, said);
@@ -73,7 +73,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     [{ access_token: "opaque-access-token" }, "3h", false], [{ obtained_at: "yesterday", access_token: "opaque-access-token" }, "3h", true],
     [{ obtained_at: "", access_token: jwt(1e300) }, "3h", true], [{ expires_in: 1e300, access_token: "opaque-access-token" }, "3h", true],
   ];
-  ownerTest("--if-expiring-within, by the file and by the token", {}, async (owner) => {
+  ownerTest("--if-expiring-within, by the file and by the token", async (owner) => {
     for (const [changes, within, refreshes] of durations) {
       owner.simulator.requests.length = 0;
       const before = owner.logIn(changes);
@@ -88,7 +88,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest("malformed durations, arguments and settings send nothing", {}, async (owner) => {
+  ownerTest("malformed durations, arguments and settings send nothing", async (owner) => {
     const before = owner.read(FILE);
     for (const within of ["3", "h", "-3h", "3.5h", "3w", "٣h", "", "1e1h", "999999h"]) {
       const said = `found: "${within}"\nfix:   --if-expiring-within must look like 90m, 3h or 2d\n`;
@@ -116,7 +116,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     await endsInside(owner, "refresh_token", 0);
   });
 
-  ownerTest("a file with more in it, written by another program, is taken", {}, async (owner) => {
+  ownerTest("a file with more in it, written by another program, is taken", async (owner) => {
     const token = owner.logIn({ note: "mine", nested: { a: [1] }, expires_in: "28800", created_at: 5 });
     owner.write(FILE, `\ufeff${token.replaceAll("\n", "\r\n")}`, 0o644);
     await endsInside(owner, "refresh_token", 0);
@@ -124,7 +124,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     await ends(owner, "read_charge", 0);
   });
 
-  ownerTest("a token file that cannot be used: exit 4, and nothing is sent", {}, async (owner) => {
+  ownerTest("a token file that cannot be used: exit 4, and nothing is sent", async (owner) => {
     const good = owner.token();
     // biome-ignore format: a list
     const changes = [{ refresh_token: "" }, { refresh_token: undefined }, { access_token: "a b" }, { access_token: 12_345_678 },
@@ -150,7 +150,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assert.deepEqual(owner.simulator.requests, []);
   });
 
-  ownerTest("two at once: the second finds the work done, and sends nothing", {}, async (owner) => {
+  ownerTest("two at once: the second finds the work done, and sends nothing", async (owner) => {
     owner.write(LOCK, `\n${process.pid} ${Math.floor(uptime())} 0123\n`); // a run that lives
     const running = owner.start("refresh_token", [], { node: TELLS_WAITS });
     await running.said(/^waits 100$/m);
@@ -168,7 +168,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     ["truncated_json", 1], ["wrong_shape", 1, "it has no usable access_token"], ["token_without_access_token", 1, "it has no usable access_token"],
     ["oversized", 1, "1 MiB"], ["hang_up_before", 1, "try again"], ["hang_up_after", 1, "try again"], ["redirect_301", 1], ["echoes_secret", 5],
   ];
-  ownerTest("an answer that is none: nothing is lost, and the next run works", {}, async (owner) => {
+  ownerTest("an answer that is none: nothing is lost, and the next run works", async (owner) => {
     for (const [failure, code, ...words] of failures) {
       const before = owner.read(FILE);
       owner.simulator.fail(failure);
@@ -181,7 +181,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest("an answer that never comes ends after half a minute, nothing lost", {}, async (owner) => {
+  ownerTest("an answer that never comes ends after half a minute, nothing lost", async (owner) => {
     const before = owner.read(FILE);
     owner.simulator.fail("never_answers");
     const node = faster({ limits: 30 });
@@ -194,7 +194,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
   // The refresh token in the answer, and whether it counts as none: then the old one stays (RFC 6749, section 6).
   // biome-ignore format: a table
   const refreshed: [unknown, boolean][] = [[null, true], ["", true], [["x"], false], ["a\nb", false], [5, false], [{ a: 1 }, false]];
-  ownerTest("an answer without a new refresh token: the old one is kept", {}, async (owner) => {
+  ownerTest("an answer without a new refresh token: the old one is kept", async (owner) => {
     const { refresh_token: old, access_token: access } = owner.token();
     owner.simulator.fail("refresh_keeps_token", 1);
     await endsInside(owner, "refresh_token", 0, "saved");
@@ -213,7 +213,7 @@ describe("refresh_token", { concurrency: 3 }, () => {
     assertTidy(owner);
   });
 
-  ownerTest("a log that takes no more does not end the run between spent and saved", {}, async (owner) => {
+  ownerTest("a log that takes no more does not end the run between spent and saved", async (owner) => {
     const before = owner.read(FILE);
     const running = owner.start("refresh_token");
     running.child.stderr?.destroy(); // as `2>&1 | head -1` does

@@ -95,7 +95,7 @@ async function refusesKey(owner: Owner, amps = "11"): Promise<Result> {
 }
 
 describe("sessions", { concurrency: 3 }, () => {
-  ownerTest("the first command takes two requests, every other exactly one", {}, async (owner) => {
+  ownerTest("the first command takes two requests, every other exactly one", async (owner) => {
     const first = await obeys(owner, 2, "12");
     assert.equal(first.stdout, ""); // what the car draws is printed with --verify only
     const [handshake, command] = first.requests.map(messageIn);
@@ -127,7 +127,7 @@ describe("sessions", { concurrency: 3 }, () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("reboot and clock: one resync, told, then one request again", {}, async (owner) => {
+  ownerTest("reboot and clock: one resync, told, then one request again", async (owner) => {
     const { car } = owner.simulator;
     await obeys(owner, 2);
     car.reboot();
@@ -143,7 +143,7 @@ describe("sessions", { concurrency: 3 }, () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("a new computer in the car: nothing is signed for it, the file is named", {}, async (owner) => {
+  ownerTest("a new computer in the car: nothing is signed for it, the file is named", async (owner) => {
     const { car } = owner.simulator;
     await obeys(owner, 2);
     const known = sessionOf(owner).vehicleKey;
@@ -157,7 +157,7 @@ describe("sessions", { concurrency: 3 }, () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("a clock that was wrong does not make the car's key forgotten", {}, async (owner) => {
+  ownerTest("a clock that was wrong does not make the car's key forgotten", async (owner) => {
     await sends(owner, 2);
     const sessions = JSON.parse(owner.read(SESSION)) as Record<string, { clockOffset: number }>;
     for (const session of Object.values(sessions)) session.clockOffset += 86_400 * 400; // a clock ahead of its time
@@ -169,7 +169,7 @@ describe("sessions", { concurrency: 3 }, () => {
     assert.equal(owner.simulator.car.executed.length, 1);
   });
 
-  ownerTest("a key that somebody slips in once: nothing is signed for it", {}, async (owner) => {
+  ownerTest("a key that somebody slips in once: nothing is signed for it", async (owner) => {
     const { car } = owner.simulator;
     await sends(owner, 2);
     car.reboot();
@@ -185,7 +185,7 @@ describe("sessions", { concurrency: 3 }, () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("what the owner's key may not do", {}, async (owner) => {
+  ownerTest("what the owner's key may not do", async (owner) => {
     const { car } = owner.simulator;
     await sends(owner, 2, 11);
     car.unpair(); // at the car's screen
@@ -202,7 +202,7 @@ describe("sessions", { concurrency: 3 }, () => {
     assert.equal(car.executed.length, 2);
   });
 
-  ownerTest("a full disk is found before the command: only the handshake was sent", {}, async (owner) => {
+  ownerTest("a full disk is found before the command: only the handshake was sent", async (owner) => {
     assertEnd(await owner.run("set_charge_amps", ["--help"]), 0); // warms the loader's cache: files too
     const result = await owner.run("set_charge_amps", ["11"], { fileLimit: 4 });
     assertEnd(result, 1, `cannot write ${SESSION}`, "nothing more was sent");
@@ -212,7 +212,7 @@ describe("sessions", { concurrency: 3 }, () => {
     await sends(owner, 2);
   });
 
-  ownerTest("a session file that cannot be used costs one handshake and nothing else", {}, async (owner) => {
+  ownerTest("a session file that cannot be used costs one handshake and nothing else", async (owner) => {
     await sends(owner, 2);
     const good = (): Record<string, unknown> => ({ ...sessionOf(owner) });
     const spki = generateKeyPairSync("ec", { namedCurve: "prime256v1" }).publicKey.export({
@@ -293,7 +293,7 @@ describe("answers that are not what they should be", () => {
     }
   });
 
-  ownerTest("spoilt handshakes", {}, async (owner) => {
+  ownerTest("spoilt handshakes", async (owner) => {
     await sends(owner, 2);
     for (const [name, [code]] of Object.entries(spoilt)) {
       if (code === undefined) continue;
@@ -314,7 +314,7 @@ describe("answers that are not what they should be", () => {
     await sends(owner, 2, 9);
   });
 
-  ownerTest("spoilt answers to commands", {}, async (owner) => {
+  ownerTest("spoilt answers to commands", async (owner) => {
     await sends(owner, 2);
     for (const [name, [, code]] of Object.entries(spoilt)) {
       if (code === undefined) continue;
@@ -332,7 +332,7 @@ describe("answers that are not what they should be", () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("another key at the first handshake: the car refuses, the file is named", {}, async (owner) => {
+  ownerTest("another key at the first handshake: the car refuses, the file is named", async (owner) => {
     const { car } = owner.simulator;
     car.tamper("other_key");
     const result = await send(owner, 11);
@@ -343,7 +343,7 @@ describe("answers that are not what they should be", () => {
     await sends(owner, 2, 11);
   });
 
-  ownerTest("a clock or a counter at its end", {}, async (owner) => {
+  ownerTest("a clock or a counter at its end", async (owner) => {
     const { car } = owner.simulator;
     for (const name of ["huge_clock", "last_counter"]) {
       car.tamper(name);
@@ -364,7 +364,7 @@ describe("answers that are not what they should be", () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("replayed session info does not turn the clock or the counter back", {}, async (owner) => {
+  ownerTest("replayed session info does not turn the clock or the counter back", async (owner) => {
     const { car } = owner.simulator;
     await sends(owner, 2);
     for (const name of ["old_clock", "old_counter"]) {
@@ -393,7 +393,7 @@ describe("answers that are not what they should be", () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("encrypted before, plain now: a success is in doubt", {}, async (owner) => {
+  ownerTest("encrypted before, plain now: a success is in doubt", async (owner) => {
     const { car } = owner.simulator;
     car.encryptsResponses = false;
     await sends(owner, 2);
@@ -460,7 +460,7 @@ describe("faults", { concurrency: 3 }, () => {
     );
   });
 
-  ownerTest("each says what it means and what to do; nothing is sent again", {}, async (owner) => {
+  ownerTest("each says what it means and what to do; nothing is sent again", async (owner) => {
     const { car } = owner.simulator;
     await sends(owner, 2);
     for (const [fault, code, meaning, fix] of FAULTS) {
@@ -516,7 +516,7 @@ describe("faults", { concurrency: 3 }, () => {
     );
   }
 
-  ownerTest("the security computer words its refusals in its own way", {}, async (owner) => {
+  ownerTest("the security computer words its refusals in its own way", async (owner) => {
     owner.logIn({}, `${SCOPES} vehicle_cmds`);
     assertEnd(await order(owner, "door_lock"), 0);
     const refusals: [string, number, string, string][] = [
@@ -535,7 +535,7 @@ describe("faults", { concurrency: 3 }, () => {
     }
   });
 
-  ownerTest("a status without a fault: the car waits, or has failed", {}, async (owner) => {
+  ownerTest("a status without a fault: the car waits, or has failed", async (owner) => {
     const { car } = owner.simulator;
     await sends(owner, 2);
     car.answerWait();
@@ -544,7 +544,7 @@ describe("faults", { concurrency: 3 }, () => {
     assertEnd(await send(owner, 11), 6, "internal error", "ERROR from the car", "in a minute");
   });
 
-  ownerTest("a car whose clock went back: every run names the file", {}, async (owner) => {
+  ownerTest("a car whose clock went back: every run names the file", async (owner) => {
     const { car } = owner.simulator;
     car.moveClock(600);
     await sends(owner, 2);
@@ -561,7 +561,7 @@ describe("faults", { concurrency: 3 }, () => {
     assert.equal(car.executed.length, 2);
   });
 
-  ownerTest("out of date, but the proof does not hold: not signed again", {}, async (owner) => {
+  ownerTest("out of date, but the proof does not hold: not signed again", async (owner) => {
     const { car } = owner.simulator;
     await sends(owner, 2);
     for (const name of ["wrong_tag", "short_epoch", "unknown_status", "garbage_session_info"]) {
@@ -578,7 +578,7 @@ describe("faults", { concurrency: 3 }, () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("at the handshake", {}, async (owner) => {
+  ownerTest("at the handshake", async (owner) => {
     for (const [fault, code] of FAULTS.filter(([fault]) => [1, 3, 11, 14, 15, 21].includes(fault))) {
       owner.simulator.car.injectFault(fault, 1, { on: "handshake" });
       const result = await send(owner, 11);
@@ -589,7 +589,7 @@ describe("faults", { concurrency: 3 }, () => {
     assert.equal(owner.simulator.car.executed.length, 0);
   });
 
-  ownerTest("an answer cut between two fields is none: base64 has its padding", {}, async (owner) => {
+  ownerTest("an answer cut between two fields is none: base64 has its padding", async (owner) => {
     await sends(owner, 2);
     const kept = { ...sessionOf(owner), encrypted: false }; // a car that does not encrypt
     owner.write(SESSION, JSON.stringify({ [NAME]: kept }));
@@ -627,7 +627,7 @@ describe("faults", { concurrency: 3 }, () => {
     ["charge_stop", "", 6, "no reason given"],
     ["charge_stop", "a\u001b[31mb\u009b", 6, "a [31mb"],
   ];
-  ownerTest("the car's own verdict", {}, async (owner) => {
+  ownerTest("the car's own verdict", async (owner) => {
     owner.logIn({}, `${SCOPES} vehicle_cmds`);
     await sends(owner, 2);
     const given: Record<string, Record<string, unknown>> = {
@@ -663,57 +663,53 @@ describe("the network between", { concurrency: 3 }, () => {
 
   for (const isHandshake of [true, false]) {
     const [what, lost] = isHandshake ? ["handshake", 1] : ["command", 8];
-    ownerTest(
-      `a ${what} whose answer is lost or cannot be read is not sent again: exit ${lost}`,
-      {},
-      async (owner) => {
-        const { car } = owner.simulator;
-        const fails = async (
-          code: number,
-          title: string,
-          isDone = false,
-          ...words: string[]
-        ): Promise<void> => {
-          const executed = car.executed.length;
-          const result = await send(owner, 11);
-          assertEnd(result, code, ...words);
-          if (code === 8)
-            assertEnd(result, 8, "error: unknown outcome: the request may", "check with read_charge");
-          assertRequests(result, 1, title);
-          assert.equal(car.executed.length - executed, isDone ? 1 : 0, title);
-          assert.equal(owner.has(SESSION), !isHandshake, title);
-          owner.simulator.clear();
-        };
-        if (!isHandshake) await sends(owner, 2);
-        for (const failure of unknown) {
-          const isCarriedOut = failure !== "hang_up_before";
-          owner.simulator.fail(failure, { after: isCarriedOut });
-          await fails(lost, failure, isCarriedOut && !isHandshake);
-        }
-        for (const [failure, code] of refused) {
-          owner.simulator.fail(failure);
-          await fails(code, failure);
-        }
-        for (const response of unreadable) {
-          owner.answer("/signed_command", 200, { response });
-          await fails(lost, String(response), false, "holds no message from the car");
-        }
-        // What a text says is no proof: only a 503 can say that the car was not reached.
-        for (const error of [
-          "vehicle is offline or asleep",
-          "vehicle is not available",
-          "no healthy upstream",
-        ]) {
-          owner.answer("/signed_command", 502, { response: null, error, error_description: "" });
-          await fails(lost, error, false, error);
-        }
-        await sends(owner, isHandshake ? 2 : 1, 9);
-        assertNoCounterTwice(owner);
-      },
-    );
+    ownerTest(`a ${what} with a lost or unreadable answer is not sent again: exit ${lost}`, async (owner) => {
+      const { car } = owner.simulator;
+      const fails = async (
+        code: number,
+        title: string,
+        isDone = false,
+        ...words: string[]
+      ): Promise<void> => {
+        const executed = car.executed.length;
+        const result = await send(owner, 11);
+        assertEnd(result, code, ...words);
+        if (code === 8)
+          assertEnd(result, 8, "error: unknown outcome: the request may", "check with read_charge");
+        assertRequests(result, 1, title);
+        assert.equal(car.executed.length - executed, isDone ? 1 : 0, title);
+        assert.equal(owner.has(SESSION), !isHandshake, title);
+        owner.simulator.clear();
+      };
+      if (!isHandshake) await sends(owner, 2);
+      for (const failure of unknown) {
+        const isCarriedOut = failure !== "hang_up_before";
+        owner.simulator.fail(failure, { after: isCarriedOut });
+        await fails(lost, failure, isCarriedOut && !isHandshake);
+      }
+      for (const [failure, code] of refused) {
+        owner.simulator.fail(failure);
+        await fails(code, failure);
+      }
+      for (const response of unreadable) {
+        owner.answer("/signed_command", 200, { response });
+        await fails(lost, String(response), false, "holds no message from the car");
+      }
+      // What a text says is no proof: only a 503 can say that the car was not reached.
+      for (const error of [
+        "vehicle is offline or asleep",
+        "vehicle is not available",
+        "no healthy upstream",
+      ]) {
+        owner.answer("/signed_command", 502, { response: null, error, error_description: "" });
+        await fails(lost, error, false, error);
+      }
+      await sends(owner, isHandshake ? 2 : 1, 9);
+      assertNoCounterTwice(owner);
+    });
   }
 
-  ownerTest("a car that does not sign; one that sleeps", {}, async (owner) => {
+  ownerTest("a car that does not sign; one that sleeps", async (owner) => {
     const { car } = owner.simulator;
     car.speaksProtocol = false;
     const result = await owner.run("set_charge_amps", ["11"]);
@@ -730,7 +726,7 @@ describe("the network between", { concurrency: 3 }, () => {
     await obeys(owner, 1);
   });
 
-  ownerTest("the counter is on the disk before the command leaves", {}, async (owner) => {
+  ownerTest("the counter is on the disk before the command leaves", async (owner) => {
     await obeys(owner, 2);
     owner.simulator.fail("never_answers", { path: "/signed_command" });
     const before = owner.simulator.requests.length;
@@ -746,7 +742,7 @@ describe("the network between", { concurrency: 3 }, () => {
     assertNoCounterTwice(owner);
   });
 
-  ownerTest("four at once share no counter, and all are done", {}, async (owner) => {
+  ownerTest("four at once share no counter, and all are done", async (owner) => {
     const runs = [6, 7, 8, 9].map((amps) => owner.start("set_charge_amps", [String(amps)]).ended);
     for (const result of await Promise.all(runs)) assertEnd(result, 0);
     const done = owner.simulator.car.executed.map(({ params }) => params.charging_amps);
@@ -756,7 +752,7 @@ describe("the network between", { concurrency: 3 }, () => {
   });
 });
 
-ownerTest("a private key that cannot be used: nothing is sent", {}, async (owner) => {
+ownerTest("a private key that cannot be used: nothing is sent", async (owner) => {
   const pem = owner.read("private-key.pem");
   const key = createPrivateKey(pem);
   const write = (one: typeof key, type: "sec1" | "pkcs8", secret?: object): string =>

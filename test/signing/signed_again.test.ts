@@ -70,7 +70,7 @@ describe("a command that is held back", () => {
     ["its counter is the last in the car's window: waited out", [6], moreCounters(33), 16, EXPIRED],
     ["the car's clock is back by 4 seconds: waited out", [20], (car) => car.moveClock(-4), 20, EXPIRED],
   ];
-  ownerTest("is signed again when it can no longer be carried out: never done twice", {}, async (owner) => {
+  ownerTest("is signed again when it can no longer be carried out: never done twice", async (owner) => {
     const { car } = owner.simulator;
     assertEnd(await setAmps(owner, 10), 0);
     for (const [title, faults, meanwhile, seconds, later] of cases) {
@@ -98,7 +98,7 @@ describe("a command that is held back", () => {
     }
   });
 
-  ownerTest("whatever the fractions of the seconds", {}, async (owner) => {
+  ownerTest("whatever the fractions of the seconds", async (owner) => {
     const { car } = owner.simulator;
     const fractions = [0, 0.001, 0.999];
     for (const first of fractions) {
@@ -114,7 +114,7 @@ describe("a command that is held back", () => {
     }
   });
 
-  ownerTest("longer than 20 seconds is not waited: it is not signed again", {}, async (owner) => {
+  ownerTest("longer than 20 seconds is not waited: it is not signed again", async (owner) => {
     assertEnd(await setAmps(owner, 10), 0);
     for (const back of [5, 99]) {
       time.pass(100);
@@ -126,7 +126,7 @@ describe("a command that is held back", () => {
     }
   });
 
-  ownerTest("held back twice: there is no third signature", {}, async (owner) => {
+  ownerTest("held back twice: there is no third signature", async (owner) => {
     assertEnd(await setAmps(owner, 10), 0);
     const first = holdBack(owner, 6);
     const second = holdBack(owner, 6); // this one is nearer to the script: it holds the first, that one the second
@@ -179,7 +179,7 @@ describe("a command that is held back", () => {
 });
 
 describe("the car itself says that our session is out of date", () => {
-  ownerTest("and proves it: signed again, once", {}, async (owner) => {
+  ownerTest("and proves it: signed again, once", async (owner) => {
     const { car } = owner.simulator;
     assertEnd(await setAmps(owner, 10), 0);
     for (const fault of RESYNC) {
@@ -192,7 +192,7 @@ describe("the car itself says that our session is out of date", () => {
     assert.deepEqual([stubborn.requests.length, car.amps], [2, 11]);
   });
 
-  ownerTest("a session file from a backup, whose counters were used since", {}, async (owner) => {
+  ownerTest("a session file from a backup, whose counters were used since", async (owner) => {
     assertEnd(await setAmps(owner, 10), 0);
     const old = owner.read("tesla_session.json");
     for (const amps of [11, 12]) assertEnd(await setAmps(owner, amps), 0);

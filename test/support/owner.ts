@@ -415,8 +415,14 @@ export async function withOwner(
   }
 }
 
-/** One test with an owner of its own. Cases inside a `describe` with a concurrency run side by side. */
-export function ownerTest(title: string, options: OwnerOptions, body: (owner: Owner) => Promise<void>): void {
+type Body = (owner: Owner) => Promise<void>;
+
+/** One test with an owner of its own: one whose setup is complete, or as the options say. Cases inside a `describe`
+ * with a concurrency run side by side. */
+export function ownerTest(title: string, body: Body): void;
+export function ownerTest(title: string, options: OwnerOptions, body: Body): void;
+export function ownerTest(title: string, ...given: [Body] | [OwnerOptions, Body]): void {
+  const [options, body] = given.length === 1 ? [{}, given[0]] : given;
   void test(title, { timeout: 120_000 }, () => withOwner(body, options));
 }
 
