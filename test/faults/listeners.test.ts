@@ -202,18 +202,11 @@ async function boundsPipelines(target: Target): Promise<void> {
 function slowVisitors(target: Target): Promise<Socket>[] {
   const line = `${target.path} HTTP/1.1\r\nHost: 127.0.0.1:${target.port}\r\n`;
   const long = "Content-Length: 1000\r\n\r\n";
+  // biome-ignore format: a table of words and numbers
   const kinds = [
-    ["", ""],
-    ["G", ""],
-    [`GET ${line}`, ""],
-    [`POST ${line}${long}`, ""],
-    [`GET ${line}${long}abc`, ""],
-    ["GET /", "x"],
-    [`GET ${line}X-A: `, "x"],
-    [`GET ${line}`, "a:\r\n"],
-    [`POST ${line}${long}`, "x"],
-    [`GET ${line}${long}`, "x"],
-    ["", "\r\n"],
+    ["", ""], ["G", ""], [`GET ${line}`, ""], [`POST ${line}${long}`, ""], [`GET ${line}${long}abc`, ""],
+    ["GET /", "x"], [`GET ${line}X-A: `, "x"], [`GET ${line}`, "a:\r\n"], [`POST ${line}${long}`, "x"],
+    [`GET ${line}${long}`, "x"], ["", "\r\n"],
     [`POST ${line}Transfer-Encoding: chunked\r\n\r\n`, "1\r\nx\r\n"],
   ];
   return [...kinds, ...kinds].map(([text = "", drip]) => hold(target, text, drip));
@@ -296,28 +289,16 @@ async function listensOnLoopbackOnly(target: Target): Promise<void> {
 async function refusesForeignAnswers(target: Target): Promise<void> {
   const { searchParams } = new URL(target.right);
   const [code, state = ""] = [searchParams.get("code"), searchParams.get("state") ?? ""];
+  // biome-ignore format: a table of words and numbers
   const foreign = [
-    `code=${code}&state=x1markerx`,
-    `code=${code}&state=${state}x`,
-    `code=${code}&state=`,
-    `code=${code}`,
-    `code=x1markerx&code=${code}`,
-    `code=${code}&code=${code}&state=x1markerx`,
-    `code=${code}&state=x1markerx&state=${state}`,
-    `code=${code}&STATE=${state}`,
-    `code=${code}&state[]=${state}`,
-    `code=${code}&state=${state}%00`,
-    `code=${code}&state=%20${state}`,
-    `code=${code}&state=${state.slice(1)}`,
-    "error=x1markerx&state=x1markerx",
-    `error=access_denied&code=${code}&state=`,
-    `state=${state}`,
-    `code=&state=${state}`,
-    `code=${code}&state=__proto__`,
-    `code=${code}%26state=${state}`,
-    "",
-    `code=${MARK}&state=${MARK}&error_description=${MARK}`,
-    `code=${code}&state=${"x".repeat(12_000)}`,
+    `code=${code}&state=x1markerx`, `code=${code}&state=${state}x`, `code=${code}&state=`, `code=${code}`,
+    `code=x1markerx&code=${code}`, `code=${code}&code=${code}&state=x1markerx`,
+    `code=${code}&state=x1markerx&state=${state}`, `code=${code}&STATE=${state}`,
+    `code=${code}&state[]=${state}`, `code=${code}&state=${state}%00`, `code=${code}&state=%20${state}`,
+    `code=${code}&state=${state.slice(1)}`, "error=x1markerx&state=x1markerx",
+    `error=access_denied&code=${code}&state=`, `state=${state}`, `code=&state=${state}`,
+    `code=${code}&state=__proto__`, `code=${code}%26state=${state}`, "",
+    `code=${MARK}&state=${MARK}&error_description=${MARK}`, `code=${code}&state=${"x".repeat(12_000)}`,
   ];
   for (const one of foreign) {
     const answer = await send(target, `GET ${target.path}?${one} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
@@ -340,23 +321,17 @@ function stillWaits({ running, owner }: Target): void {
 async function outlastsFloods(target: Target): Promise<void> {
   const state = new URL(target.right).searchParams.get("state") ?? "";
   const words = "next     npx tsx evil.ts".replaceAll(" ", "%20");
+  // biome-ignore format: a table of words and numbers
   const errors = [
-    "access_denied",
-    "login_cancelled",
-    "invalid_scope",
-    `${words}%0Afix:%20%20%20x`,
-    "%1b[2J%9b",
-    MARK,
+    "access_denied", "login_cancelled", "invalid_scope", `${words}%0Afix:%20%20%20x`, "%1b[2J%9b", MARK,
   ];
   const bare = errors.flatMap((error) => [
     `error=${error}`,
     `error=${error}&error_description=redirect_uri&state=x`,
   ]);
+  // biome-ignore format: a table of words and numbers
   const queries = [
-    ...bare,
-    `error=access_denied&state=${state}x`,
-    `error=x&STATE=${state}`,
-    `state=${state}`,
+    ...bare, `error=access_denied&state=${state}x`, `error=x&STATE=${state}`, `state=${state}`,
   ];
   const flood = queries.map((query) => `GET ${target.path}?${query} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   for (let wave = 0; wave < byLength(10, 60); wave += 1) {

@@ -97,19 +97,12 @@ export function spellingsOf(secret: string): string[] {
   const each = (spell: (code: string) => string): string =>
     [...secret].map((letter) => spell(letter.charCodeAt(0).toString(16))).join("");
   const base64 = ["", "a", "ab"].map((before) => Buffer.from(before + secret).toString("base64"));
+  // biome-ignore format: a table of words
   return [
-    secret,
-    secret.toUpperCase(),
-    encodeURIComponent(secret),
-    each((hex) => `%${hex}`),
-    each((hex) => `%25${hex.toUpperCase()}`),
-    each((hex) => `\\u00${hex}`),
-    each((hex) => `\\x${hex}`),
-    each((hex) => `&#x${hex};`),
-    [...secret].map((letter) => `&#${letter.charCodeAt(0)};`).join(""),
-    [...secret].join(" "),
-    Buffer.from(secret).toString("hex"),
-    ...base64,
+    secret, secret.toUpperCase(), encodeURIComponent(secret), each((hex) => `%${hex}`),
+    each((hex) => `%25${hex.toUpperCase()}`), each((hex) => `\\u00${hex}`), each((hex) => `\\x${hex}`),
+    each((hex) => `&#x${hex};`), [...secret].map((letter) => `&#${letter.charCodeAt(0)};`).join(""),
+    [...secret].join(" "), Buffer.from(secret).toString("hex"), ...base64,
     ...base64.map((text) => text.replaceAll("+", "-").replaceAll("/", "_")),
   ];
 }

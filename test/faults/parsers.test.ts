@@ -771,14 +771,10 @@ function likeAnOwner(commands: string, changes: object = {}): void {
   write("public-key.pem", PUBLIC);
 }
 
+// biome-ignore format: a table of words and numbers
 const CHARGE = {
-  battery_level: 61,
-  battery_range: 180.5,
-  charging_state: "\u009b1m\r",
-  charger_phases: 3,
-  minutes_to_full_charge: 95,
-  charge_current_request: 10,
-  timestamp: Date.now(),
+  battery_level: 61, battery_range: 180.5, charging_state: "\u009b1m\r", charger_phases: 3,
+  minutes_to_full_charge: 95, charge_current_request: 10, timestamp: Date.now(),
 };
 const CARS = [{ vin: VIN, state: "online", display_name: "\u001b[2J\u202e" }];
 const FLEET = { key_paired_vins: [VIN], vehicle_info: { [VIN]: { firmware_version: "\u009b" } } };

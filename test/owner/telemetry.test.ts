@@ -131,22 +131,11 @@ describe("telemetry_config", { concurrency: 3 }, () => {
   }
 
   ownerTest("send: not_paired, as one owner saw it; no reason; no number; nonsense", async (owner) => {
+    const skipped = (skipped_vehicles: object) => ({ response: { updated_vehicles: 0, skipped_vehicles } });
     const answers: [body: unknown, exit: number, words: string][] = [
-      [
-        { response: { updated_vehicles: 0, skipped_vehicles: { [VIN]: "not_paired" } } },
-        5,
-        "your key is not on",
-      ],
-      [
-        { response: { updated_vehicles: 0, skipped_vehicles: { [VIN]: "constructor" } } },
-        6,
-        "did not configure",
-      ],
-      [
-        { response: { updated_vehicles: 0, skipped_vehicles: { missing_key: ["another"] } } },
-        6,
-        "did not configure",
-      ],
+      [skipped({ [VIN]: "not_paired" }), 5, "your key is not on"],
+      [skipped({ [VIN]: "constructor" }), 6, "did not configure"],
+      [skipped({ missing_key: ["another"] }), 6, "did not configure"],
       [{ response: { updated_vehicles: 0 } }, 6, "Tesla did not configure the car"],
       [{ response: { updated_vehicles: 2 } }, 6, "Tesla did not configure the car"],
       [{ response: { updated_vehicles: "1" } }, 1, "Tesla's answer cannot be read"],
@@ -173,13 +162,11 @@ describe("telemetry_config", { concurrency: 3 }, () => {
   });
 
   ownerTest("send: the usual refusals keep their exit codes", async (owner) => {
+    // biome-ignore format: a table of words and numbers
     const usual: [string, number, string][] = [
-      ["token_expired", 4, "run refresh_token"],
-      ["billing_limit", 7, "send the configuration again"],
-      ["not_found", 5, "TESLA_VIN"],
-      ["not_registered", 5, "run register_partner"],
-      ["out_of_region", 5, "TESLA_REGION=na"],
-      ["rate_limited", 7, "37 seconds"],
+      ["token_expired", 4, "run refresh_token"], ["billing_limit", 7, "send the configuration again"],
+      ["not_found", 5, "TESLA_VIN"], ["not_registered", 5, "run register_partner"],
+      ["out_of_region", 5, "TESLA_REGION=na"], ["rate_limited", 7, "37 seconds"],
       ["missing_scope_unnamed", 5, "scope"],
     ];
     for (const [name, exit, words] of usual) {
@@ -392,17 +379,10 @@ describe("telemetry_config", { concurrency: 3 }, () => {
 
   ownerTest("wrong words are refused, and a dry run is only for send", async (owner) => {
     prepare(owner);
+    // biome-ignore format: a table of words and numbers
     const wrong = [
-      [],
-      ["send"],
-      ["send", ""],
-      ["show", "telemetry.json"],
-      ["remove", "telemetry.json"],
-      ["status"],
-      ["show", "--dry-run"],
-      ["remove", "--dry-run"],
-      ["errors", "--dry-run"],
-      ["send", "a", "b"],
+      [], ["send"], ["send", ""], ["show", "telemetry.json"], ["remove", "telemetry.json"], ["status"],
+      ["show", "--dry-run"], ["remove", "--dry-run"], ["errors", "--dry-run"], ["send", "a", "b"],
       ["--force"],
     ];
     for (const words of wrong) assertEnd(await run(owner, ...words), 2, "wrong usage");

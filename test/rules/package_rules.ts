@@ -62,22 +62,10 @@ export function checkLock(text: string): string[] {
     if (path === "") continue;
     const [name = ""] = path.split("node_modules/").slice(-1);
     const { version = "", resolved, integrity = "", dev } = entry;
+    // biome-ignore format: a list of names
     const fields = [
-      "version",
-      "resolved",
-      "integrity",
-      "dev",
-      "optional",
-      "hasInstallScript",
-      "license",
-      "bin",
-      "os",
-      "cpu",
-      "libc",
-      "engines",
-      "dependencies",
-      "optionalDependencies",
-      "funding",
+      "version", "resolved", "integrity", "dev", "optional", "hasInstallScript", "license", "bin", "os",
+      "cpu", "libc", "engines", "dependencies", "optionalDependencies", "funding",
     ];
     complaints.push(...extra(Object.keys(entry), fields, name)); // with name or link it is another package
     // Without the field npm asks its registry for the package by its name.

@@ -81,14 +81,12 @@ function costs(): string {
   const dollars = (amount: number): string => `$${amount.toFixed(2)}`;
   const month = (data: number, command: number, wake = 0): string =>
     dollars(30 * (data * PRICES.data + command * PRICES.command + wake * PRICES.wake));
+  // biome-ignore format: a table of words and numbers
   const rows: [string, string, string][] = [
     ["the README's crontab: read_charge twice a day, refresh_token", "2 data requests", month(2, 0)],
     ["read_charge once a day, car awake", "1 data request", month(1, 0)],
-    [
-      "wake_up and read_charge once a day (awake after 20 s: 4 polls)",
-      "1 wake, 5 data requests",
-      month(5, 0, 1),
-    ],
+    ["wake_up and read_charge once a day (awake after 20 s: 4 polls)", "1 wake, 5 data requests",
+      month(5, 0, 1)],
     ["read_charge every 15 minutes, day and night", "96 data requests", month(96, 0)],
     ["read_charge every 5 minutes, day and night", "288 data requests", month(288, 0)],
     ["set_charge_amps twice a day", "2 commands", month(0, 2)],
@@ -105,15 +103,11 @@ function costs(): string {
 
 /** Troubleshooting, by what the owner sees. */
 function troubleshooting(): string {
+  // biome-ignore format: a table of words
   const where: Record<string, string> = {
-    "/oauth2/v3/token": "token host",
-    "/.well-known/": "your domain",
-    "/partner_accounts": "registration",
-    "/vehicles/": "a call about a car",
-    "/signed_command": "signed command",
-    "/command/": "unsigned command",
-    command: "command",
-    "": "any call",
+    "/oauth2/v3/token": "token host", "/.well-known/": "your domain", "/partner_accounts": "registration",
+    "/vehicles/": "a call about a car", "/signed_command": "signed command", "/command/": "unsigned command",
+    command: "command", "": "any call",
   };
   const classes: Record<number, string> = { 0: "no answer", 300: "3xx (a redirect)", 400: "4xx", 500: "5xx" };
   const logins = LOGIN_ADVICE.map(([text, exit, means, todo]) => {

@@ -33,13 +33,9 @@ const parametersOf = ({ parameters, beside }: CommandRow): Parameters => ({ ...p
 const keysOf = (row: CommandRow): string[] =>
   Object.keys(parametersOf(row)).map((label) => label.replace("?", ""));
 
+// biome-ignore format: a table of words and numbers
 const SECURITY_COMMANDS = [
-  "door_lock",
-  "door_unlock",
-  "remote_start_drive",
-  "actuate_trunk",
-  "open_tonneau",
-  "close_tonneau",
+  "door_lock", "door_unlock", "remote_start_drive", "actuate_trunk", "open_tonneau", "close_tonneau",
   "stop_tonneau",
 ];
 
@@ -155,25 +151,11 @@ test("a schedule without an id gets the time in seconds, as Tesla's proxy does i
 });
 
 test("each spelling of a day that Tesla's proxy takes gives that day's bit", () => {
+  // biome-ignore format: a table of words and numbers
   const bits: [string, number][] = [
-    ["Sun", 1],
-    ["Sunday", 1],
-    ["Mon", 2],
-    ["Monday", 2],
-    ["Tues", 4],
-    ["Tuesday", 4],
-    ["Wed", 8],
-    ["Wednesday", 8],
-    ["Thurs", 16],
-    ["Thursday", 16],
-    ["Fri", 32],
-    ["Friday", 32],
-    ["Sat", 64],
-    ["Saturday", 64],
-    ["All", 127],
-    ["Weekdays", 62],
-    ["Weekdays, Sun ,SAT", 127],
-    ["Mon,Mon", 2],
+    ["Sun", 1], ["Sunday", 1], ["Mon", 2], ["Monday", 2], ["Tues", 4], ["Tuesday", 4], ["Wed", 8],
+    ["Wednesday", 8], ["Thurs", 16], ["Thursday", 16], ["Fri", 32], ["Friday", 32], ["Sat", 64],
+    ["Saturday", 64], ["All", 127], ["Weekdays", 62], ["Weekdays, Sun ,SAT", 127], ["Mon,Mon", 2],
   ];
   for (const [days_of_week, days] of bits) {
     const sent = sentFor("add_charge_schedule", { ...allDays, id: 9, days_of_week });
@@ -315,18 +297,12 @@ test("a row that one parameter switches off needs and sends nothing besides it",
 });
 
 test("what is not signed is listed with its reason and stands in no row", () => {
+  // biome-ignore format: a table of words and numbers
   assert.deepEqual(Object.keys(NOT_SIGNED).sort(), [
-    "navigation_gps_request",
-    "navigation_request",
-    "navigation_sc_request",
-    "navigation_waypoints_request",
-    "remote_auto_steering_wheel_heat_climate_request",
-    "remote_boombox",
-    "remote_steering_wheel_heat_level_request",
-    "set_managed_charge_current_request",
-    "set_managed_charger_location",
-    "set_managed_scheduled_charging_time",
-    "upcoming_calendar_entries",
+    "navigation_gps_request", "navigation_request", "navigation_sc_request", "navigation_waypoints_request",
+    "remote_auto_steering_wheel_heat_climate_request", "remote_boombox",
+    "remote_steering_wheel_heat_level_request", "set_managed_charge_current_request",
+    "set_managed_charger_location", "set_managed_scheduled_charging_time", "upcoming_calendar_entries",
     "wake_up",
   ]);
   for (const [name, reason] of Object.entries(NOT_SIGNED)) {

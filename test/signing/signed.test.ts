@@ -479,10 +479,9 @@ describe("faults", { concurrency: 3 }, () => {
   });
 
   // Ready to open: the owner's own domain where it is set, and the region's host.
+  // biome-ignore format: a table of words and numbers
   const pages: [Region, string][] = [
-    ["na", "https://tesla.com/_ak/"],
-    ["eu", "https://tesla.com/_ak/"],
-    ["cn", "https://www.tesla.cn/_ak/"],
+    ["na", "https://tesla.com/_ak/"], ["eu", "https://tesla.com/_ak/"], ["cn", "https://www.tesla.cn/_ak/"],
   ];
   for (const [region, host] of pages) {
     ownerTest(

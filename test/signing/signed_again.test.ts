@@ -150,13 +150,11 @@ describe("a command that is held back", () => {
   });
 
   // What is added, opened or toggled each time; the car may have done it when it says 6.
+  // biome-ignore format: a table of words and numbers
   const once: [string, Record<string, unknown>?][] = [
     ["set_scheduled_departure", { enable: true, departure_time: 480 }],
-    ["set_scheduled_departure", { enable: false }],
-    ["set_scheduled_charging", { enable: true, time: 75 }],
-    ["set_scheduled_charging", { enable: false }],
-    ["door_unlock"],
-    ["honk_horn"],
+    ["set_scheduled_departure", { enable: false }], ["set_scheduled_charging", { enable: true, time: 75 }],
+    ["set_scheduled_charging", { enable: false }], ["door_unlock"], ["honk_horn"],
   ];
   ownerTest("what must not happen twice is never signed again", ANY, async (owner) => {
     const { car } = owner.simulator;

@@ -11,13 +11,10 @@ function spellings(secret: string): string[] {
   });
   const pieces: string[] = [];
   for (let at = 0; at + 20 <= secret.length; at += 20) pieces.push(secret.slice(at, at + 20));
+  // biome-ignore format: a table of words
   const whole = [
-    secret,
-    encodeURIComponent(secret),
-    encodeURIComponent(encodeURIComponent(secret)),
-    JSON.stringify(secret).slice(1, -1),
-    Buffer.from(secret).toString("hex"),
-    ...base64,
+    secret, encodeURIComponent(secret), encodeURIComponent(encodeURIComponent(secret)),
+    JSON.stringify(secret).slice(1, -1), Buffer.from(secret).toString("hex"), ...base64,
   ];
   return [...whole, ...pieces].filter((text) => text.length >= 8);
 }
