@@ -93,30 +93,26 @@ const ENV =
   + `TESLA_REGION='eu'\nTESLA_VIN="${VIN}" # mine, 17"\nexport TESLA_DOMAIN=car.example.com\n`
   + "TESLA_COMMANDS=rest\nTESLA_SCOPES=openid offline_access\n";
 
-property(
-  ".env: any bytes give settings that fit, or exit 5",
-  3000,
-  fc.tuple(
-    spoilt(one(ENV), 1),
-    fc.subarray(NAMES, { minLength: 1 }),
-    one(SECRET, `"${SECRET} x"`, `ü${SECRET}`),
-  ),
-  async ([bytes, names, secret]) => {
-    // The damage is around the secret: what is damaged itself no check could know again.
-    const text = bytes.toString("latin1").replaceAll("@1@2@", secret);
-    write(".env", text, "latin1");
-    const { value } = await endOf(() => readSettings(names), [5], [SECRET]);
-    if (!value) return;
-    assert.deepEqual(Object.keys(value), names);
-    for (const [name, text] of Object.entries(value)) {
-      const isAddress = name === "TESLA_REDIRECT_URI";
-      assert.match(text, name === "TESLA_SCOPES" ? /^[a-z_]+( [a-z_]+)*$/ : isAddress ? /^\S+$/ : /^[!-~]+$/);
-      if (isAddress) assert.match(new URL(text).protocol, /^https?:$/);
-    }
-    assert.ok(["na", "eu", "cn"].includes(value.TESLA_REGION ?? "na"));
-    assert.equal((value.TESLA_VIN ?? VIN).length, 17);
-  },
+const spoiltEnv = fc.tuple(
+  spoilt(one(ENV), 1),
+  fc.subarray(NAMES, { minLength: 1 }),
+  one(SECRET, `"${SECRET} x"`, `ü${SECRET}`),
 );
+property(".env: any bytes give good settings, or exit 5", 3000, spoiltEnv, async ([bytes, names, secret]) => {
+  // The damage is around the secret: what is damaged itself no check could know again.
+  const text = bytes.toString("latin1").replaceAll("@1@2@", secret);
+  write(".env", text, "latin1");
+  const { value } = await endOf(() => readSettings(names), [5], [SECRET]);
+  if (!value) return;
+  assert.deepEqual(Object.keys(value), names);
+  for (const [name, text] of Object.entries(value)) {
+    const isAddress = name === "TESLA_REDIRECT_URI";
+    assert.match(text, name === "TESLA_SCOPES" ? /^[a-z_]+( [a-z_]+)*$/ : isAddress ? /^\S+$/ : /^[!-~]+$/);
+    if (isAddress) assert.match(new URL(text).protocol, /^https?:$/);
+  }
+  assert.ok(["na", "eu", "cn"].includes(value.TESLA_REGION ?? "na"));
+  assert.equal((value.TESLA_VIN ?? VIN).length, 17);
+});
 
 // The ways in which dotenv takes a value, and for which values.
 const quotes =
@@ -184,26 +180,22 @@ property("the token file: any bytes give two tokens, or exit 4", 3000, jsonLike(
 });
 
 const visible = fc.stringMatching(/^[!-~]{1,60}$/);
-property(
-  "the token file: what Tesla answers is what is read",
-  1500,
-  fc.record({
-    access_token: visible,
-    refresh_token: fc.option(visible),
-    expires_in: fc.nat(10 ** 6),
-    more: fc.jsonValue(),
-  }),
-  async (answer) => {
-    const begin = Date.now();
-    write(TOKEN_FILE, JSON.stringify(newToken(answer, { refresh_token: "old" })));
-    const { obtained_at = "", ...read } = readToken();
-    const wanted = { ...answer, refresh_token: answer.refresh_token ?? "old" }; // as RFC 6749, section 6 has it
-    assert.deepEqual(read, JSON.parse(JSON.stringify(wanted)));
-    assert.ok(Math.abs(Date.parse(obtained_at) - begin) < 2000);
-    const expiry = expiryOf({ ...read, obtained_at })?.getTime() ?? 0;
-    assert.ok(Math.abs(expiry - begin - answer.expires_in * 1000) < 2000);
-  },
-);
+const tokenAnswer = fc.record({
+  access_token: visible,
+  refresh_token: fc.option(visible),
+  expires_in: fc.nat(10 ** 6),
+  more: fc.jsonValue(),
+});
+property("the token file: what Tesla answers is what is read", 1500, tokenAnswer, async (answer) => {
+  const begin = Date.now();
+  write(TOKEN_FILE, JSON.stringify(newToken(answer, { refresh_token: "old" })));
+  const { obtained_at = "", ...read } = readToken();
+  const wanted = { ...answer, refresh_token: answer.refresh_token ?? "old" }; // as RFC 6749, section 6 has it
+  assert.deepEqual(read, JSON.parse(JSON.stringify(wanted)));
+  assert.ok(Math.abs(Date.parse(obtained_at) - begin) < 2000);
+  const expiry = expiryOf({ ...read, obtained_at })?.getTime() ?? 0;
+  assert.ok(Math.abs(expiry - begin - answer.expires_in * 1000) < 2000);
+});
 
 const TOKEN_TEXT = Buffer.from(`${JSON.stringify(TOKEN, null, 2)}\n`);
 property(
@@ -225,28 +217,24 @@ property(
   },
 );
 
-property(
-  "tokens: expiry and claims of any JSON, and Tesla's answers to an exchange",
-  3000,
-  fc.tuple(jsonLike(CLAIMS), jsonLike(TOKEN)),
-  async ([claims, bytes]) => {
-    const token = { ...TOKEN, access_token: jwt(claims.toString("latin1")) };
-    const { value: read } = await endOf(() => claimsOf(token), []);
-    for (const text of [...(read?.scopes ?? []), read?.region ?? ""]) assert.doesNotMatch(text, /\p{Cc}/u);
-    assert.equal(typeof read?.expires, "number");
-    let answer: unknown;
-    try {
-      answer = JSON.parse(String(bytes));
-    } catch {
-      return;
-    }
-    const { value } = await endOf(() => newToken(answer), [1], [ACCESS, REFRESH]);
-    if (value === undefined) return;
-    const { obtained_at } = answer as { obtained_at?: string };
-    const expiry = expiryOf({ ...value, obtained_at });
-    assert.ok(expiry === undefined || !Number.isNaN(expiry.getTime()), "an expiry that is no time");
-  },
-);
+const anyTokens = fc.tuple(jsonLike(CLAIMS), jsonLike(TOKEN));
+property("tokens: expiry, claims and answers made of any JSON", 3000, anyTokens, async ([claims, bytes]) => {
+  const token = { ...TOKEN, access_token: jwt(claims.toString("latin1")) };
+  const { value: read } = await endOf(() => claimsOf(token), []);
+  for (const text of [...(read?.scopes ?? []), read?.region ?? ""]) assert.doesNotMatch(text, /\p{Cc}/u);
+  assert.equal(typeof read?.expires, "number");
+  let answer: unknown;
+  try {
+    answer = JSON.parse(String(bytes));
+  } catch {
+    return;
+  }
+  const { value } = await endOf(() => newToken(answer), [1], [ACCESS, REFRESH]);
+  if (value === undefined) return;
+  const { obtained_at } = answer as { obtained_at?: string };
+  const expiry = expiryOf({ ...value, obtained_at });
+  assert.ok(expiry === undefined || !Number.isNaN(expiry.getTime()), "an expiry that is no time");
+});
 
 // ---- The session file ----
 
@@ -269,41 +257,32 @@ const TARGET: Target = { vin: VIN, domain: 3, ownKey: ours };
 const SESSIONS = { [`${VIN} infotainment`]: SESSION, [`${VIN} vcsec`]: { ...SESSION, counter: 7 } };
 const SESSION_TEXT = Buffer.from(JSON.stringify(SESSIONS));
 
-property(
-  "the session file: any bytes give a session that signs, or none",
-  3000,
-  fc.oneof(
-    jsonLike(SESSIONS),
-    damagedOnce(SESSION_TEXT).map(({ bytes }) => bytes),
-  ),
-  async (bytes) => {
-    write(SESSION_FILE, bytes);
-    await endOf(() => sessions.hasAnsweredEncrypted(VIN), []);
-    const { value } = await endOf(() => readSession(TARGET), []);
-    if (!value || !sessions.isUsable(value)) return;
-    const { vehicleKey, epoch, counter, clock, clockOffset, clientKey } = value;
-    assert.equal(clientKey, SESSION.clientKey);
-    // What follows the hex digits of the key is not read: the car's own key then differs, which ends the run.
-    assert.match(Buffer.from(vehicleKey, "hex").toString("hex"), /^04[0-9a-f]{128}$/);
-    assert.equal(typeof clockOffset, "number");
-    assert.match(`${epoch} ${typeof counter} ${typeof clock}`, /^[0-9a-f]{32} number number$/);
-    const expiresAt = Math.floor(sessions.carTime(value)) + 15; // as signed_command.ts has it
-    const next = { ...value, counter: counter + 1 };
-    const payload = Buffer.alloc(2);
-    const { code } = await endOf(() => signedMessage(TARGET, payload, expiresAt, next, UUID, UUID), []);
-    assert.equal(code, 0);
-  },
-);
-property(
-  "the session file: over any bytes a session is kept, and read as it was",
-  60,
+const anySessions = fc.oneof(
   jsonLike(SESSIONS),
-  async (bytes) => {
-    write(SESSION_FILE, bytes);
-    await endOf(() => withLock(SESSION_FILE, () => sessions.keepSession(TARGET, SESSION)), []);
-    assert.deepEqual(readSession(TARGET), SESSION);
-  },
+  damagedOnce(SESSION_TEXT).map(({ bytes }) => bytes),
 );
+property("the session file: any bytes give one that signs, or none", 3000, anySessions, async (bytes) => {
+  write(SESSION_FILE, bytes);
+  await endOf(() => sessions.hasAnsweredEncrypted(VIN), []);
+  const { value } = await endOf(() => readSession(TARGET), []);
+  if (!value || !sessions.isUsable(value)) return;
+  const { vehicleKey, epoch, counter, clock, clockOffset, clientKey } = value;
+  assert.equal(clientKey, SESSION.clientKey);
+  // What follows the hex digits of the key is not read: the car's own key then differs, which ends the run.
+  assert.match(Buffer.from(vehicleKey, "hex").toString("hex"), /^04[0-9a-f]{128}$/);
+  assert.equal(typeof clockOffset, "number");
+  assert.match(`${epoch} ${typeof counter} ${typeof clock}`, /^[0-9a-f]{32} number number$/);
+  const expiresAt = Math.floor(sessions.carTime(value)) + 15; // as signed_command.ts has it
+  const next = { ...value, counter: counter + 1 };
+  const payload = Buffer.alloc(2);
+  const { code } = await endOf(() => signedMessage(TARGET, payload, expiresAt, next, UUID, UUID), []);
+  assert.equal(code, 0);
+});
+property("the session file: over any bytes one is kept and read", 60, jsonLike(SESSIONS), async (bytes) => {
+  write(SESSION_FILE, bytes);
+  await endOf(() => withLock(SESSION_FILE, () => sessions.keepSession(TARGET, SESSION)), []);
+  assert.deepEqual(readSession(TARGET), SESSION);
+});
 
 // ---- Locks ----
 
@@ -416,17 +395,18 @@ function written({ around, host, code, state, extra, fragment, places }: Address
   return `${around[0]}${host}${host === "" ? "" : "?"}${parts.join("&")}${fragment}${around[1]}`;
 }
 
+const surrounded = fc.tuple(
+  address,
+  fc.array(
+    anyText.filter((text) => !text.includes("error")),
+    { maxLength: 2 },
+  ),
+  one(AWAY, "http://constructor/", "http://__proto__:1/a"),
+);
 property(
   "a pasted address: the code is found, whatever surrounds it, behind lines of another login",
   1200,
-  fc.tuple(
-    address,
-    fc.array(
-      anyText.filter((text) => !text.includes("error")),
-      { maxLength: 2 },
-    ),
-    one(AWAY, "http://constructor/", "http://__proto__:1/a"),
-  ),
+  surrounded,
   async ([address, before, redirect]) => {
     const { value, rows } = await paste(`${[...before, written(address)].join("\n")}\n`, redirect);
     assert.equal(value, CODE, rows);
@@ -440,20 +420,16 @@ const otherState = fc.oneof(
     `x&state=${STATE}`, `${STATE}%253D`, [...STATE].reverse().join("")),
 );
 const ofAnother = fc.tuple(address, otherState).map(([address, state]) => ({ ...address, state }));
-property(
-  "a pasted address with any other state, and any text, is refused, and nothing of it is told",
-  1200,
-  fc.oneof(
-    ofAnother.map(written),
-    anyText,
-    spoilt(one(`${AWAY}?error=access_denied&error_description=no%0Ano&state=${STATE}`)).map(String),
-  ),
-  async (text) => {
-    const { value, code } = await paste(text);
-    const isRight = text.includes(STATE) && text.includes(CODE) && value === CODE;
-    assert.ok(isRight || (value === undefined && code > 0), "accepted");
-  },
+const refusedText = fc.oneof(
+  ofAnother.map(written),
+  anyText,
+  spoilt(one(`${AWAY}?error=access_denied&error_description=no%0Ano&state=${STATE}`)).map(String),
 );
+property("a pasted address with another state is refused, and not told", 1200, refusedText, async (text) => {
+  const { value, code } = await paste(text);
+  const isRight = text.includes(STATE) && text.includes(CODE) && value === CODE;
+  assert.ok(isRight || (value === undefined && code > 0), "accepted");
+});
 
 const PORT = 20_000 + ((process.pid * 7) % 30_000);
 function ask(target: string): Promise<string> {
@@ -476,32 +452,28 @@ const query = fc
     ofAnother.map((address) => written({ ...address, host: "", around: ["", ""], fragment: "" })),
   )
   .map((text) => text.replace(/[\r\n]/g, ""));
-property(
-  "the listener: whatever visits it, the right answer alone ends the wait",
-  100,
-  fc.array(query, { maxLength: 5 }),
-  async (queries) => {
-    Object.defineProperty(process, "stdin", { value: new PassThrough(), configurable: true });
-    const pages: string[] = [];
-    const { value } = await endOf(
-      async () => {
-        const waiting = codeFrom(`http://127.0.0.1:${PORT}/callback`);
-        while ((await ask("/")) === ""); // until it listens
-        for (const text of queries) pages.push(await ask(`/callback?${text}`));
-        const last = ask(`/callback?code=${CODE}&state=${STATE}`);
-        const code = await waiting;
-        pages.push(await last);
-        return code;
-      },
-      [],
-      [CODE, STATE],
-    );
-    assert.equal(value, CODE);
-    assert.match(pages.pop() ?? "", /^HTTP\/1.1 200 [^]*Your tokens are saved\./);
-    for (const page of pages) assert.match(page, /^HTTP\/1.1 4(00|31) /);
-    assert.ok(!pages.join().includes(CODE), "a page shows the code");
-  },
-);
+const visits = fc.array(query, { maxLength: 5 });
+property("the listener: the right answer alone ends the wait", 100, visits, async (queries) => {
+  Object.defineProperty(process, "stdin", { value: new PassThrough(), configurable: true });
+  const pages: string[] = [];
+  const { value } = await endOf(
+    async () => {
+      const waiting = codeFrom(`http://127.0.0.1:${PORT}/callback`);
+      while ((await ask("/")) === ""); // until it listens
+      for (const text of queries) pages.push(await ask(`/callback?${text}`));
+      const last = ask(`/callback?code=${CODE}&state=${STATE}`);
+      const code = await waiting;
+      pages.push(await last);
+      return code;
+    },
+    [],
+    [CODE, STATE],
+  );
+  assert.equal(value, CODE);
+  assert.match(pages.pop() ?? "", /^HTTP\/1.1 200 [^]*Your tokens are saved\./);
+  for (const page of pages) assert.match(page, /^HTTP\/1.1 4(00|31) /);
+  assert.ok(!pages.join().includes(CODE), "a page shows the code");
+});
 
 // ---- Keys ----
 
@@ -538,15 +510,16 @@ const isPoint = (hex: string): boolean => {
     return false;
   }
 };
+const privateKeys = fc.tuple(
+  spoilt(one(PKCS8, SEC1, PUBLIC, ...wrongPrivate)),
+  one(PKCS8, SEC1),
+  wrapped,
+  one(...wrongPrivate, PUBLIC),
+);
 property(
   "private-key.pem: a key, or exit 5; wrapped in whatever editors do, it is read",
   400,
-  fc.tuple(
-    spoilt(one(PKCS8, SEC1, PUBLIC, ...wrongPrivate)),
-    one(PKCS8, SEC1),
-    wrapped,
-    one(...wrongPrivate, PUBLIC),
-  ),
+  privateKeys,
   async ([bytes, right, wrap, wrong]) => {
     write("private-key.pem", bytes);
     const { value } = await endOf(() => readPrivateKey(), [5], [D, PKCS8.slice(28, 90)]);
@@ -559,22 +532,21 @@ property(
   },
 );
 
-property(
-  "public keys, in the folder and from outside: a point on the curve, or an error",
-  600,
-  fc.tuple(spoilt(one(PUBLIC, POINT, POINT.toUpperCase(), PKCS8, `<p>${PUBLIC}`, ...wrongPublic)), wrapped),
-  async ([bytes, wrap]) => {
-    const { value } = await endOf(() => pointIn(bytes.toString()), [PLAIN], [D]);
-    if (value !== undefined) assert.ok(isPoint(value), `no point: ${value}`);
-    write("public-key.pem", bytes);
-    assert.equal((await endOf(() => readPublicKey(), [5], [D])).value?.point, value);
-    const text = wrap(PUBLIC);
-    if (/^\s*-----BEGIN PUBLIC/.test(text)) assert.equal(pointIn(text), POINT);
-    for (const wrong of [...wrongPublic, PKCS8]) {
-      assert.throws(() => pointIn(wrap(wrong)), /^Error: it (is not|holds)/);
-    }
-  },
+const publicKeys = fc.tuple(
+  spoilt(one(PUBLIC, POINT, POINT.toUpperCase(), PKCS8, `<p>${PUBLIC}`, ...wrongPublic)),
+  wrapped,
 );
+property("public keys: a point on the curve, or an error", 600, publicKeys, async ([bytes, wrap]) => {
+  const { value } = await endOf(() => pointIn(bytes.toString()), [PLAIN], [D]);
+  if (value !== undefined) assert.ok(isPoint(value), `no point: ${value}`);
+  write("public-key.pem", bytes);
+  assert.equal((await endOf(() => readPublicKey(), [5], [D])).value?.point, value);
+  const text = wrap(PUBLIC);
+  if (/^\s*-----BEGIN PUBLIC/.test(text)) assert.equal(pointIn(text), POINT);
+  for (const wrong of [...wrongPublic, PKCS8]) {
+    assert.throws(() => pointIn(wrap(wrong)), /^Error: it (is not|holds)/);
+  }
+});
 
 // ---- Answers from the network ----
 
@@ -629,30 +601,31 @@ const answerTo = (good: object): fc.Arbitrary<Reply> =>
     body: jsonLike(good),
   });
 
+const answersToSecret = sentWith.chain((sent) => {
+  const echoes = one(...tools.spellingsOf(sent.secret), sent.login, `${sent.login}:${sent.secret}`);
+  const body = echoes.chain((echo) => {
+    const words = `refused: ${echo} so`;
+    const good = {
+      response: { result: true, reason: "" },
+      error: "invalid_request",
+      error_description: words,
+      txid: "0123abcd",
+      messages: { a: [words] },
+      referenceID: "r",
+    };
+    return fc.oneof(
+      jsonLike(good),
+      one(words, `<p>${words}`, `"${words}`).map((text) => Buffer.from(text)),
+      one("[]", "null", '"x"', "[{}]", "1", "").map((text) => Buffer.from(text)),
+      one(Buffer.from(`{"a":"${"1".repeat(1_048_576)}"}`)),
+    );
+  });
+  return fc.tuple(fc.constant(sent), status, headers, body);
+});
 property(
   "Tesla's answers: JSON, or an error that tells no secret in any spelling, and the truth about a command",
   1200,
-  sentWith.chain((sent) => {
-    const echoes = one(...tools.spellingsOf(sent.secret), sent.login, `${sent.login}:${sent.secret}`);
-    const body = echoes.chain((echo) => {
-      const words = `refused: ${echo} so`;
-      const good = {
-        response: { result: true, reason: "" },
-        error: "invalid_request",
-        error_description: words,
-        txid: "0123abcd",
-        messages: { a: [words] },
-        referenceID: "r",
-      };
-      return fc.oneof(
-        jsonLike(good),
-        one(words, `<p>${words}`, `"${words}`).map((text) => Buffer.from(text)),
-        one("[]", "null", '"x"', "[{}]", "1", "").map((text) => Buffer.from(text)),
-        one(Buffer.from(`{"a":"${"1".repeat(1_048_576)}"}`)),
-      );
-    });
-    return fc.tuple(fc.constant(sent), status, headers, body);
-  }),
+  answersToSecret,
   async ([{ secret, login, way }, status, headers, body]) => {
     reply = { status, headers: headers.flat(), body };
     const isUnknown = status < 300 || (status >= 500 && status !== 501); // unless it can be read
@@ -678,24 +651,25 @@ property(
 
 // Text, at most in seconds or as a time that is still to come, and short.
 const soon = (ms: number): Date => new Date(Date.now() + ms);
+const waitingTime = fc.record({
+  name: one("retry-after", "Retry-After", "ratelimit-reset", "ratelimit-x-reset", "x-other"),
+  value: fc.oneof(
+    // biome-ignore format: a table of words
+    one("-5", "-0", "later 3", "5, 6", "1e3", "0x10", "12 monkeys", "0", "00000000000000017", `0.${"0".repeat(9000)}1`,
+        "NaN", "Infinity", "9".repeat(300), "1e308", "2026", "1:30", soon(60_000).toUTCString(), soon(9e9).toISOString(),
+        soon(-60_000).toUTCString(), "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "17"),
+    fc.integer().map(String),
+    fc.double().map(String),
+    fc.date().map(String),
+    anyText,
+  ),
+  twice: fc.boolean(),
+  text: one("", "Retry in 48472 seconds", `retry in ${"9".repeat(400)} seconds`, "retry in -3 seconds"),
+});
 property(
   "how long to wait: what Tesla says in seconds or as a time to come, or nothing",
   800,
-  fc.record({
-    name: one("retry-after", "Retry-After", "ratelimit-reset", "ratelimit-x-reset", "x-other"),
-    value: fc.oneof(
-      // biome-ignore format: a table of words
-      one("-5", "-0", "later 3", "5, 6", "1e3", "0x10", "12 monkeys", "0", "00000000000000017", `0.${"0".repeat(9000)}1`,
-        "NaN", "Infinity", "9".repeat(300), "1e308", "2026", "1:30", soon(60_000).toUTCString(), soon(9e9).toISOString(),
-        soon(-60_000).toUTCString(), "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "17"),
-      fc.integer().map(String),
-      fc.double().map(String),
-      fc.date().map(String),
-      anyText,
-    ),
-    twice: fc.boolean(),
-    text: one("", "Retry in 48472 seconds", `retry in ${"9".repeat(400)} seconds`, "retry in -3 seconds"),
-  }),
+  waitingTime,
   async ({ name, value, twice, text }) => {
     const header = [name, value.replace(/[^\x20-\x7e]/g, "?")];
     reply = { status: 429, headers: [...header, ...(twice ? header : [])], body: Buffer.from(text) };
@@ -714,39 +688,35 @@ property(
 
 // ---- Almost a mebibyte of the same ----
 
-property(
-  "whatever is repeated a million times: an end within two seconds",
-  40,
-  fc.record({
-    piece: one(...tools.LONG),
-    tail: one("", "x", '"', "]", "9"),
-    head: one("", "e", "{", "N='", "&#"),
-  }),
-  async ({ piece, tail, head }) => {
-    const long = head + piece + tail;
-    const secret = `eyJ${"hbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.".repeat(30)}`; // as long as Tesla's
-    for (const way of Object.keys(WAYS)) {
-      for (const [status, body] of [
-        [403, long],
-        [400, JSON.stringify({ error: long.slice(0, 900_000), error_description: secret })],
-        [200, long],
-      ] as const) {
-        reply = { status, headers: [], body: Buffer.from(body) };
-        await endOf(() => WAYS[way]?.(secret, "x"), [1, 3, 4, 5, 6, 7, 8], [secret]);
-      }
+const repeated = fc.record({
+  piece: one(...tools.LONG),
+  tail: one("", "x", '"', "]", "9"),
+  head: one("", "e", "{", "N='", "&#"),
+});
+property("a million times the same: an end within 2 seconds", 40, repeated, async ({ piece, tail, head }) => {
+  const long = head + piece + tail;
+  const secret = `eyJ${"hbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.".repeat(30)}`; // as long as Tesla's
+  for (const way of Object.keys(WAYS)) {
+    for (const [status, body] of [
+      [403, long],
+      [400, JSON.stringify({ error: long.slice(0, 900_000), error_description: secret })],
+      [200, long],
+    ] as const) {
+      reply = { status, headers: [], body: Buffer.from(body) };
+      await endOf(() => WAYS[way]?.(secret, "x"), [1, 3, 4, 5, 6, 7, 8], [secret]);
     }
-    write("public-key.pem", PUBLIC + long);
-    await endOf(() => readPublicKey(), [5]);
-    write(TOKEN_FILE, long);
-    await endOf(() => readToken(), [4]);
-    write(SESSION_FILE, long);
-    await endOf(() => readSession(TARGET), []);
-    await endOf(() => clean(long), []);
-    await endOf(() => showJson([long]), []);
-    const { value } = await paste(`${long}\n${AWAY}?code=${CODE}&state=${STATE}\n`);
-    assert.equal(value, CODE);
-  },
-);
+  }
+  write("public-key.pem", PUBLIC + long);
+  await endOf(() => readPublicKey(), [5]);
+  write(TOKEN_FILE, long);
+  await endOf(() => readToken(), [4]);
+  write(SESSION_FILE, long);
+  await endOf(() => readSession(TARGET), []);
+  await endOf(() => clean(long), []);
+  await endOf(() => showJson([long]), []);
+  const { value } = await paste(`${long}\n${AWAY}?code=${CODE}&state=${STATE}\n`);
+  assert.equal(value, CODE);
+});
 
 // ---- What the scripts make of answers and of words ----
 
@@ -788,10 +758,13 @@ const READERS: [string, string[], object][] = [
   ["check_setup", ["--skip-check"], { access_token: "part.ner.token", response: CARS }],
   ["check_setup", [], { access_token: "part.ner.token", response: FLEET }],
 ];
+const readings = one(...READERS).chain(([name, words, good]) =>
+  fc.tuple(one(name), one(words), answerTo(good)),
+);
 property(
   "reading scripts: any answer ends in text that a terminal can take, or in exit 1 to 8",
   300,
-  one(...READERS).chain(([name, words, good]) => fc.tuple(one(name), one(words), answerTo(good))),
+  readings,
   async ([name, words, answer]) => {
     likeAnOwner("signed");
     reply = answer;
@@ -801,137 +774,108 @@ property(
   },
 );
 
-property(
-  "commands without signature: any answer is a verdict of the car, or exit 8",
-  150,
-  answerTo({ response: { result: true, reason: "already_set" } }),
-  async (answer) => {
-    likeAnOwner("rest");
-    reply = answer;
-    const codes = answer.status === 400 ? [1, 3, 4, 5, 6, 7] : answer.status === 200 ? [5, 6, 8] : [1, 3, 8];
-    const { code } = await script("set_charge_amps", ["10"], codes, [ACCESS, REFRESH]);
-    const text = String(answer.body);
-    const isSaid = answer.status === 200 && /"result":\s*true|already/.test(text);
-    assert.ok(code !== 0 || isSaid, "done, by whose word?");
-  },
-);
+const restAnswer = answerTo({ response: { result: true, reason: "already_set" } });
+property("commands without signature: the car's verdict, or exit 8", 150, restAnswer, async (answer) => {
+  likeAnOwner("rest");
+  reply = answer;
+  const codes = answer.status === 400 ? [1, 3, 4, 5, 6, 7] : answer.status === 200 ? [5, 6, 8] : [1, 3, 8];
+  const { code } = await script("set_charge_amps", ["10"], codes, [ACCESS, REFRESH]);
+  const text = String(answer.body);
+  const isSaid = answer.status === 200 && /"result":\s*true|already/.test(text);
+  assert.ok(code !== 0 || isSaid, "done, by whose word?");
+});
 
-property(
-  "refresh_token: any answer gives new tokens, or the old file stays",
-  60,
-  answerTo(TOKEN),
-  async (answer) => {
-    likeAnOwner("signed");
-    const before = readFileSync(TOKEN_FILE, "utf8");
-    reply = answer;
-    const { code } = await script("refresh_token", [], [1, 3, 4, 5, 6, 7], [ACCESS, REFRESH]);
-    if (code !== 0) assert.equal(readFileSync(TOKEN_FILE, "utf8"), before);
-    else assert.ok(isToken(readToken().refresh_token));
-  },
-);
+property("refresh_token: any answer gives new tokens, or none", 60, answerTo(TOKEN), async (answer) => {
+  likeAnOwner("signed");
+  const before = readFileSync(TOKEN_FILE, "utf8");
+  reply = answer;
+  const { code } = await script("refresh_token", [], [1, 3, 4, 5, 6, 7], [ACCESS, REFRESH]);
+  if (code !== 0) assert.equal(readFileSync(TOKEN_FILE, "utf8"), before);
+  else assert.ok(isToken(readToken().refresh_token));
+});
 
-property(
-  "keys and tokens of the app: any answer ends in a point, in a token, or in exit 1 to 7",
-  800,
-  answerTo({ access_token: "part.ner.token", response: { public_key: POINT } }),
-  async (answer) => {
-    likeAnOwner("signed");
-    reply = answer;
-    const settings = readSettings(["TESLA_REGION", "TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_SCOPES"]);
-    const codes = [1, 3, 4, 5, 6, 7];
-    const token = await endOf(() => partnerToken(settings), codes, [SECRET]);
-    if (token.code === 0) assert.ok(isToken(token.value), "a token that no header can carry");
-    if (token.code === 0) assert.equal(token.value, JSON.parse(String(answer.body)).access_token);
-    const registered = () => registeredPoint("eu", "car.example.com", "part.ner.token");
-    const point = await endOf(registered, codes, ["part.ner.token"]);
-    if (point.code === 0) assert.match(point.value ?? "", /^04[0-9a-f]{128}$/); // it is compared with ours
-    assert.equal((await endOf(() => checkPublishedKey("car.example.com", POINT), [5])).code, 5);
-    reply = { status: 200, headers: [], body: Buffer.from(PUBLIC) };
-    assert.equal((await endOf(() => checkPublishedKey("car.example.com", POINT), [])).code, 0);
-  },
-);
+const appAnswer = answerTo({ access_token: "part.ner.token", response: { public_key: POINT } });
+property("keys and tokens of the app: a point, a token, or exit 1 to 7", 800, appAnswer, async (answer) => {
+  likeAnOwner("signed");
+  reply = answer;
+  const settings = readSettings(["TESLA_REGION", "TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET", "TESLA_SCOPES"]);
+  const codes = [1, 3, 4, 5, 6, 7];
+  const token = await endOf(() => partnerToken(settings), codes, [SECRET]);
+  if (token.code === 0) assert.ok(isToken(token.value), "a token that no header can carry");
+  if (token.code === 0) assert.equal(token.value, JSON.parse(String(answer.body)).access_token);
+  const registered = () => registeredPoint("eu", "car.example.com", "part.ner.token");
+  const point = await endOf(registered, codes, ["part.ner.token"]);
+  if (point.code === 0) assert.match(point.value ?? "", /^04[0-9a-f]{128}$/); // it is compared with ours
+  assert.equal((await endOf(() => checkPublishedKey("car.example.com", POINT), [5])).code, 5);
+  reply = { status: 200, headers: [], body: Buffer.from(PUBLIC) };
+  assert.equal((await endOf(() => checkPublishedKey("car.example.com", POINT), [])).code, 0);
+});
 
-property(
-  "amps and durations: what is in range, else exit 2",
-  120,
-  fc.record({
-    word: fc.oneof(
-      one("0", "5", "80", "81"),
-      fc.nat(120).map(String),
-      fc.stringMatching(/^[-+]?0?[0-9]{1,3}(\.0|e1|)$/),
-      anyText,
-    ),
-    time: fc.oneof(one("3h", "400h", "20d"), fc.stringMatching(/^[0-9]{1,6}[mhds]$/), anyText),
-  }),
-  async ({ word, time }) => {
-    const left = 10 ** 6; // seconds
-    likeAnOwner("rest", { expires_in: left });
-    reply = { status: 500, headers: [], body: Buffer.alloc(0) };
-    if (word !== "--help") {
-      const { code, out } = await script("set_charge_amps", ["--dry-run", "--", word], [2]);
-      assert.equal(code === 0, /^[0-9]{1,2}$/.test(word) && Number(word) <= 80, word);
-      if (code === 0) assert.ok(out.includes(`set_charging_amps {"charging_amps":${Number(word)}}`), out);
-    }
-    const [, number, unit = ""] = /^(\d{1,5})([mhd])$/.exec(time) ?? [];
-    const seconds = Number(number) * ({ m: 60, h: 3600, d: 86_400 }[unit] ?? 0);
-    if (Math.abs(seconds - left) < 3600) return; // the clock decides
-    const { code } = await script("refresh_token", [`--if-expiring-within=${time}`], [1, 2]);
-    assert.equal(code, number === undefined ? 2 : seconds < left ? 0 : 1, time);
-  },
-);
+const ampsAndTime = fc.record({
+  word: fc.oneof(
+    one("0", "5", "80", "81"),
+    fc.nat(120).map(String),
+    fc.stringMatching(/^[-+]?0?[0-9]{1,3}(\.0|e1|)$/),
+    anyText,
+  ),
+  time: fc.oneof(one("3h", "400h", "20d"), fc.stringMatching(/^[0-9]{1,6}[mhds]$/), anyText),
+});
+property("amps and durations: what is in range, else exit 2", 120, ampsAndTime, async ({ word, time }) => {
+  const left = 10 ** 6; // seconds
+  likeAnOwner("rest", { expires_in: left });
+  reply = { status: 500, headers: [], body: Buffer.alloc(0) };
+  if (word !== "--help") {
+    const { code, out } = await script("set_charge_amps", ["--dry-run", "--", word], [2]);
+    assert.equal(code === 0, /^[0-9]{1,2}$/.test(word) && Number(word) <= 80, word);
+    if (code === 0) assert.ok(out.includes(`set_charging_amps {"charging_amps":${Number(word)}}`), out);
+  }
+  const [, number, unit = ""] = /^(\d{1,5})([mhd])$/.exec(time) ?? [];
+  const seconds = Number(number) * ({ m: 60, h: 3600, d: 86_400 }[unit] ?? 0);
+  if (Math.abs(seconds - left) < 3600) return; // the clock decides
+  const { code } = await script("refresh_token", [`--if-expiring-within=${time}`], [1, 2]);
+  assert.equal(code, number === undefined ? 2 : seconds < left ? 0 : 1, time);
+});
 
 // ---- Arguments, and text for a terminal ----
 
-property(
-  "text from outside: nothing steers a terminal, and JSON stays what it was",
-  6000,
-  fc.tuple(anyText, anyJson),
-  async ([text, json]) => {
-    const value: unknown = JSON.parse(textOf([text, json]));
-    for (const one of [text, value]) assert.doesNotMatch(clean(one), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|\s\s/u);
-    assert.deepEqual(
-      JSON.parse((await endOf(() => showJson(value), [])).out),
-      JSON.parse(JSON.stringify(value)),
-    );
-  },
-);
+const outside = fc.tuple(anyText, anyJson);
+property("text from outside: nothing steers a terminal, JSON stays", 6000, outside, async ([text, json]) => {
+  const value: unknown = JSON.parse(textOf([text, json]));
+  for (const one of [text, value]) assert.doesNotMatch(clean(one), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|\s\s/u);
+  assert.deepEqual(
+    JSON.parse((await endOf(() => showJson(value), [])).out),
+    JSON.parse(JSON.stringify(value)),
+  );
+});
 
-property(
-  "times: local, short, and the same digits everywhere",
-  500,
-  fc.date({ min: new Date(0), max: new Date("9999-12-31"), noInvalidDate: true }),
-  (time) => {
-    const [, day, hour] =
-      /^(\d{4}-\d\d-\d\d )?(\d\d:\d\d)$/.exec(localTime(time)) ?? assert.fail(localTime(time));
-    const minute = time.getTime() - (time.getTime() % 60_000);
-    assert.equal(Date.parse(`${day ?? new Date().toDateString()} ${hour}`) - minute, 0);
-  },
-);
+const anyTime = fc.date({ min: new Date(0), max: new Date("9999-12-31"), noInvalidDate: true });
+property("times: local, short, and the same digits everywhere", 500, anyTime, (time) => {
+  const [, day, hour] =
+    /^(\d{4}-\d\d-\d\d )?(\d\d:\d\d)$/.exec(localTime(time)) ?? assert.fail(localTime(time));
+  const minute = time.getTime() - (time.getTime() % 60_000);
+  assert.equal(Date.parse(`${day ?? new Date().toDateString()} ${hour}`) - minute, 0);
+});
 
-property(
-  "arguments: words and options as asked for, or exit 2; --help shows the header",
-  4000,
-  fc.array(
-    fc.oneof(
-      // biome-ignore format: a table of words
-      one("--force", "--port", "--port=80", "--help", "--", "-f", "--no-force", "--force=x", "word",
+const anyWords = fc.array(
+  fc.oneof(
+    // biome-ignore format: a table of words
+    one("--force", "--port", "--port=80", "--help", "--", "-f", "--no-force", "--force=x", "word",
         "--__proto__=1", "--constructor", "--port=", "-", "--=x"),
-      anyText,
-    ),
-    { maxLength: 4 },
+    anyText,
   ),
-  async (words) => {
-    process.argv = [process.argv[0] ?? "", "script", ...words];
-    const takes = { words: ["A"], optional: ["B"], flags: ["force"], values: ["port"] };
-    const file = join(PROJECT, "scripts/wake_up.ts");
-    const { value, code, out } = await endOf(() => startScript(file, takes), [2]);
-    if (value === undefined) return assert.ok(code === 2 || /^Wakes the car.*\n/.test(out));
-    const { A, B, force, port, ...others } = value;
-    assert.ok(words.includes(String(A)) && (B === undefined || words.includes(String(B))));
-    assert.ok([true, undefined].includes(force) && ["string", "undefined"].includes(typeof port));
-    assert.deepEqual(others, {});
-  },
+  { maxLength: 4 },
 );
+property("arguments: as asked for, or exit 2; --help shows the header", 4000, anyWords, async (words) => {
+  process.argv = [process.argv[0] ?? "", "script", ...words];
+  const takes = { words: ["A"], optional: ["B"], flags: ["force"], values: ["port"] };
+  const file = join(PROJECT, "scripts/wake_up.ts");
+  const { value, code, out } = await endOf(() => startScript(file, takes), [2]);
+  if (value === undefined) return assert.ok(code === 2 || /^Wakes the car.*\n/.test(out));
+  const { A, B, force, port, ...others } = value;
+  assert.ok(words.includes(String(A)) && (B === undefined || words.includes(String(B))));
+  assert.ok([true, undefined].includes(force) && ["string", "undefined"].includes(typeof port));
+  assert.deepEqual(others, {});
+});
 
 // ---- Parameters of commands ----
 
@@ -1048,22 +992,18 @@ function assertHolds(bytes: Buffer, fields: Field[], path: number[] = []): void 
 property("protobuf: what is encoded is what is decoded", 4000, fc.array(field, { maxLength: 6 }), (fields) =>
   assertHolds(encodeFields(fields), fields),
 );
-property(
-  "protobuf: any bytes are fields, or an error",
-  3000,
-  fc.tuple(
-    spoilt(fc.array(field, { maxLength: 4 }).map(encodeFields)),
-    fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 4 }),
-  ),
-  async ([bytes, path]) => {
-    for (const read of [valueAt, bytesAt]) await endOf(() => read(bytes, path), [PLAIN]);
-    const { value } = await endOf(() => numberAt(bytes, path), [PLAIN]);
-    assert.ok(value === undefined || (Number.isInteger(value) && value >= 0 && value < 2 ** 32), "32 bits");
-    const endless = Buffer.from([8, ...Array.from({ length: 10 + (bytes.length % 30) }, () => 128), 1]);
-    assert.equal((await endOf(() => valueAt(endless, [1]), [PLAIN])).code, PLAIN);
-    for (const domain of [2, 3] as const) await endOf(() => readVerdict(bytes, domain), [PLAIN]);
-  },
+const bytesAndPath = fc.tuple(
+  spoilt(fc.array(field, { maxLength: 4 }).map(encodeFields)),
+  fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 4 }),
 );
+property("protobuf: any bytes are fields, or an error", 3000, bytesAndPath, async ([bytes, path]) => {
+  for (const read of [valueAt, bytesAt]) await endOf(() => read(bytes, path), [PLAIN]);
+  const { value } = await endOf(() => numberAt(bytes, path), [PLAIN]);
+  assert.ok(value === undefined || (Number.isInteger(value) && value >= 0 && value < 2 ** 32), "32 bits");
+  const endless = Buffer.from([8, ...Array.from({ length: 10 + (bytes.length % 30) }, () => 128), 1]);
+  assert.equal((await endOf(() => valueAt(endless, [1]), [PLAIN])).code, PLAIN);
+  for (const domain of [2, 3] as const) await endOf(() => readVerdict(bytes, domain), [PLAIN]);
+});
 
 // ---- The car's answers ----
 
@@ -1077,29 +1017,16 @@ function sealed(domain: number, plain: Buffer): Buffer {
   const nonce = randomBytes(12);
   const { ciphertext, tag } = encryptResponse(shared, bound, nonce, plain);
   const gcm: Field[] = [[1, nonce], [2, bound.counter], [3, tag]]; // biome-ignore format: fields
+  // biome-ignore format: a table of numbers
   return encodeFields([
-    [6, [[2, sent.address]]],
-    [7, [[1, domain]]],
-    [10, ciphertext],
-    [13, [[9, gcm]]],
-    [50, UUID],
+    [6, [[2, sent.address]]], [7, [[1, domain]]], [10, ciphertext], [13, [[9, gcm]]], [50, UUID],
     [52, bound.flags],
   ]);
 }
 // The car refuses: infotainment's actionStatus 1 with a reason, and VCSEC's "not in park".
+// biome-ignore format: a table of numbers
 const REFUSALS: [Target["domain"], Field[]][] = [
-  [
-    3,
-    [
-      [
-        1,
-        [
-          [1, 1],
-          [2, [[1, "cabin"]]],
-        ],
-      ],
-    ],
-  ],
+  [3, [[1, [[1, 1], [2, [[1, "cabin"]]]]]]],
   [2, [[46, [[1, 5]]]]],
 ];
 for (const [domain, fields] of REFUSALS) {
@@ -1123,29 +1050,18 @@ for (const [domain, fields] of REFUSALS) {
   );
 }
 
-const INFO = encodeFields([
-  [1, 77],
-  [2, cars.getPublicKey()],
-  [3, randomBytes(16)],
-  [4, { fixed32: 5000 }],
-]);
-const greeting = (tag: Buffer): Buffer =>
-  encodeFields([
-    [15, INFO],
-    [13, [[6, [[1, tag]]]]],
-  ]);
+// biome-ignore format: a table of numbers
+const INFO = encodeFields([[1, 77], [2, cars.getPublicKey()], [3, randomBytes(16)], [4, { fixed32: 5000 }]]);
+// biome-ignore format: a table of numbers
+const greeting = (tag: Buffer): Buffer => encodeFields([[15, INFO], [13, [[6, [[1, tag]]]]]]);
 const GREETING = greeting(sessionInfoTag(shared, VIN, UUID, INFO));
 assert.equal(sessions.sessionInfoIn(GREETING, TARGET, UUID).counter, 77);
-property(
-  "session info is taken as the car tagged it, or not at all",
-  3000,
-  fc.oneof(
-    spoilt(one(GREETING)),
-    damagedOnce(GREETING).map(({ bytes }) => bytes),
-    fc.uint8Array({ maxLength: 40 }).map((tag) => greeting(Buffer.from(tag))),
-  ),
-  async (bytes) => {
-    const { value } = await endOf(() => sessions.sessionInfoIn(bytes, TARGET, UUID), [PLAIN, 5]);
-    if (value) assert.ok(bytesAt(bytes, [15]).equals(INFO), "other bytes");
-  },
+const anyGreeting = fc.oneof(
+  spoilt(one(GREETING)),
+  damagedOnce(GREETING).map(({ bytes }) => bytes),
+  fc.uint8Array({ maxLength: 40 }).map((tag) => greeting(Buffer.from(tag))),
 );
+property("session info is taken as the car tagged it, or not at all", 3000, anyGreeting, async (bytes) => {
+  const { value } = await endOf(() => sessions.sessionInfoIn(bytes, TARGET, UUID), [PLAIN, 5]);
+  if (value) assert.ok(bytesAt(bytes, [15]).equals(INFO), "other bytes");
+});
