@@ -23,7 +23,7 @@ export type RefreshChain = Record<"current" | "lastUsed", string> & {
   lastUsedAt: number;
 };
 
-type LoginCode = Record<"clientId" | "redirectUri" | "challenge" | "nonce", string> & {
+type LoginCode = Record<"clientId" | "redirectUri" | "challenge", string> & {
   scopes: string[];
   expiresAt: number;
   used: boolean;

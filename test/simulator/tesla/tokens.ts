@@ -34,7 +34,6 @@ export function issueCode(world: World, asked: URLSearchParams, scopes: string[]
     redirectUri: asked.get("redirect_uri") ?? "",
     scopes,
     challenge: asked.get("code_challenge") ?? "",
-    nonce: asked.get("nonce") ?? "",
     expiresAt: world.clock.now() + CODE_LIFE,
     used: false,
   });
@@ -70,7 +69,7 @@ function accessToken(world: World, kind: "user" | "partner", scopes: string[], c
 }
 
 /** What a login or a refresh is answered. */
-function userTokens(world: World, chain: RefreshChain, nonce: string): Reply {
+function userTokens(world: World, chain: RefreshChain): Reply {
   const { account } = world;
   // What the owner has unticked since is missing from new access tokens; what was added needs a new login.
   const scopes = chain.scopes.filter((scope) => account.consentedScopes.includes(scope));
@@ -86,7 +85,7 @@ function userTokens(world: World, chain: RefreshChain, nonce: string): Reply {
   if (chain.current !== "") body.refresh_token = chain.current;
   if (scopes.includes("openid")) {
     const claims = { iss: "https://auth.tesla.com/oauth2/v3", aud: account.clientId, sub: account.userId };
-    body.id_token = encodeJwt(world, nonce === "" ? claims : { ...claims, nonce });
+    body.id_token = encodeJwt(world, claims);
   }
   return json(200, { ...body, expires_in: ACCESS_SECONDS, token_type: "Bearer" });
 }
@@ -112,7 +111,7 @@ function exchangeCode(world: World, form: URLSearchParams, refuse: Refusal): Rep
   const expiresAt = world.clock.now() + REFRESH_LIFE;
   const chain: RefreshChain = { scopes, current, expiresAt, lastUsed: "", lastUsedAt: 0 };
   if (renewable) world.account.chains.push(chain);
-  return userTokens(world, chain, code.nonce);
+  return userTokens(world, chain);
 }
 
 function refresh(world: World, form: URLSearchParams, refuse: Refusal): Reply {
@@ -123,12 +122,12 @@ function refresh(world: World, form: URLSearchParams, refuse: Refusal): Reply {
     const isGrace = chain.lastUsed === given && now < chain.lastUsedAt + DAY;
     if (!isCurrent && !isGrace) continue;
     if (isCurrent && world.failures.take("refresh_keeps_token", "/token")) {
-      return userTokens(world, { ...chain, current: "" }, "");
+      return userTokens(world, { ...chain, current: "" });
     }
     if (isCurrent) Object.assign(chain, { lastUsed: given, lastUsedAt: now });
     chain.current = newSecret(world);
     chain.expiresAt = now + REFRESH_LIFE;
-    return userTokens(world, chain, "");
+    return userTokens(world, chain);
   }
   return refuse(401, "login_required");
 }
