@@ -194,5 +194,5 @@ function waitOf(headers: Fields, text: string): string {
   const isDate = /^(\w{3}, \d\d \w{3} \d{4} |\d{4}-\d\d-\d\dT)/.test(value);
   const time = isNumber ? Number(value) * 1000 + (isDelay ? Date.now() : 0) : isDate ? Date.parse(value) : 0;
   if (!(time >= Date.now() - 1000)) return ""; // none, or past
-  return `${isDelay ? `${value} seconds, ` : ""}until ${localTime(new Date(time))}`;
+  return `${isDelay ? `${Math.ceil(Number(value))} seconds, ` : ""}until ${localTime(new Date(time))}`;
 }
