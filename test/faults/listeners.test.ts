@@ -147,13 +147,8 @@ function nothingStrange({ came, owner, script, right }: Target): void {
   const { searchParams } = new URL(right);
   const secrets = [searchParams.get("code"), searchParams.get("state")].filter((text) => text !== null);
   for (const name of [".env", "private-key.pem"]) {
-    if (owner.has(name))
-      secrets.push(
-        ...owner
-          .read(name)
-          .split("\n")
-          .filter((line) => line.length > 25),
-      );
+    const lines = owner.has(name) ? owner.read(name).split("\n") : [];
+    secrets.push(...lines.filter((line) => line.length > 25));
   }
   owner.collectSecrets();
   assertNoSecret(all, [...owner.secrets, ...secrets], "a page");

@@ -283,17 +283,11 @@ export class Trial {
     this.tally.faults += 1;
     const where = `${call} fails with ${code}:\n${result.stderr}`;
     const isUnsent = result.code !== 0 && result.requests.length === 0;
-    assert.equal(
-      /nothing (more )?was sent/.test(result.stderr),
-      isUnsent,
-      `whether anything was sent: ${where}`,
-    );
-    const isKept = result.stderr.includes(`rename ${TOKEN}.new to ${TOKEN}`);
-    assert.equal(
-      this.owner.has(`${TOKEN}.new`),
-      isKept,
-      `a new file stays only where it is complete: ${where}`,
-    );
+    const saysUnsent = /nothing (more )?was sent/.test(result.stderr);
+    assert.equal(saysUnsent, isUnsent, `whether anything was sent: ${where}`);
+    const saysKept = result.stderr.includes(`rename ${TOKEN}.new to ${TOKEN}`);
+    const isKept = this.owner.has(`${TOKEN}.new`);
+    assert.equal(isKept, saysKept, `a new file stays only where it is complete: ${where}`);
     // Where only tidying up failed the lock is still there: of a process that is gone.
     await this.assertNext();
   }

@@ -112,21 +112,15 @@ describe("call_api", { concurrency: 3 }, () => {
     for (const [words, says] of wrong) {
       const result = await run(owner, ...words);
       assertEnd(result, 2, says);
-      assert.doesNotMatch(
-        result.stderr,
-        /more|\{a/,
-        "what was given may be a secret: it is counted, not shown",
-      );
+      assert.doesNotMatch(result.stderr, /more|\{a/, "what was given is shown, which may be a secret");
     }
     assert.deepEqual(owner.simulator.requests, []);
     owner.answer("/api/1/echo", 200, { response: "ok" });
     for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) {
       const { requests } = await run(owner, method, "/api/1/echo");
       const body = ["GET", "DELETE"].includes(method) ? "" : "{}";
-      assert.deepEqual(
-        requests.map((one) => [one.method, one.body]),
-        [[method, body]],
-      );
+      const sent = requests.map((one) => [one.method, one.body]);
+      assert.deepEqual(sent, [[method, body]]);
     }
     const text = '{"vins": ["x"], "tiefe": {"ü": null}}';
     const [request] = (await run(owner, "PATCH", "/api/1/echo", text)).requests;
@@ -162,15 +156,11 @@ describe("call_api", { concurrency: 3 }, () => {
 
   ownerTest("a path that Tesla does not have: no car is blamed that it does not name", async (owner) => {
     owner.answer("/api/1/", 404, { response: null, error: "not_found", error_description: "" });
+    const found = `404 "not_found" from ${FLEET}`;
+    const words = ["Tesla has nothing at this path\n", found, "compare it with Tesla's documentation"];
     for (const path of ["/api/1/vehicels", "/api/1/products/1", "/api/1/energy_sites/1/site_info"]) {
       const result = await run(owner, "GET", path);
-      assertEnd(
-        result,
-        6,
-        "Tesla has nothing at this path\n",
-        `404 "not_found" from ${FLEET}`,
-        "compare it with Tesla's documentation",
-      );
+      assertEnd(result, 6, ...words);
       assert.doesNotMatch(result.stderr, /VIN|list_vehicles|car/, path);
     }
     assertEnd(await run(owner, "GET", "/api/1/vehicles?page=2"), 5, "check TESLA_REGION");

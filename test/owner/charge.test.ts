@@ -97,13 +97,8 @@ describe("read_charge", { concurrency: 3 }, () => {
     owner.simulator.car.awake = false;
     owner.simulator.fail("cached_data", 1);
     await ends(owner, "read_charge", 0, /\(3 days ago\): the car is asleep/);
-    await ends(
-      owner,
-      "read_charge",
-      3,
-      "error: the car is asleep or offline\nfound: 408 ",
-      "wake_up ($0.02)",
-    );
+    const asleep = "error: the car is asleep or offline\nfound: 408 ";
+    await ends(owner, "read_charge", 3, asleep, "wake_up ($0.02)");
     assert.equal(owner.simulator.car.awake, false);
   });
 
@@ -231,13 +226,8 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
     await ends(owner, "set_charge_amps -5", 2, "Unknown option '-5'", usage);
     await ends(owner, "set_charge_amps --below-5 5", 2, "Unknown option '--below-5'", usage);
     owner.setSettings({ TESLA_COMMANDS: "proxy" });
-    await ends(
-      owner,
-      "set_charge_amps 5",
-      5,
-      'TESLA_COMMANDS is "proxy"',
-      "signed (nearly every car), or rest",
-    );
+    const choice = "signed (nearly every car), or rest";
+    await ends(owner, "set_charge_amps 5", 5, 'TESLA_COMMANDS is "proxy"', choice);
     assert.deepEqual(owner.simulator.requests, []);
   });
 
@@ -299,18 +289,10 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
     await endsWith(owner, "set_charge_amps 9 --verify", { node: IN_A_HURRY }, 0, /^waits 3000$/m);
     for (const [amps, changes, code, stdout, ...words] of readings) {
       simulator.garage.reportedCharge = changes;
-      const result = await ends(
-        owner,
-        `set_charge_amps ${amps} --verify`,
-        code,
-        "done: the car accepted",
-        ...words,
-      );
-      assert.deepEqual(
-        [result.stdout, calls(result.requests)],
-        [stdout, [COMMAND, READ]],
-        `${amps} ${words}`,
-      );
+      const line = `set_charge_amps ${amps} --verify`;
+      const result = await ends(owner, line, code, "done: the car accepted", ...words);
+      assert.equal(result.stdout, stdout, `${amps} ${words}`);
+      assert.deepEqual(calls(result.requests), [COMMAND, READ], `${amps} ${words}`);
       assert.doesNotMatch(result.stderr, /--verify|second call.*run this again/);
     }
     simulator.garage.reportedCharge = {};
@@ -332,15 +314,10 @@ describe("set_charge_amps", { concurrency: 3 }, () => {
   ownerTest("a token without the scope: nothing is sent", { scopes: NO_COMMANDS }, async (owner) => {
     const problem = "error: set_charging_amps needs the scope vehicle_charging_cmds; nothing was sent\n";
     const found = `found: granted: ${NO_COMMANDS}\nfix:   tick the scope on your app's page on developer.tesla.com, `;
+    const last = "run get_token --force and tick every box\n";
     for (const way of ["signed", "rest"]) {
       owner.setSettings({ TESLA_COMMANDS: way });
-      const result = await ends(
-        owner,
-        "set_charge_amps 10 --verify",
-        5,
-        `${problem}${found}`,
-        "run get_token --force and tick every box\n",
-      );
+      const result = await ends(owner, "set_charge_amps 10 --verify", 5, `${problem}${found}`, last);
       assert.deepEqual([result.requests, result.stdout], [[], ""]);
     }
     owner.simulator.car.protocolRequired = false;

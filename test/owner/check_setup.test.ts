@@ -78,10 +78,8 @@ function linesOf(stdout: string): Line[] {
   const lines: Line[] = [];
   const rows = stdout.split("\n");
   assert.equal(rows.pop(), "", "the last line is whole");
-  assert.deepEqual(
-    rows.filter((row) => /^\S/.test(row)),
-    ["This folder", "At Tesla", "Your car"],
-  );
+  const headings = rows.filter((row) => /^\S/.test(row));
+  assert.deepEqual(headings, ["This folder", "At Tesla", "Your car"]);
   for (const row of rows.filter((one) => /^ /.test(one))) {
     const last = lines.at(-1);
     const [, name, below] = /^ {26}(found|fix)(?:: |: {3})(?<=^.{33})(\S.*)$/.exec(row) ?? [];
@@ -108,14 +106,10 @@ async function check(owner: Owner, words: string[] = [], options: RunOptions = {
   assert.deepEqual(snapshot(owner), before, "it wrote something");
   const lines = linesOf(result.stdout);
   const steps = lines.filter(({ step }) => step !== "environment");
-  const skipped = steps
-    .filter(({ mark }) => mark === "skipped")
-    .flatMap(({ step, text }) => `${step} ${text}`);
+  const skipped = steps.filter(({ mark }) => mark === "skipped");
   assert.equal(skipped.length, words.length);
-  assert.deepEqual(
-    steps.flatMap(({ step }) => step.split(", ")),
-    STEPS.map(([name]) => name),
-  );
+  const [told, all] = [steps.flatMap(({ step }) => step.split(", ")), STEPS.map(([name]) => name)];
+  assert.deepEqual(told, all, "the steps, in their order");
   const [passed, failed] = [["ok", "note"], ["FAILED"]].map((marks) =>
     steps.filter(({ mark }) => marks.includes(mark)).map(({ step }) => step),
   ) as [string[], string[]];
@@ -124,35 +118,25 @@ async function check(owner: Owner, words: string[] = [], options: RunOptions = {
     if (mark !== "skipped") assert.equal(mark === "-", missing.length > 0, `${step}\n${result.stdout}`);
     if (mark === "-") assert.equal(text, `waits for: ${missing.join(", ")}`);
   }
-  const reached = STEPS.filter(([name]) => [...passed, ...failed].includes(name)).flatMap(
-    ([, , call]) => call ?? [],
-  );
+  const done = STEPS.filter(([name]) => [...passed, ...failed].includes(name));
+  const reached = done.flatMap(([, , call]) => call ?? []);
   const sent = calls(result.requests).map((call) => call.replaceAll(/\.(na|cn)\./g, ".eu."));
-  assert.deepEqual(
-    sent,
-    reached.filter((call) => sent.includes(call)),
-    "other requests, or in another order",
-  );
+  const wanted = reached.filter((call) => sent.includes(call));
+  assert.deepEqual(sent, wanted, "other requests, or in another order");
   if (failed.length === 0) assert.deepEqual(sent, reached);
   const things = failed.length === 1 ? "1 thing" : `${failed.length} things`;
   const notes = steps.some(({ mark }) => mark === "note");
   const count = `error: ${things} to fix: ${failed.join(", ")}\n`;
-  assert.ok(
-    result.stderr.endsWith(`everything is set up${notes ? ", but read the notes" : ""}\n`)
-      || result.stderr.includes(count),
-    result.stderr,
-  );
+  const allWell = `everything is set up${notes ? ", but read the notes" : ""}\n`;
+  assert.ok(result.stderr.endsWith(allWell) || result.stderr.includes(count), result.stderr);
   assert.equal(result.code === 0, failed.length === 0);
   return { ...result, lines, failed };
 }
 
 /** These steps have failed, the first with this exit code and these words. */
 function assertFailed(result: Checked, steps: string, exit: number, ...words: (string | RegExp)[]): void {
-  assert.deepEqual(
-    [result.failed.join(", "), result.code],
-    [steps, exit],
-    `${result.stdout}${result.stderr}`,
-  );
+  const printed = `${result.stdout}${result.stderr}`;
+  assert.deepEqual([result.failed.join(", "), result.code], [steps, exit], printed);
   const { text = "", found = "", fix = "" } = result.lines.find(({ mark }) => mark === "FAILED") ?? {};
   const told = `${text}\nfound: ${found}\nfix: ${fix}`;
   for (const word of words) {
@@ -186,15 +170,11 @@ describe("a good setup", { concurrency: 3 }, () => {
   ownerTest("every line is ok; the requests of the list, and the two that are billed", async (owner) => {
     const result = await check(owner);
     assertEnd(result, 0);
-    assert.deepEqual(
-      result.lines.filter(({ mark }) => mark !== "ok"),
-      [],
-    );
+    const others = result.lines.filter(({ mark }) => mark !== "ok");
+    assert.deepEqual(others, []);
     assert.deepEqual(calls(result.requests), REQUESTS);
-    assert.equal(
-      textOf(result, "settings"),
-      `ok app ${CLIENT_ID.slice(0, 8)}…, eu, ${DOMAIN}, signed commands`,
-    );
+    const settings = `ok app ${CLIENT_ID.slice(0, 8)}…, eu, ${DOMAIN}, signed commands`;
+    assert.equal(textOf(result, "settings"), settings);
     const { data, command, wake } = owner.simulator.bill();
     assert.deepEqual({ data, command, wake }, { data: 2, command: 0, wake: 0 });
     // It says so before it bills.
@@ -253,21 +233,11 @@ describe("a good setup", { concurrency: 3 }, () => {
     assertEnd(right, 0);
     assert.match(textOf(right, "environment"), /^note .*TESLA_REGION TESLA_VIN$/);
     const wrong = await check(owner, [], { env: { TESLA_VIN: "5YJ" } });
-    assertFailed(
-      wrong,
-      "VIN",
-      5,
-      '"5YJ" in the environment',
-      "unset TESLA_VIN, or correct it in the environment",
-    );
+    const fix = "or correct it in the environment";
+    assertFailed(wrong, "VIN", 5, '"5YJ" in the environment', `unset TESLA_VIN, ${fix}`);
     const quoted = await check(owner, [], { env: { TESLA_CLIENT_SECRET: `"${CLIENT_SECRET}"` } });
-    assertFailed(
-      quoted,
-      "settings",
-      5,
-      "found: TESLA_CLIENT_SECRET is malformed (not shown) in the environment\n",
-      `fix: unset TESLA_CLIENT_SECRET, or correct it in the environment: ${QUOTES}`,
-    );
+    const found = "found: TESLA_CLIENT_SECRET is malformed (not shown) in the environment\n";
+    assertFailed(quoted, "settings", 5, found, `fix: unset TESLA_CLIENT_SECRET, ${fix}: ${QUOTES}`);
   });
 });
 
@@ -514,10 +484,8 @@ const BREAKS: Break[] = [
 
 test("each step is broken by some case", () => {
   const broken = new Set(BREAKS.flatMap(([steps]) => steps.split(", ")));
-  assert.deepEqual(
-    STEPS.map(([name]) => name).filter((name) => !broken.has(name)),
-    ["region"],
-  ); // a note at most
+  const whole = STEPS.map(([name]) => name).filter((name) => !broken.has(name));
+  assert.deepEqual(whole, ["region"]); // a note at most
 });
 
 describe("what is broken", { concurrency: 3 }, () => {
@@ -534,11 +502,10 @@ describe("what is broken", { concurrency: 3 }, () => {
       open(mode, ...SECRET_FILES)(owner);
       const result = await check(owner);
       assertEnd(result, 0);
-      const run = `run: chmod 600 ${SECRET_FILES.join(" ")}; chmod go-w .; if that has no effect (WSL /mnt, exFAT), `;
-      assert.equal(
-        textOf(result, "file modes"),
-        `note others here may read and change your files; ${run}move this folder to your home`,
-      );
+      const run = `run: chmod 600 ${SECRET_FILES.join(" ")}; chmod go-w .`;
+      const move = "if that has no effect (WSL /mnt, exFAT), move this folder to your home";
+      const note = `note others here may read and change your files; ${run}; ${move}`;
+      assert.equal(textOf(result, "file modes"), note);
     }
     open(0o600, ".env")(owner); // where one can be closed, modes are kept
     assertFailed(await check(owner), "file modes", 5, "run: chmod 600 private-key.pem tesla_token.json");
@@ -550,23 +517,13 @@ describe("what is broken", { concurrency: 3 }, () => {
     for (const folder of [dirname(owner.simulator.caFile), owner.folder]) chmodSync(folder, 0o755);
     chownSync(owner.path("tesla_token.json"), nobody, nobody);
     chownSync(owner.path(".env"), nobody, nobody);
-    assertFailed(
-      await check(owner, [], { uid: nobody }),
-      "key pair",
-      5,
-      "permission denied",
-      "make it yours: sudo chown \"$USER\" 'private-key.pem' && chmod u+rwX 'private-key.pem'",
-    );
+    const own = (file: string): string => `sudo chown "$USER" '${file}' && chmod u+rwX '${file}'`;
+    const keys = await check(owner, [], { uid: nobody });
+    assertFailed(keys, "key pair", 5, "permission denied", `make it yours: ${own("private-key.pem")}`);
     chownSync(owner.path("private-key.pem"), nobody, nobody);
     chownSync(owner.path(".env"), 0, 0);
     const settings = await check(owner, [], { uid: nobody });
-    assertFailed(
-      settings,
-      "settings, VIN",
-      5,
-      ".env cannot be read",
-      "chown \"$USER\" '.env' && chmod u+rwX '.env'",
-    );
+    assertFailed(settings, "settings, VIN", 5, ".env cannot be read", own(".env"));
     assert.doesNotMatch(settings.stdout, /generate_key|ls -l/);
   });
 
@@ -732,11 +689,8 @@ describe("the walk", { concurrency: 3 }, () => {
       owner.write("tesla_token.json", JSON.stringify({ ...owner.token(), obtained_at: ago(0.5) }));
     });
     const needed = ["generate_key", "register_partner", "get_token", "refresh_token", "list_vehicles"];
-    assert.deepEqual(
-      needed.filter((name) => !walker.ran.includes(name)),
-      [],
-      walker.ran.join(", "),
-    );
+    const missing = needed.filter((name) => !walker.ran.includes(name));
+    assert.deepEqual(missing, [], walker.ran.join(", "));
     assert.deepEqual([steps[0], steps.at(-1)], ["settings", "virtual key"]);
     await assertWorks(owner);
   });
@@ -746,13 +700,8 @@ describe("the walk", { concurrency: 3 }, () => {
     const { partner, account } = owner.simulator;
     partner.allowedOrigins = [];
     account.portalScopes = SCOPES.split(" ").slice(0, 3);
-    walker.set({
-      ...OWN,
-      TESLA_REGION: "na",
-      TESLA_DOMAIN: `https://${DOMAIN}/`,
-      TESLA_VIN: OTHER_VIN,
-      TESLA_COMMANDS: "rest",
-    });
+    const wrong = { TESLA_DOMAIN: `https://${DOMAIN}/`, TESLA_VIN: OTHER_VIN, TESLA_COMMANDS: "rest" };
+    walker.set({ ...OWN, ...wrong, TESLA_REGION: "na" });
     assertEnd(await owner.run("generate_key"), 0);
     chmodSync(owner.path("private-key.pem"), 0o644);
     host(owner, "<html>hello</html>");

@@ -143,27 +143,18 @@ describe("the files of docs/your_own_calls.md", { concurrency: 2 }, () => {
     assertEnd(usage, 2, "fix:   run: node my/state.ts\n");
     assert.equal(car.chargeLimit, 70);
     car.plug();
+    const houseFirst = () => owner.run(file("house_first"), [`${ENERGY_SITE_ID}`]);
     owner.answer("/live_status", 200, low(40));
-    const enough = await owner.run(file("house_first"), [`${ENERGY_SITE_ID}`]);
+    const enough = await houseFirst();
     assertEnd(enough, 0, "house battery 40 %");
     assert.equal(enough.requests.length, 1);
     owner.simulator.clear();
     owner.answer("/live_status", 200, low(39.9));
-    assertEnd(
-      await owner.run(file("house_first"), [`${ENERGY_SITE_ID}`]),
-      0,
-      "house battery 40 %",
-      "the car",
-    );
+    assertEnd(await houseFirst(), 0, "house battery 40 %", "the car");
     assert.equal(car.charging, false);
     owner.simulator.clear();
     owner.answer("/live_status", 200, low(null));
-    assertEnd(
-      await owner.run(file("house_first"), [`${ENERGY_SITE_ID}`]),
-      1,
-      "error: no battery level\n",
-      "fix:   check SITE",
-    );
+    assertEnd(await houseFirst(), 1, "error: no battery level\n", "fix:   check SITE");
     assert.equal(car.executed.filter(({ name }) => name === "charge_stop").length, 1);
   });
 

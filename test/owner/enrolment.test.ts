@@ -61,13 +61,8 @@ ownerTest("generate_key makes a P-256 pair for its owner, and never overwrites",
   const otherwise = "keep them; a new pair would have to be registered and paired again";
   await ends(owner, "generate_key", 2, kept("private-key.pem and public-key.pem"), otherwise);
   rmSync(owner.path("public-key.pem"));
-  await ends(
-    owner,
-    "generate_key",
-    2,
-    kept("private-key.pem"),
-    /^fix: {3}make it from the private key: openssl ec -in private-key\.pem -pubout/m,
-  );
+  const fix = /^fix: {3}make it from the private key: openssl ec -in private-key\.pem -pubout/m;
+  await ends(owner, "generate_key", 2, kept("private-key.pem"), fix);
   owner.write("public-key.pem", publicKey);
   assert.equal(owner.read("private-key.pem"), privateKey);
   rmSync(owner.path("private-key.pem"));
@@ -178,27 +173,17 @@ describe("register_partner", { concurrency: 3 }, () => {
     for (const form of ["hex", "pem"] as const) {
       partner.publicKeyForm = form;
       const said = `registered: ${DOMAIN} in region eu; Tesla has your key on file\nnext     npx tsx scripts/get_token.ts\n`;
-      const result = await ends(
-        owner,
-        "register_partner",
-        0,
-        said,
-        "scan the code",
-        "before 2021 needs none",
-      );
+      const hints = ["scan the code", "before 2021 needs none"];
+      const result = await ends(owner, "register_partner", 0, said, ...hints);
       assert.equal(result.stdout, LINK);
       assert.deepEqual(calls(result.requests), [READ_KEY, TOKEN, REGISTER, LOOK_UP]);
       assert.equal(partner.registrations.eu?.publicKey, pointOf(owner.publicKey));
       // The key is looked at without a secret, and the secret goes to the token host alone.
       const [site, token, ...fleet] = result.requests;
-      assert.deepEqual(
-        [site?.headers.authorization, token?.body.includes("client_secret=")],
-        [undefined, true],
-      );
-      assert.equal(
-        [site, ...fleet].some((one) => JSON.stringify(one).includes("ta-secret")),
-        false,
-      );
+      assert.equal(site?.headers.authorization, undefined);
+      assert.equal(token?.body.includes("client_secret="), true);
+      const withSecret = [site, ...fleet].filter((one) => JSON.stringify(one).includes("ta-secret"));
+      assert.deepEqual(withSecret, []);
       assert.deepEqual(JSON.parse(fleet[0]?.body ?? ""), { domain: DOMAIN });
     }
     // Behind a tunnel, the key that serve_public_key serves.
@@ -210,13 +195,8 @@ describe("register_partner", { concurrency: 3 }, () => {
     assert.deepEqual(calls(skipped.requests), [TOKEN, REGISTER]);
     host(owner, pem(other.publicKey));
     const found = `a key different from public-key.pem, for ${DOMAIN} in region eu`;
-    await ends(
-      owner,
-      "register_partner --skip-check",
-      5,
-      "error: Tesla has a different key on file\n",
-      found,
-    );
+    const problem = "error: Tesla has a different key on file\n";
+    await ends(owner, "register_partner --skip-check", 5, problem, found);
   });
 
   // After Tesla has taken the registration, it need not show the key: how the look-up fails, and the exit code.

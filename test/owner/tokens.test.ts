@@ -79,11 +79,8 @@ describe("refresh_token", { concurrency: 3 }, () => {
       const before = owner.logIn(changes);
       const line = `refresh_token --if-expiring-within ${within}`;
       const result = await endsInside(owner, line, 0, refreshes ? "saved" : "; nothing to do\n");
-      assert.deepEqual(
-        calls(result.requests),
-        refreshes ? [TOKEN] : [],
-        `${JSON.stringify(changes)}, ${within}`,
-      );
+      const title = `${JSON.stringify(changes)}, ${within}`;
+      assert.deepEqual(calls(result.requests), refreshes ? [TOKEN] : [], title);
       assert.equal(owner.read(FILE) === before, !refreshes);
     }
   });

@@ -174,12 +174,8 @@ test("commands: every one of our kind byte for byte", () => {
     const { request } = vector;
     const { epoch_hex: epoch, counter, expires_at } = request;
     const session = { vehicleKey: vector.vehicle_key.public_hex, epoch, counter };
-    const [payload, uuid, address] = [
-      request.plaintext_hex,
-      request.uuid_hex,
-      request.routing_address_hex,
-    ].map(hex);
-    assert.ok(payload && uuid && address);
+    const payload = hex(request.plaintext_hex);
+    const [uuid, address] = [hex(request.uuid_hex), hex(request.routing_address_hex)];
     const made = signedMessage(targetOf(vector), payload, expires_at, session, uuid, address);
     assert.equal(made.tag.toString("hex"), request.tag_hex);
     assert.equal(made.bytes.toString("hex"), request.message_sorted_hex);
@@ -346,15 +342,8 @@ test("client side: session info that renews a session", () => {
 
 test("a session is usable while it is fresh, our clock is right, and its counter has room", () => {
   const clockOffset = Date.now() / 1000 - 1000;
-  const session: Session = {
-    vehicleKey: "",
-    epoch: "",
-    counter: 5,
-    clock: 1000,
-    clockOffset,
-    encrypted: true,
-    clientKey: "",
-  };
+  const none = { vehicleKey: "", epoch: "", clientKey: "" };
+  const session: Session = { ...none, counter: 5, clock: 1000, clockOffset, encrypted: true };
   const cases: [boolean, string, Partial<Session>][] = [
     [true, "as it is", {}],
     [true, "nearly at its last counter", { stale: false, counter: 2 ** 32 - 2 }],
@@ -449,10 +438,8 @@ test("faults: who may have been obeyed, who may be signed again", () => {
     if (/not been paired/.test(error?.text ?? "")) assert.equal(exitCode, 5);
   });
   assert.equal(checked, 35);
-  assert.deepEqual(
-    Object.keys(FAULTS),
-    Array.from({ length: 28 }, (_, index) => String(index + 1)),
-  );
+  const numbers = Array.from({ length: 28 }, (_, index) => String(index + 1));
+  assert.deepEqual(Object.keys(FAULTS), numbers);
 });
 
 test("the published figures", () => {
