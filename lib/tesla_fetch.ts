@@ -21,9 +21,9 @@ const SHOWN = ["error", "error_description", "messages", "reason"]; // of an err
 const NOT_SECRET = ["grant_type", "client_id", "audience", "scope", "redirect_uri"]; // of a form
 // One character in another spelling: %41, \u0041, \x41, &#x41;, &#65; or &amp;
 const SPELLED =
-  /(?:%(?:25)*|\\{1,4}[ux]0{0,2}|&#x0{0,6})([0-9a-f]{2});?|&#0{0,6}(\d{2,3});|&(amp|lt|gt|quot);/gi;
+  /(?:%|\\{1,4}[ux]0{0,2})([0-9a-f]{2})|&#x0*([0-9a-f]{2});?|&#0*(\d{2,3});?|&(amp|lt|gt|quot|apos);/gi;
 // biome-ignore format: a table of words
-const NAMED = new Map([["amp", "&"], ["lt", "<"], ["gt", ">"], ["quot", '"']]);
+const NAMED = new Map([["amp", "&"], ["lt", "<"], ["gt", ">"], ["quot", '"'], ["apos", "'"]]);
 const NEVER_CONNECTED =
   /^(E(NOTFOUND|AI_|PERM|ACCES|PROTO)|ERR_(TLS|SSL|ACCESS)|UND_ERR_CONNECT|CERT_|UNABLE_|DEPTH_|SELF_)/;
 // Requests that only read or are safe to repeat, although they are not GETs: a refresh token works for 24
@@ -165,23 +165,35 @@ function wordsOf(answer: Record<string, unknown>): string {
 function withoutSecret(text: string, secret: string): string {
   if (secret.length < 4) return text; // no secret is so short
   const rest = text.replaceAll(secret, "[secret removed]");
-  const decoded = rest.replace(SPELLED, (_, hex, decimal, name) => {
-    if (name !== undefined) return NAMED.get(name.toLowerCase()) ?? "";
-    return String.fromCharCode(decimal ?? Number.parseInt(hex, 16));
-  });
-  const bare = (form: string): string => form.replace(/[^!-~]+|\\/g, "").toLowerCase();
-  const plain = `${bare(decoded)}\n${bare(rest)}`; // the secret may itself look encoded
+  const whole = [bare(secret), bare(decoded(secret))]; // it may itself look encoded
   const bytes = Buffer.from(secret);
   const base64 = [0, 1, 2].map((shift) => {
-    const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
-    return whole.slice(4, -4); // the ends depend on what is beside it
+    const form = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
+    return bare(form.slice(4, -4)); // the ends depend on what is beside it
   });
-  const inUrls = base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_"));
   const isShort = text.length < 2000 && secret.length > 15;
-  const parts = isShort ? (secret.match(/.{12}/g) ?? []) : []; // a server may have cut it short
-  const spellings = [secret, bytes.toString("hex"), ...base64, ...inUrls, ...parts];
-  const isThere = spellings.some((form) => form.length > 3 && plain.includes(bare(form)));
+  // a server may have cut it short
+  const parts = isShort ? whole.flatMap((form) => form.match(/.{12}/g) ?? []) : [];
+  const forms = [...whole, ...parts, ...base64, bytes.toString("hex")];
+  const places = [bare(rest), bare(decoded(rest))];
+  const isThere = forms.some((form) => form.length > 3 && places.some((place) => place.includes(form)));
   return isThere ? "[removed: it holds a secret]" : rest;
+}
+
+// The text with each character as itself, where it was spelled out (%41), once or several times over.
+function decoded(text: string): string {
+  let now = text;
+  for (let time = 0; time < 5; time++)
+    now = now.replace(/[^!-~]+/g, "").replace(SPELLED, (_, hex, inHtml, decimal, name) => {
+      if (name !== undefined) return NAMED.get(name.toLowerCase()) ?? "";
+      return String.fromCharCode(decimal ?? Number.parseInt(hex ?? inHtml, 16));
+    });
+  return now;
+}
+
+// What is compared: lower case, without what is invisible, escapes or differs between kinds of base64.
+function bare(text: string): string {
+  return text.replace(/[^!-~]+|[\\+/_-]/g, "").toLowerCase();
 }
 
 // How long Tesla asks to wait: a header gives seconds or a date, a plain text gives seconds.

@@ -15,7 +15,6 @@ const LONG_FILES = [
   "practice",
   "requests",
   "sandbox",
-
   "where_secrets_go",
   "windows",
 ];

@@ -33,6 +33,7 @@ import { claimsOf, expiryOf } from "../../lib/token_claims.ts";
 import { newToken, readToken, TOKEN_FILE } from "../../lib/token_file.ts";
 import { encryptResponse, requestHash, sessionInfoTag, sharedKey } from "../simulator/protocol/crypto.ts";
 import { VIN } from "../simulator/tesla/tesla.ts";
+import { SPELLINGS } from "../support/secrets.ts";
 import * as tools from "./parser_tools.ts";
 import {
   anyJson,
@@ -585,7 +586,21 @@ const WAYS: Record<string, (secret: string, login: string) => Promise<unknown>> 
   read: (secret) => askFleetApi("eu", "vehicles", secret),
   command: (secret) => askFleetApi("eu", `vehicles/${VIN}/command/x`, secret, { json: {} }),
 };
-const marks = fc.string({ minLength: 12, maxLength: 40 }).map((text) => text.replaceAll(" ", "%"));
+const looksEncoded = one(
+  "%41",
+  "%2541",
+  "%25",
+  "\\u0041",
+  "\\x41",
+  "&#x41;",
+  "&#65;",
+  "&amp;",
+  "&quot;",
+  "%f3D",
+);
+const marks = fc
+  .array(fc.oneof(fc.string({ minLength: 2, maxLength: 4 }), looksEncoded), { minLength: 5, maxLength: 12 })
+  .map((parts) => `a1b2${parts.join("")}`.replaceAll(" ", "%"));
 const sentWith = fc.record({ secret: marks, login: marks, way: one(...Object.keys(WAYS)) });
 const headers = fc.array(fc.tuple(one("retry-after", "x-txid", "content-type", "location"), anyText), {
   maxLength: 3,
@@ -602,7 +617,11 @@ const answerTo = (good: object): fc.Arbitrary<Reply> =>
   });
 
 const answersToSecret = sentWith.chain((sent) => {
-  const echoes = one(...tools.spellingsOf(sent.secret), sent.login, `${sent.login}:${sent.secret}`);
+  const echoes = one(
+    ...SPELLINGS.map(([, spell]) => spell(sent.secret)),
+    sent.login,
+    `${sent.login}:${sent.secret}`,
+  );
   const body = echoes.chain((echo) => {
     const words = `refused: ${echo} so`;
     const good = {
