@@ -171,8 +171,7 @@ function withoutSecret(text: string, secret: string): string {
     const form = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
     return bare(form.slice(4, -4)); // the ends depend on what is beside it
   });
-  const isShort = text.length < 2000 && secret.length > 15;
-  // a server may have cut it short
+  const isShort = text.length < 2000 && secret.length > 15; // then a server may have cut the secret short
   const parts = isShort ? whole.flatMap((form) => form.match(/.{12}/g) ?? []) : [];
   const forms = [...whole, ...parts, ...base64, bytes.toString("hex")];
   const places = [bare(rest), bare(decoded(rest))];
@@ -183,7 +182,7 @@ function withoutSecret(text: string, secret: string): string {
 // The text with each character as itself, where it was spelled out (%41), once or several times over.
 function decoded(text: string): string {
   let now = text;
-  for (let time = 0; time < 5; time++)
+  for (let layer = 0; layer < 5; layer++)
     now = now.replace(/[^!-~]+/g, "").replace(SPELLED, (_, hex, inHtml, decimal, name) => {
       if (name !== undefined) return NAMED.get(name.toLowerCase()) ?? "";
       return String.fromCharCode(decimal ?? Number.parseInt(hex ?? inHtml, 16));
@@ -191,7 +190,8 @@ function decoded(text: string): string {
   return now;
 }
 
-// What is compared: lower case, without what is invisible, escapes or differs between kinds of base64.
+// The text as it is compared: in lower case, without invisible characters, backslashes, and the marks in
+// which kinds of base64 differ.
 function bare(text: string): string {
   return text.replace(/[^!-~]+|[\\+/_-]/g, "").toLowerCase();
 }
