@@ -1,4 +1,4 @@
-// `npm run practice`, as an owner uses it: the set-up of the README in the shell that it opens, the commands that
+// `npm run practice`, as an owner uses it: the setup in the README in the shell that it opens, the commands that
 // play the world, and what is left afterwards (nothing). With keys typed into a terminal where `script` or tmux
 // are there; what is missing is named as skipped.
 import assert from "node:assert/strict";
@@ -137,7 +137,7 @@ function leftBehind(): string[] {
 }
 
 describe("npm run practice", { skip: isWindows ? "not tried on Windows" : false }, () => {
-  test("the set-up of the README, from keys to amps, and the world around it", async () => {
+  test("the setup in the README, from keys to amps, and the world around it", async () => {
     const keyPort = await freePort(); // other tests may use the usual ones
     const ports = ["--key-port", String(keyPort), "--login-port", String(await freePort())];
     const shell = open(COMMAND[0] ?? "", [...COMMAND.slice(1), ...ports]);

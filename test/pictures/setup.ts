@@ -1,4 +1,4 @@
-// Draws the order of the set-up: what each step needs, where it happens, and what it makes. What scripts read
+// Draws the order of the setup: what each step needs, where it happens, and what it makes. What scripts read
 // and write is taken from their headers.
 import { readFileSync } from "node:fs";
 import { headerOf } from "../rules/project_rules.ts";
@@ -92,5 +92,5 @@ export function setupPicture(): string {
         + words(NEEDS + index * 190 + 30, bottom + 13, PLACES[where], "small faint"),
     )
     .join("");
-  return picture("The set-up: what each step needs, where it happens, what it makes", bottom + 36, shapes);
+  return picture("The setup: what each step needs, where it happens, what it makes", bottom + 36, shapes);
 }

@@ -89,7 +89,7 @@ export function scriptNames(files: Texts): string[] {
 }
 
 /** Every script with words that a test may give it, in an order in which each finds what it needs: first the
- * set-up from an empty folder, then the others. */
+ * setup from an empty folder, then the others. */
 export function inRunningOrder(files: Texts): [string, ...string[]][] {
   const first = ["generate_key", "serve_public_key", "register_partner", "get_token"];
   const others = scriptNames(files).filter((name) => !first.includes(name));

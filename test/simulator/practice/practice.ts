@@ -95,7 +95,7 @@ async function start(): Promise<ChildProcess> {
   const inBackground = isWindows ? `Start-Process -NoNewWindow npx.cmd "${serve}"` : `npx ${serve} &`;
 
   console.log(`Practice: a simulated Tesla on this computer. Scripts run in this shell reach it, not the real one.
-You are in a temporary folder with .env filled in. Try the set-up of the README, from the keys on:
+You are in a temporary folder with .env filled in. Try the setup in the README, from the keys on:
   npx tsx scripts/generate_key.ts
   ${inBackground}
   npx tsx scripts/register_partner.ts       then get_token.ts, list_vehicles.ts, and so on
